@@ -1,0 +1,1 @@
+"""The `mld-closure` command line: one file per command."""

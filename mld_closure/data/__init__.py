@@ -1,0 +1,1 @@
+"""Trajectory files: written, read lazily, validated, imported, cut into training windows."""

@@ -1,0 +1,1 @@
+"""Direct numerical simulation of shocked voids: makes training data with known answers."""

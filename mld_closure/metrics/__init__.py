@@ -1,0 +1,1 @@
+"""Scores: field errors and hot-spot statistics."""

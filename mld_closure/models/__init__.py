@@ -1,0 +1,1 @@
+"""Networks that encode fields into latents and evolve the latents."""

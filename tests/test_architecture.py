@@ -1,0 +1,118 @@
+"""The rooms import one way, and each heavy package stays where it belongs; read with `ast`, not run."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "mld_closure"
+
+FREE = {"fields", "grids", "config", "device", "_native"}
+MAY_IMPORT = {
+    "dns": set(),
+    "data": set(),
+    "models": set(),
+    "patches": set(),
+    "metrics": set(),
+    "training": {"data", "models", "metrics"},
+    "closure": {"models", "patches", "metrics"},
+    "runtime": {"closure"},
+    "macro": {"dns"},
+    "viz": {"data", "metrics"},
+    "adapters": {"runtime"},
+    "bridge": {"runtime"},
+    "simulate": {"dns", "data"},
+    "cli": None,  # everything
+}
+ONLY_IN = {
+    "mpi4py": ["runtime/comm.py"],
+    "h5py": [
+        "data/trajectories.py",
+        "data/importers.py",
+        "models/keras_import.py",
+        "closure/capture.py",
+        "runtime/restart.py",
+        "viz/vtk.py",
+    ],
+    "numba": ["dns/", "patches/", "macro/"],
+    "torch": ["device.py", "data/windows.py", "models/", "training/", "closure/"],
+    "matplotlib": ["viz/"],
+}
+
+
+def sources():
+    files = sorted(PACKAGE.rglob("*.py"))
+    assert files, f"no sources under {PACKAGE}"
+    return files
+
+
+def imported_modules(tree, file):
+    """Absolute names of all modules a file imports, wherever in the file the import stands."""
+    package = ("mld_closure", *file.relative_to(PACKAGE).with_suffix("").parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: -node.level]) if node.level else ""
+            module = ".".join(filter(None, [base, node.module or ""]))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def violations(file, names):
+    """Sentences saying which imports of `file` break the two tables."""
+    inside = file.relative_to(PACKAGE)
+    room = inside.parts[0].removesuffix(".py")
+    for name in names:
+        parts = name.split(".")
+        if parts[0] == "mld_closure" and len(parts) > 1:
+            target, allowed = parts[1], MAY_IMPORT.get(room, set())
+            if allowed is not None and target not in FREE | {room, "__version__"} | allowed:
+                yield f"{inside}: {room} may not import {target}"
+        for heavy, places in ONLY_IN.items():
+            if parts[0] == heavy and not any(str(inside).startswith(p) for p in places):
+                yield f"{inside}: {heavy} belongs only in {', '.join(places)}"
+
+
+def test_rooms_and_packages_keep_to_their_tables():
+    found = []
+    for file in sources():
+        names = set(imported_modules(ast.parse(file.read_text()), file))
+        found += sorted(set(violations(file, names)))
+    assert not found, "\n".join(found)
+
+
+def test_every_room_has_its_rules():
+    rooms = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - {"bundles"}
+    assert rooms <= set(MAY_IMPORT), f"rooms without an import rule: {rooms - set(MAY_IMPORT)}"
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        ("dns/solver.py", "import torch"),
+        ("dns/solver.py", "from mld_closure.models import vae"),
+        ("models/vae.py", "from ..data import trajectories"),
+        ("models/vae.py", "import h5py"),
+        ("cli/train.py", "def f():\n    from mpi4py import MPI"),
+    ],
+)
+def test_a_wrong_import_is_seen(room, line):
+    file = PACKAGE / room
+    assert list(violations(file, set(imported_modules(ast.parse(line), file))))
+
+
+def test_import_is_quick_and_light():
+    code = (
+        "import time, sys; t = time.perf_counter(); import mld_closure; t = time.perf_counter() - t;"
+        "heavy = {'torch', 'mpi4py', 'numba', 'h5py', 'matplotlib', 'numpy'} & set(sys.modules);"
+        "print(t, *heavy)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert out[1:] == []
+    assert float(out[0]) < 0.5
