@@ -1,0 +1,43 @@
+"""The U-Net of the latent evolution: three levels, units of a 3 x 3 and a 1 x 1 convolution, two skips."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .layers import conv, down, leaky, unit, units, up
+
+RESIDUAL_GAIN = 0.1  # initial weights of a linear last layer: the untrained network changes little
+
+
+class UNet(nn.Module):
+    """(b, c_in, y, x) -> (b, c_out, y, x); y and x multiples of 4.
+
+    `linear` leaves out the last LeakyReLU and makes the last layer small at first: the form for networks that
+    give a change. Source: Azarfar et al., arXiv:2506.12996.
+    """
+
+    def __init__(self, c_in: int, c_out: int, base: int = 64, linear: bool = False) -> None:
+        super().__init__()
+        self.level0 = units(3, c_in, base)
+        self.level1 = units(3, base, 2 * base)
+        self.level2 = units(3, 2 * base, 4 * base)
+        self.up1 = units(3, 6 * base, 2 * base)
+        self.up0 = units(3, 3 * base, base)
+        last = (
+            [conv(c_out, c_out, 1, slope=None, gain=RESIDUAL_GAIN)]
+            if linear
+            else [conv(c_out, c_out, 1), leaky()]
+        )
+        self.out = nn.Sequential(
+            unit(base, c_out, 1), unit(c_out, c_out, 1), conv(c_out, c_out, 1), leaky(), *last
+        )
+        self.down, self.up = down(), up()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = self.level0(x)  # (b, base, y, x)
+        b = self.level1(self.down(a))  # (b, 2 base, y/2, x/2)
+        c = self.level2(self.down(b))  # (b, 4 base, y/4, x/4)
+        d = self.up1(torch.cat([self.up(c), b], dim=1))  # (b, 2 base, y/2, x/2)
+        e = self.up0(torch.cat([self.up(d), a], dim=1))  # (b, base, y, x)
+        return self.out(e)
