@@ -1,0 +1,193 @@
+"""Porous microstructures as images of solid fraction: ellipses, packs of ellipses, or any image.
+
+Lengths are in pixels, x to the right, y upwards with the row number. Diameter D of an ellipse: that of the
+circle of equal area.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SUPERSAMPLING = 4
+OUTLINE_POINTS = 96
+
+
+class MicrostructureError(ValueError):
+    """A microstructure that cannot be made as asked."""
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """A void: centre (x, y), diameter D of the circle of equal area, aspect b/a in (0, 1], angle (rad)."""
+
+    x: float
+    y: float
+    diameter: float
+    aspect: float = 1.0
+    angle: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.diameter > 0 or not 0 < self.aspect <= 1:
+            raise MicrostructureError(
+                f"ellipse needs diameter > 0 and aspect in (0, 1], got {self.diameter} and {self.aspect}"
+            )
+
+    @property
+    def semi_axes(self) -> tuple[float, float]:
+        """(a, b), a >= b."""
+        return 0.5 * self.diameter / math.sqrt(self.aspect), 0.5 * self.diameter * math.sqrt(self.aspect)
+
+    @property
+    def area(self) -> float:
+        """Area in square pixels."""
+        return 0.25 * math.pi * self.diameter**2
+
+    @property
+    def half_extent(self) -> tuple[float, float]:
+        """Half width and half height of the bounding box."""
+        a, b = self.semi_axes
+        c, s = math.cos(self.angle), math.sin(self.angle)
+        return math.hypot(a * c, b * s), math.hypot(a * s, b * c)
+
+    def contains(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Whether the points lie inside."""
+        a, b = self.semi_axes
+        c, s = math.cos(self.angle), math.sin(self.angle)
+        dx, dy = x - self.x, y - self.y
+        return ((c * dx + s * dy) / a) ** 2 + ((c * dy - s * dx) / b) ** 2 <= 1.0
+
+    def outline(self, points: int = OUTLINE_POINTS) -> np.ndarray:
+        """Points on the boundary, (points, 2) as (x, y)."""
+        a, b = self.semi_axes
+        c, s = math.cos(self.angle), math.sin(self.angle)
+        t = np.linspace(0, 2 * np.pi, points, endpoint=False)
+        u, v = a * np.cos(t), b * np.sin(t)
+        return np.stack([self.x + c * u - s * v, self.y + s * u + c * v], axis=1)
+
+
+def solid_fraction(shape: tuple[int, int], voids: Sequence[Ellipse]) -> np.ndarray:
+    """Solid fraction (ny, nx) in [0, 1] of a body with elliptic voids, from 4 x 4 samples a pixel."""
+    ny, nx = shape
+    mu = np.ones(shape)
+    offsets = (np.arange(SUPERSAMPLING) + 0.5) / SUPERSAMPLING
+    for void in voids:
+        wx, wy = void.half_extent
+        i0, i1 = max(int(void.x - wx) - 1, 0), min(int(void.x + wx) + 2, nx)
+        j0, j1 = max(int(void.y - wy) - 1, 0), min(int(void.y + wy) + 2, ny)
+        if i0 >= i1 or j0 >= j1:
+            continue
+        x = (np.arange(i0, i1)[:, None] + offsets).ravel()
+        y = (np.arange(j0, j1)[:, None] + offsets).ravel()
+        inside = void.contains(x[None, :], y[:, None])  # (4 rows, 4 columns)
+        part = inside.reshape(j1 - j0, SUPERSAMPLING, i1 - i0, SUPERSAMPLING).mean(axis=(1, 3))  # (rows, columns)
+        mu[j0:j1, i0:i1] = np.minimum(mu[j0:j1, i0:i1], 1.0 - part)
+    return mu
+
+
+def gap(a: Ellipse, b: Ellipse) -> float:
+    """Distance between two outlines (px), 0 where they overlap; from sampled outlines, within 0.1 px."""
+    if math.hypot(a.x - b.x, a.y - b.y) > sum(a.semi_axes) + sum(b.semi_axes) + 1e3:
+        return math.inf
+    pa, pb = a.outline(), b.outline()
+    if a.contains(pb[:, 0], pb[:, 1]).any() or b.contains(pa[:, 0], pa[:, 1]).any():
+        return 0.0
+    return float(np.sqrt(((pa[:, None] - pb[None]) ** 2).sum(axis=2).min()))
+
+
+@dataclass(frozen=True)
+class PackRules:
+    """How a pack of ellipses is drawn. Sizes: lognormal, clipped; lengths in pixels."""
+
+    median: float = 26.0
+    sigma: float = 0.35
+    smallest: float = 12.0
+    largest: float = 60.0
+    aspect: tuple[float, float] = (0.6, 1.0)
+    gap: float = 6.0  # least distance between voids, and twice the least distance to a side
+    first_column: float = 40.0  # no void begins left of this column
+
+    def __post_init__(self) -> None:
+        if not 0 < self.smallest <= self.median <= self.largest:
+            raise MicrostructureError(
+                f"void sizes need 0 < smallest <= median <= largest, got {self.smallest}, {self.median}, "
+                f"{self.largest}"
+            )
+
+
+def pack(
+    shape: tuple[int, int], porosity: float, rng: np.random.Generator, rules: PackRules | None = None
+) -> list[Ellipse]:
+    """Elliptic voids at random places whose area is `porosity` of the frame (within half a smallest void).
+
+    Sizes are drawn until their area suffices, then placed largest first. Raises MicrostructureError with
+    the porosity reached when a void finds no place in 2000 tries.
+    """
+    rules = rules or PackRules()
+    ny, nx = shape
+    if not 0 < porosity < 1:
+        raise MicrostructureError(f"porosity must lie between 0 and 1, got {porosity}")
+    wanted = porosity * ny * nx
+    diameters: list[float] = []
+    rest = wanted
+    least = 0.25 * math.pi * rules.smallest**2
+    while rest > 0.5 * least:
+        d = float(np.clip(rules.median * math.exp(rules.sigma * rng.standard_normal()), rules.smallest, rules.largest))
+        d = max(min(d, math.sqrt(4 * rest / math.pi)), rules.smallest)
+        diameters.append(d)
+        rest -= 0.25 * math.pi * d**2
+    placed: list[Ellipse] = []
+    for d in sorted(diameters, reverse=True):
+        void = _place(d, shape, placed, rng, rules)
+        if void is None:
+            reached = sum(v.area for v in placed) / (ny * nx)
+            raise MicrostructureError(
+                f"porosity {porosity:.3f} cannot be met with a gap of {rules.gap:g} px: reached {reached:.3f} "
+                f"with {len(placed)} voids; lower the porosity or the gap"
+            )
+        placed.append(void)
+    return placed
+
+
+def _place(
+    d: float, shape: tuple[int, int], placed: Sequence[Ellipse], rng: np.random.Generator, rules: PackRules
+) -> Ellipse | None:
+    for _ in range(2000):
+        void = random_ellipse(d, shape, rng, rules)
+        if void is not None and all(gap(void, other) >= rules.gap for other in placed if _near(void, other, rules)):
+            return void
+    return None
+
+
+def _near(a: Ellipse, b: Ellipse, rules: PackRules) -> bool:
+    return math.hypot(a.x - b.x, a.y - b.y) < a.semi_axes[0] + b.semi_axes[0] + rules.gap
+
+
+def random_ellipse(
+    d: float, shape: tuple[int, int], rng: np.random.Generator, rules: PackRules
+) -> Ellipse | None:
+    """An ellipse of diameter d, any angle, wholly inside the frame and right of the first column; None if
+    the drawn shape does not fit."""
+    ny, nx = shape
+    aspect, angle = rng.uniform(*rules.aspect), rng.uniform(0, np.pi)
+    wx, wy = Ellipse(0, 0, d, aspect, angle).half_extent
+    margin = 0.5 * rules.gap
+    low_x, high_x = rules.first_column + wx, nx - margin - wx
+    low_y, high_y = margin + wy, ny - margin - wy
+    u, v = rng.random(2)
+    if low_x > high_x or low_y > high_y:
+        return None
+    return Ellipse(low_x + u * (high_x - low_x), low_y + v * (high_y - low_y), d, aspect, angle)
+
+
+def from_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A checked solid-fraction image (ny, nx) for a frame; MicrostructureError for wrong shape or values."""
+    mu = np.asarray(image, float)
+    if mu.shape != shape:
+        raise MicrostructureError(f"microstructure image is {mu.shape}, the frame needs {shape}; crop or pad it")
+    if not (np.isfinite(mu).all() and mu.min() >= 0 and mu.max() <= 1):
+        raise MicrostructureError("microstructure image must hold solid fractions between 0 and 1")
+    return mu
