@@ -1,0 +1,148 @@
+"""What a trajectory file holds and where: names, shapes, units and the specification all its cases share.
+
+The layout is that of The Well (PolymathicAI, docs/data_format.md), so its tools open these files unchanged:
+
+    /            format, format_version, pixel, frame_times, failures, configuration, ... as attributes
+    dimensions/  time (float32), y, x (pixel centres, m)
+    boundary_conditions/, scalars/ (one value a case: `case` is the campaign's index), descriptions (JSON)
+    t0_fields/   one dataset a scalar field, (case, time, y, x)
+    t1_fields/   velocity, (case, time, y, x, component), components in the order of the spatial dims: y, x
+
+Why: exact frame times are kept in float64 beside the float32 ones that the layout asks for.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mld_closure import fields as field_table
+from mld_closure.config import ConfigError
+
+FORMAT = "mld_closure trajectories"
+FORMAT_VERSION = 1
+DATASET_NAME = "pore_collapse"
+SPATIAL_DIMS = ("y", "x")
+VELOCITY = ("velocity_y", "velocity_x")  # components in the order of SPATIAL_DIMS
+ALL_FIELDS = tuple(field_table.FIELDS)
+BOUNDARY_TYPES = ("wall", "open", "periodic")
+MAX_FRAMES = 8000  # frame times are an attribute, and HDF5 bounds an attribute to 64 KiB
+
+SCALAR_UNITS = {
+    "case": "1",
+    "piston_speed": "m/s",
+    "shock_pressure": "Pa",
+    "shock_speed": "m/s",
+    "shock_density": "kg/m3",
+    "shock_temperature": "K",
+    "seed": "1",
+    "void_count": "1",
+    "porosity": "1",
+}
+INTEGER_SCALARS = ("case", "seed", "void_count")
+
+
+@dataclass(frozen=True)
+class TrajectorySpec:
+    """What all cases of one file share; two runs may write to the same file only if their specs are equal.
+
+    n_cases: cases asked for; shape: (ny, nx); pixel: side in m; times: frame times in s, increasing;
+    configuration: JSON-ready description of how the cases are made; fields: names from `fields.FIELDS`, kept
+    in that order; boundaries: boundary type across y and across x. Raises ConfigError for what cannot be
+    stored.
+    """
+
+    n_cases: int
+    shape: tuple[int, int]
+    pixel: float
+    times: tuple[float, ...]
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    fields: tuple[str, ...] = ALL_FIELDS
+    boundaries: tuple[str, str] = ("wall", "open")
+
+    def __post_init__(self) -> None:
+        for name, kind in (("shape", int), ("times", float), ("fields", str), ("boundaries", str)):
+            object.__setattr__(self, name, tuple(kind(v) for v in getattr(self, name)))
+        object.__setattr__(self, "pixel", float(self.pixel))
+        object.__setattr__(self, "configuration", json.loads(json.dumps(self.configuration)))
+        if self.n_cases < 1:
+            raise ConfigError(f"a trajectory file needs at least one case, got {self.n_cases}")
+        if len(self.shape) != 2 or min(self.shape) < 1:
+            raise ConfigError(f"frames must be (ny, nx) with at least one pixel each way, got {self.shape}")
+        if not (math.isfinite(self.pixel) and self.pixel > 0):
+            raise ConfigError(f"pixel size must be positive, got {self.pixel} m")
+        if not 1 <= len(self.times) <= MAX_FRAMES:
+            raise ConfigError(f"a case has 1 to {MAX_FRAMES} frames, got {len(self.times)}")
+        late = first_not_increasing(self.times)
+        if late is not None:
+            raise ConfigError(f"frame times must increase, got {self.times[late]} s at frame {late}")
+        if len(self.boundaries) != 2 or not set(self.boundaries) <= set(BOUNDARY_TYPES):
+            raise ConfigError(f"boundaries {self.boundaries}: two of {', '.join(BOUNDARY_TYPES)}")
+        check_fields(self.fields)
+        object.__setattr__(self, "fields", tuple(n for n in ALL_FIELDS if n in self.fields))
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of each case."""
+        return len(self.times)
+
+    def to_json(self) -> str:
+        """The spec as JSON; `from_json` gives an equal spec back."""
+        return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrajectorySpec:
+        """The spec written by `to_json`."""
+        return cls(**json.loads(text))
+
+    def differences(self, other: TrajectorySpec) -> list[tuple[str, str, str]]:
+        """(key, value here, value in `other`) for every key in which two specs differ, nested keys dotted."""
+        mine, theirs = (dict(_flat(json.loads(s.to_json()))) for s in (self, other))
+        keys = [k for k in {**mine, **theirs} if mine.get(k) != theirs.get(k)]
+        return [(k, _short(mine.get(k)), _short(theirs.get(k))) for k in keys]
+
+
+def check_fields(names: Sequence[str]) -> None:
+    """ConfigError unless the names are known and different, hold T, P and mu, and velocity is whole."""
+    unknown = [n for n in names if n not in field_table.FIELDS]
+    if unknown:
+        raise ConfigError(f"unknown field '{unknown[0]}'; known fields: {', '.join(ALL_FIELDS)}")
+    if len(set(names)) != len(names):
+        raise ConfigError(f"a field is named twice: {', '.join(names)}")
+    missing = [n for n in field_table.MODEL_FIELDS if n not in names]
+    if missing:
+        raise ConfigError(f"field '{missing[0]}' is missing; got {', '.join(names)}")
+    if len(set(VELOCITY) & set(names)) == 1:
+        raise ConfigError("velocity needs both components, velocity_x and velocity_y")
+
+
+def datasets(names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Dataset path -> names of the fields it holds: one for a scalar field, two components for velocity."""
+    out = {f"t0_fields/{n}": (n,) for n in names if n not in VELOCITY}
+    if set(VELOCITY) <= set(names):
+        out["t1_fields/velocity"] = VELOCITY
+    return out
+
+
+def first_not_increasing(times: Sequence[float]) -> int | None:
+    """The first frame whose time is not finite or not later than the frame before; None where all are."""
+    for i, t in enumerate(times):
+        if not math.isfinite(t) or (i and not t > times[i - 1]):
+            return i
+    return None
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for k, v in value.items():
+            yield from _flat(v, f"{key}.{k}" if key else k)
+    else:
+        yield key, value
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value) if value is not None else "absent"
+    return text if len(text) <= 60 else f"{text[:57]}..."

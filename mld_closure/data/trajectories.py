@@ -1,0 +1,303 @@
+"""Trajectory files on disk: a lazy reader, and the two HDF5 writers that the case store is made of.
+
+Why: fields are compressed one frame to a chunk, so a window costs its own frames and no more, and a finished
+case is moved into the final file as compressed bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mld_closure import __version__
+from mld_closure.data.layout import (
+    DATASET_NAME,
+    FORMAT,
+    FORMAT_VERSION,
+    INTEGER_SCALARS,
+    SCALAR_UNITS,
+    SPATIAL_DIMS,
+    VELOCITY,
+    TrajectorySpec,
+    datasets,
+)
+from mld_closure.fields import FIELDS
+
+_FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": 1, "dtype": "f4"}
+_TEXT = h5py.string_dtype()
+
+
+class Trajectories:
+    """A trajectory file, opened for reading; nothing but the header is read until `read` is called.
+
+    Usable as a context manager, and picklable (a copy opens the file anew). Raises FileNotFoundError, or
+    ValueError where the file is not a readable trajectory file of a known format version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file = open_file(self.path)
+        try:
+            self._read_header()
+        except (KeyError, AttributeError, OSError, RuntimeError, TypeError) as err:
+            self._file.close()
+            raise ValueError(f"{self.path}: damaged trajectory file ({err})") from None
+
+    def _read_header(self) -> None:
+        attrs = self._file.attrs
+        self.pixel = float(attrs["pixel"])
+        self.times = np.asarray(attrs["frame_times"], dtype=np.float64)  # (time,) s
+        self.shape = tuple(int(self._file[f"dimensions/{d}"].shape[0]) for d in SPATIAL_DIMS)  # (ny, nx)
+        self.fields = stored_fields(self._file)
+        self.n_cases = int(attrs["n_trajectories"])
+        self.scalars = {
+            name: self._file[f"scalars/{name}"][:].astype(np.float64)
+            for name in _names(self._file["scalars"])
+        }
+        self.cases = self._file["scalars/case"][:].astype(np.int64)  # the campaign's case indices
+        self.failures = [(int(i), str(why)) for i, why in json.loads(attrs["failures"])]
+        self.provenance: dict[str, Any] = {
+            "version": str(attrs["version"]),
+            "created": str(attrs["created"]),
+            "platform": str(attrs["platform"]),
+            "configuration": json.loads(attrs["configuration"]),
+        }
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of each case."""
+        return len(self.times)
+
+    @property
+    def spec(self) -> TrajectorySpec:
+        """What the file was made to hold, failed cases included."""
+        return TrajectorySpec(
+            n_cases=self.n_cases + len(self.failures),
+            shape=self.shape,
+            pixel=self.pixel,
+            times=tuple(self.times),
+            configuration=self.provenance["configuration"],
+            fields=self.fields,
+            boundaries=tuple(json.loads(self._file.attrs["boundaries"])),
+        )
+
+    def description(self, case: int) -> dict[str, Any]:
+        """The microstructure and whatever else was recorded with a case."""
+        return json.loads(self._file["descriptions"].asstr()[self._check_case(case)])
+
+    def read(
+        self, case: int, fields: Sequence[str] | None = None, frames: slice | Sequence[int] = slice(None)
+    ) -> np.ndarray:
+        """Frames of one case as float32 (time, field, y, x), in SI units.
+
+        case: position in the file, 0 .. n_cases-1; fields: names, all by default; frames: a slice, or frame
+        numbers in any order. Reads the chunks of these frames only. Raises ValueError for a case or frame
+        that is not there or cannot be read, KeyError for a field the file does not hold.
+        """
+        case = self._check_case(case)
+        names = tuple(self.fields if fields is None else fields)
+        for name in names:
+            if name not in self.fields:
+                raise KeyError(f"{self.path} has no field '{name}'; it holds {', '.join(self.fields)}")
+        numbers = self._frame_numbers(frames)
+        out = np.empty((len(numbers), len(names), *self.shape), dtype=np.float32)
+        whole = {*names, *VELOCITY} if set(VELOCITY) & set(names) else names
+        for path, held in datasets(whole).items():
+            dataset = self._file[path]
+            for k, frame in enumerate(numbers):
+                try:
+                    values = dataset[case, frame]  # (y, x) or (y, x, component)
+                except OSError as err:
+                    raise ValueError(f"{self.path}: {path}, case {case}, frame {frame}: {err}") from None
+                for component, name in enumerate(held):
+                    if name in names:
+                        out[k, names.index(name)] = values if values.ndim == 2 else values[..., component]
+        return out
+
+    def raw(self, where: str) -> h5py.Dataset:
+        """The dataset at a path inside the file, unread."""
+        return self._file[where]
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        self._file.close()
+
+    def __enter__(self) -> Trajectories:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Trajectories, (self.path,)
+
+    def __repr__(self) -> str:
+        ny, nx = self.shape
+        return f"Trajectories({str(self.path)!r}: {self.n_cases} cases, {self.n_frames} x {ny} x {nx})"
+
+    def _check_case(self, case: int) -> int:
+        if not 0 <= case < self.n_cases:
+            raise ValueError(f"{self.path} holds cases 0 to {self.n_cases - 1}, got {case}")
+        return int(case)
+
+    def _frame_numbers(self, frames: slice | Sequence[int]) -> list[int]:
+        if isinstance(frames, slice):
+            return list(range(self.n_frames)[frames])
+        numbers = [int(f) for f in frames]
+        for f in numbers:
+            if not 0 <= f < self.n_frames:
+                raise ValueError(f"{self.path} holds frames 0 to {self.n_frames - 1}, got {f}")
+        return numbers
+
+
+def open_file(path: str | Path) -> h5py.File:
+    """The HDF5 file, opened for reading; ValueError unless it is a trajectory file of this version."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no such trajectory file: {path}")
+    try:
+        file = h5py.File(path, "r", locking="best-effort")
+    except OSError as err:
+        why = "truncated" if "truncated" in str(err) else "no HDF5 file, or damaged"
+        raise ValueError(f"{path}: not a readable trajectory file ({why})") from None
+    name, version = file.attrs.get("format"), file.attrs.get("format_version")
+    if name != FORMAT:
+        file.close()
+        raise ValueError(f"{path}: HDF5, but not a trajectory file (attribute format is {name!r})")
+    if version != FORMAT_VERSION:
+        file.close()
+        raise ValueError(f"{path}: format version {version}, this package reads version {FORMAT_VERSION}")
+    return file
+
+
+def stored_fields(file: h5py.File) -> tuple[str, ...]:
+    """Names of the fields in an open file, velocity as two components, in the order of `fields.FIELDS`."""
+    held = set(_names(file["t0_fields"]))
+    if "velocity" in _names(file["t1_fields"]):
+        held |= set(VELOCITY)
+    return tuple(n for n in FIELDS if n in held)
+
+
+def write_shard(
+    path: Path,
+    index: int,
+    arrays: Mapping[str, np.ndarray],
+    scalars: Mapping[str, float],
+    description: Mapping[str, Any],
+) -> None:
+    """Write one case as a small HDF5 file of its own; arrays are float32 (time, y, x) by field name."""
+    with h5py.File(path, "w") as file:
+        file.attrs["index"] = index
+        file.attrs["scalars"] = json.dumps({k: float(v) for k, v in scalars.items()})
+        file.attrs["description"] = json.dumps(description)
+        for where, held in datasets(tuple(arrays)).items():
+            parts = [arrays[name] for name in held]
+            values = parts[0] if where.startswith("t0") else np.stack(parts, axis=-1)
+            file.create_dataset(where, data=values, chunks=(1, *values.shape[1:]), **_FILTERS)
+
+
+def assemble(
+    path: Path, spec: TrajectorySpec, shards: Sequence[Path], failures: Sequence[tuple[int, str]]
+) -> None:
+    """Write a trajectory file from one shard a case, in the order given; frames stay compressed."""
+    indices, scalars, descriptions = [], [], []
+    with h5py.File(path, "w") as file:
+        _write_header(file, spec, len(shards), failures)
+        for slot, shard in enumerate(shards):
+            with h5py.File(shard, "r") as source:
+                indices.append(int(source.attrs["index"]))
+                scalars.append(json.loads(source.attrs["scalars"]))
+                descriptions.append(source.attrs["description"])
+                for where in datasets(spec.fields):
+                    _copy_chunks(source[where], file[where], slot, spec.n_frames)
+        file.create_dataset("descriptions", data=descriptions, dtype=_TEXT)
+        names = ["case", *dict.fromkeys(k for s in scalars for k in s)]
+        file["scalars"].attrs["field_names"] = _text(names)
+        for name in names:
+            values = indices if name == "case" else [s.get(name, np.nan) for s in scalars]
+            whole = name in INTEGER_SCALARS and np.all(np.isfinite(values))
+            dataset = file.create_dataset(f"scalars/{name}", data=np.asarray(values, "i8" if whole else "f4"))
+            dataset.attrs.update(
+                sample_varying=True, time_varying=False, units=SCALAR_UNITS.get(name, "unknown")
+            )
+
+
+def _copy_chunks(source: h5py.Dataset, target: h5py.Dataset, slot: int, frames: int) -> None:
+    rest = (0,) * (source.ndim - 1)
+    for frame in range(frames):
+        mask, raw = source.id.read_direct_chunk((frame, *rest))
+        target.id.write_direct_chunk((slot, frame, *rest), raw, mask)
+
+
+def _write_header(
+    file: h5py.File, spec: TrajectorySpec, n_stored: int, failures: Sequence[tuple[int, str]]
+) -> None:
+    file.attrs.update(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        dataset_name=DATASET_NAME,
+        grid_type="cartesian",
+        n_spatial_dims=len(SPATIAL_DIMS),
+        n_trajectories=n_stored,
+        simulation_parameters=_text([]),
+        pixel=spec.pixel,
+        frame_times=np.asarray(spec.times, dtype=np.float64),
+        boundaries=json.dumps(spec.boundaries),
+        failures=json.dumps(failures),
+        configuration=json.dumps(spec.configuration),
+        version=__version__,
+        platform=f"{platform.platform()}, Python {platform.python_version()}",
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+    dimensions = file.create_group("dimensions")
+    dimensions.attrs["spatial_dims"] = _text(SPATIAL_DIMS)
+    time = dimensions.create_dataset("time", data=np.asarray(spec.times, dtype=np.float32))
+    time.attrs.update(sample_varying=False, units="s")
+    for name, size, kind in zip(SPATIAL_DIMS, spec.shape, spec.boundaries, strict=True):
+        centres = ((np.arange(size) + 0.5) * spec.pixel).astype(np.float32)
+        dimension = dimensions.create_dataset(name, data=centres)
+        dimension.attrs.update(sample_varying=False, time_varying=False, units="m")
+        _write_boundary(file, name, size, kind)
+    file.create_group("scalars")
+    for order in range(3):
+        file.create_group(f"t{order}_fields").attrs["field_names"] = _text([])
+    for where, held in datasets(spec.fields).items():
+        group, name = where.split("/")
+        shape = (n_stored, spec.n_frames, *spec.shape, *([len(held)] if len(held) > 1 else []))
+        dataset = file.create_dataset(
+            where, shape=shape, chunks=(1, 1, *shape[2:]), fillvalue=np.nan, **_FILTERS
+        )
+        dataset.attrs.update(
+            dim_varying=[True, True], sample_varying=True, time_varying=True, units=FIELDS[held[0]].units
+        )
+        file[group].attrs["field_names"] = _text([*_names(file[group]), name])
+
+
+def _write_boundary(file: h5py.File, dim: str, size: int, kind: str) -> None:
+    group = file.create_group(f"boundary_conditions/{dim}_{kind}")
+    group.attrs.update(
+        associated_dims=_text([dim]),
+        associated_fields=_text([]),
+        bc_type=kind,
+        sample_varying=False,
+        time_varying=False,
+    )
+    mask = np.zeros(size, dtype=bool)
+    mask[[0, -1]] = True
+    group.create_dataset("mask", data=mask)
+    group.create_dataset("values", data=np.zeros(int(mask.sum()), dtype=np.float32))
+
+
+def _names(group: h5py.Group) -> list[str]:
+    return [str(n) for n in group.attrs["field_names"]]
+
+
+def _text(names: Sequence[str]) -> np.ndarray:
+    return np.array(list(names), dtype=_TEXT)

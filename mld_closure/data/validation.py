@@ -1,0 +1,127 @@
+"""`validate`: what is wrong with a trajectory file and where, reading one frame at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mld_closure import fields as field_table
+from mld_closure.data.layout import VELOCITY, check_fields, datasets, first_not_increasing
+from mld_closure.data.trajectories import Trajectories, open_file, stored_fields
+
+_ATTRIBUTES = (
+    *("dataset_name", "grid_type", "n_spatial_dims", "n_trajectories", "pixel", "frame_times", "boundaries"),
+    *("failures", "configuration", "version", "platform", "created"),
+)
+_OBJECTS = (
+    *("dimensions/time", "dimensions/y", "dimensions/x", "boundary_conditions", "scalars/case"),
+    *("t0_fields", "t1_fields", "t2_fields", "descriptions"),
+)
+
+
+def validate(path: str | Path) -> list[str]:
+    """Sentences naming every fault of a trajectory file and its place; an empty list for a valid file.
+
+    Checks that the file opens and has the right version, that all parts are there with the right shapes, that
+    times increase, and that every value is finite and within `fields.Field.valid`. One sentence at most for
+    each field of a case, about its first faulty frame.
+    """
+    try:
+        file = open_file(path)
+    except (ValueError, FileNotFoundError) as err:
+        return [str(err)]
+    with file:
+        found = [f"attribute {a} is missing" for a in _ATTRIBUTES if a not in file.attrs]
+        found += [f"{o} is missing" for o in _OBJECTS if o not in file]
+        if not found:
+            found += _faulty_names(file)
+    if found:
+        return found
+    try:
+        trajectories = Trajectories(path)
+    except ValueError as err:
+        return [str(err)]
+    with trajectories:
+        found = [*_faulty_header(trajectories), *_faulty_shapes(trajectories)]
+        return found or [*_faulty_values(trajectories)]
+
+
+def _faulty_names(file: Any) -> Iterator[str]:
+    """Names listed without a dataset, and fields the file must have and has not."""
+    for group in ("scalars", "t0_fields", "t1_fields", "t2_fields"):
+        listed = file[group].attrs.get("field_names")
+        if listed is None:
+            yield f"{group}: attribute field_names is missing"
+            return
+        yield from (f"{group}/{name} is listed but missing" for name in listed if name not in file[group])
+    try:
+        check_fields(stored_fields(file))
+    except ValueError as err:
+        yield str(err)
+
+
+def _faulty_header(trajectories: Trajectories) -> Iterator[str]:
+    times = trajectories.times
+    if not (np.isfinite(trajectories.pixel) and trajectories.pixel > 0):
+        yield f"pixel size must be positive, it is {trajectories.pixel} m"
+    late = first_not_increasing(times)
+    if late is not None:
+        yield f"time must increase, but frame {late} is at {times[late]} s"
+    single = trajectories.raw("dimensions/time")[:]
+    if single.shape != times.shape or not np.allclose(single, times, rtol=1e-6, atol=0):
+        yield "dimensions/time differs from the attribute frame_times"
+    for name, values in trajectories.scalars.items():
+        if values.shape != (trajectories.n_cases,):
+            yield f"scalars/{name}: expected shape ({trajectories.n_cases},), got {values.shape}"
+        elif not np.isfinite(values).all():
+            case = int(np.flatnonzero(~np.isfinite(values))[0])
+            yield f"scalars/{name}: {values[case]} in case {case}"
+    if trajectories.raw("descriptions").shape != (trajectories.n_cases,):
+        yield f"descriptions: expected one for each of {trajectories.n_cases} cases"
+
+
+def _faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
+    for where, held in datasets(trajectories.fields).items():
+        components = (len(VELOCITY),) if len(held) > 1 else ()
+        expected = (trajectories.n_cases, trajectories.n_frames, *trajectories.shape, *components)
+        dataset = trajectories.raw(where)
+        if dataset.shape != expected:
+            yield f"{where}: expected shape {expected}, got {dataset.shape}"
+        if dataset.dtype != np.float32:
+            yield f"{where}: expected float32, got {dataset.dtype}"
+
+
+def _faulty_values(trajectories: Trajectories) -> Iterator[str]:
+    for case in range(trajectories.n_cases):
+        pending = list(trajectories.fields)
+        for frame in range(trajectories.n_frames):
+            try:
+                images = trajectories.read(case, pending, [frame])[0]
+            except ValueError as err:
+                yield str(err)
+                break
+            for name, image in zip(list(pending), images, strict=True):
+                fault = faulty_pixel(name, image)
+                if fault:
+                    pending.remove(name)
+                    yield f"case {case}, frame {frame}, {name}: {fault}"
+
+
+def faulty_pixel(name: str, image: np.ndarray) -> str | None:
+    """What is wrong with the worst pixel of a (y, x) image of a field, with its place; None if nothing is."""
+    field = field_table.get(name)
+    low, high = (np.float32(v) for v in field.valid)
+    with np.errstate(invalid="ignore"):
+        bad = ~((image >= low) & (image <= high))
+    if not bad.any():
+        return None
+    broken = ~np.isfinite(image)
+    distance = np.where(broken, np.inf, np.maximum(low - image, image - high))
+    y, x = (int(i) for i in np.unravel_index(np.argmax(distance), image.shape))
+    count = f"{int(bad.sum())} pixels, the worst at y {y}, x {x}"
+    if broken.any():
+        return f"value {image[y, x]} is not finite ({count})"
+    return f"value {image[y, x]:g} {field.units} is outside {low:g} to {high:g} ({count})"
