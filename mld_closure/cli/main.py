@@ -26,19 +26,24 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A click group whose commands live in `mld_closure.cli.<module>.command`, imported on use."""
+    """A click group whose commands live in `mld_closure.cli.<module>.command`, imported on use.
+
+    `table` maps a command's name to its module and one line of help.
+    """
+
+    table = COMMANDS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in self.table:
             return None
-        return importlib.import_module(f"mld_closure.cli.{COMMANDS[name][0]}").command
+        return importlib.import_module(f"mld_closure.cli.{self.table[name][0]}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -79,6 +84,9 @@ def main(args: list[str] | None = None) -> None:
     except click.Abort:
         click.echo("mld-closure: interrupted", err=True)
         sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as err:
+        click.echo(err.format_message(), err=True)
+        sys.exit(2)
     except click.UsageError as err:
         where = err.ctx.command_path if err.ctx else "mld-closure"
         click.echo(f"{where}: {err.format_message()} (try '{where} --help')", err=True)

@@ -1,0 +1,26 @@
+"""`mld-closure bench`: one subcommand a thing to measure, each in its own file."""
+
+from __future__ import annotations
+
+import click
+
+from .main import LazyGroup
+
+
+class BenchGroup(LazyGroup):
+    """The benchmarks by name."""
+
+    table = {  # noqa: RUF012
+        "dns": ("bench_dns", "Cell-steps per second of the solver."),
+        "models": ("bench_models", "Time and FLOP rate of encoding, stepping and decoding."),
+    }
+
+
+@click.group(cls=BenchGroup)
+def command() -> None:
+    """Measure speed against the machine's limits.
+
+    \b
+    Example:
+      mld-closure bench models --size compact
+    """
