@@ -137,16 +137,20 @@ class LatentDynamics(nn.Module):
         back into the evolution; `fields` decodes only those named. Raises ValueError for a generator where
         the model evolves no log-variances.
         """
-        if generator is not None and not self.config.evolve_logvar:
-            raise ValueError(
-                "this model evolves no log-variances, so it cannot sample; leave out the generator"
-            )
+        self.check_sampling(generator)
         latent = self.encode(fields0)
         frames = []
         for _ in range(outer_steps):
             latent = self.advance(latent, load, inner_steps)
             frames.append(self.decode(latent, fields, generator))
         return torch.stack(frames, dim=1)
+
+    def check_sampling(self, generator: torch.Generator | None) -> None:
+        """ValueError for a generator where the model evolves no log-variances to sample from."""
+        if generator is not None and not self.config.evolve_logvar:
+            raise ValueError(
+                "this model evolves no log-variances, so it cannot sample; leave out the generator"
+            )
 
     def micro_step(self, latent: Latent, load: torch.Tensor | None = None) -> Latent:
         """One micro step: decoupled, then coupled networks."""
@@ -164,7 +168,7 @@ class LatentDynamics(nn.Module):
     def parts(self) -> dict[str, nn.Module]:
         """The networks by part name; parts that this configuration lacks are left out."""
         found = {name: getattr(self, name) for name in PARTS}
-        return {name: part for name, part in found.items() if part is not None and any(part.parameters())}
+        return {name: part for name, part in found.items() if part is not None and list(part.parameters())}
 
     def set_trainable(self, *names: str) -> None:
         """Let the named parts learn and freeze all others; ValueError for an unknown name."""
