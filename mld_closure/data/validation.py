@@ -1,8 +1,9 @@
-"""`validate`: what is wrong with a trajectory file and where, reading one frame at a time."""
+"""What is wrong with a trajectory file and where, and the range of its values, one frame at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,41 @@ _OBJECTS = (
 )
 
 
+@dataclass
+class Inspection:
+    """Faults of a file, and per field the least and greatest finite value (empty if no value was read)."""
+
+    faults: list[str]
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
 def validate(path: str | Path) -> list[str]:
-    """Sentences naming every fault of a trajectory file and its place; an empty list for a valid file.
+    """Sentences naming every fault of a trajectory file and its place; an empty list for a valid file."""
+    return inspect(path).faults
+
+
+def inspect(path: str | Path, on_case: Callable[[int], None] | None = None) -> Inspection:
+    """Read a whole trajectory file once, for its faults and its ranges; `on_case` is called after each case.
 
     Checks that the file opens and has the right version, that all parts are there with the right shapes, that
     times increase, and that every value is finite and within `fields.Field.valid`. One sentence at most for
     each field of a case, about its first faulty frame.
     """
+    found = Inspection(_faulty_structure(path))
+    if found.faults:
+        return found
+    with Trajectories(path) as trajectories:
+        found.faults += [*_faulty_header(trajectories), *_faulty_shapes(trajectories)]
+        if not found.faults:
+            for case in range(trajectories.n_cases):
+                found.faults += _read_case(trajectories, case, found.ranges)
+                if on_case:
+                    on_case(case)
+    return found
+
+
+def _faulty_structure(path: str | Path) -> list[str]:
+    """Faults that make the file unreadable: format, missing parts."""
     try:
         file = open_file(path)
     except (ValueError, FileNotFoundError) as err:
@@ -41,12 +70,10 @@ def validate(path: str | Path) -> list[str]:
     if found:
         return found
     try:
-        trajectories = Trajectories(path)
+        Trajectories(path).close()
     except ValueError as err:
         return [str(err)]
-    with trajectories:
-        found = [*_faulty_header(trajectories), *_faulty_shapes(trajectories)]
-        return found or [*_faulty_values(trajectories)]
+    return []
 
 
 def _faulty_names(file: Any) -> Iterator[str]:
@@ -94,26 +121,32 @@ def _faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
             yield f"{where}: expected float32, got {dataset.dtype}"
 
 
-def _faulty_values(trajectories: Trajectories) -> Iterator[str]:
-    for case in range(trajectories.n_cases):
-        pending = list(trajectories.fields)
-        for frame in range(trajectories.n_frames):
-            try:
-                images = trajectories.read(case, pending, [frame])[0]
-            except ValueError as err:
-                yield str(err)
-                break
-            for name, image in zip(list(pending), images, strict=True):
-                fault = faulty_pixel(name, image)
-                if fault:
-                    pending.remove(name)
-                    yield f"case {case}, frame {frame}, {name}: {fault}"
+def _read_case(
+    trajectories: Trajectories, case: int, ranges: dict[str, tuple[float, float]]
+) -> Iterator[str]:
+    """Widens `ranges` by the values of a case, and yields the first fault of each of its fields."""
+    named = set()
+    for frame in range(trajectories.n_frames):
+        try:
+            images = trajectories.read(case, frames=[frame])[0]
+        except ValueError as err:
+            yield str(err)
+            return
+        for name, image in zip(trajectories.fields, images, strict=True):
+            fault = None if name in named else faulty_pixel(name, image)
+            if fault:
+                named.add(name)
+                yield f"case {case}, frame {frame}, {name}: {fault}"
+            finite = image[np.isfinite(image)] if name in named else image
+            if finite.size:
+                low, high = ranges.get(name, (np.inf, -np.inf))
+                ranges[name] = (min(low, float(finite.min())), max(high, float(finite.max())))
 
 
 def faulty_pixel(name: str, image: np.ndarray) -> str | None:
     """What is wrong with the worst pixel of a (y, x) image of a field, with its place; None if nothing is."""
-    field = field_table.get(name)
-    low, high = (np.float32(v) for v in field.valid)
+    entry = field_table.get(name)
+    low, high = (np.float32(v) for v in entry.valid)
     with np.errstate(invalid="ignore"):
         bad = ~((image >= low) & (image <= high))
     if not bad.any():
@@ -124,4 +157,4 @@ def faulty_pixel(name: str, image: np.ndarray) -> str | None:
     count = f"{int(bad.sum())} pixels, the worst at y {y}, x {x}"
     if broken.any():
         return f"value {image[y, x]} is not finite ({count})"
-    return f"value {image[y, x]:g} {field.units} is outside {low:g} to {high:g} ({count})"
+    return f"value {image[y, x]:g} {entry.units} is outside {low:g} to {high:g} ({count})"

@@ -6,7 +6,7 @@ import pytest
 
 from mld_closure.data.layout import TrajectorySpec
 from mld_closure.data.store import write_trajectories
-from mld_closure.data.validation import validate
+from mld_closure.data.validation import inspect, validate
 
 SPEC = TrajectorySpec(2, (4, 5), 5e-8, (0.0, 1e-10, 2e-10))
 T, V = "t0_fields/temperature", "t1_fields/velocity"
@@ -90,6 +90,19 @@ def test_the_worst_pixel_is_shown_and_other_fields_are_still_checked(path):
         "(20 pixels, the worst at y 2, x 2)",
         "case 0, frame 1, density: value -1 kg/m3 is outside 0 to 10000 (1 pixels, the worst at y 0, x 0)",
     ]
+
+
+def test_ranges_are_those_of_the_finite_values(path):
+    with h5py.File(path, "a") as file:
+        file[T][1, 2, 0, :3] = [250, 4321, np.nan]
+        file[V][0, 0, 0, 0] = [-30, 40]
+    seen = []
+    found = inspect(path, seen.append)
+    assert seen == [0, 1]
+    assert found.ranges["temperature"] == (250, 4321)
+    assert found.ranges["velocity_y"] == (-30, 0)
+    assert found.ranges["velocity_x"] == (0, 40)
+    assert set(found.ranges) == set(SPEC.fields)
 
 
 def test_a_damaged_chunk_is_found(path):
