@@ -241,7 +241,7 @@ def stored_parts(model: LatentDynamics) -> dict[str, nn.Module]:
 
 def _load_models(directory: Path, manifest: dict[str, Any], config: ModelConfig) -> list[LatentDynamics]:
     """Both models; a part whose file they share is one module in both."""
-    with torch.device("meta"):  # no memory, no random numbers: every tensor comes from the files
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # the caller's random numbers stay
         models = {scale: kind(config) for scale, kind in SCALES.items()}
     loaded: dict[str, nn.Module] = {}
     for scale, model in models.items():
@@ -252,10 +252,10 @@ def _load_models(directory: Path, manifest: dict[str, Any], config: ModelConfig)
             if name not in loaded:
                 state = _tensors(directory, name, manifest)
                 _check_tensors(state, module.state_dict(), directory / name)
-                module.load_state_dict(state, assign=True)
+                module.load_state_dict(state)
                 loaded[name] = module
             setattr(model, part, loaded[name])
-        model.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        model.eval().requires_grad_(False)
     return list(models.values())
 
 

@@ -95,10 +95,14 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 def read_config(manifest: Mapping[str, Any], directory: Path) -> ModelConfig:
     """The model configuration in a manifest; BundleError where this package cannot use it."""
+    path = directory / MANIFEST
     try:
-        return from_dict(ModelConfig, manifest["config"], f"{directory / MANIFEST}: config")
+        config = from_dict(ModelConfig, manifest["config"], f"{path}: config")
     except ConfigError as err:
         raise BundleError(str(err)) from None
+    if set(manifest["fields"]) != set(config.fields):
+        raise BundleError(f"{path} scales {sorted(manifest['fields'])} but models {sorted(config.fields)}")
+    return config
 
 
 def read_file(directory: Path, name: Any, manifest: Mapping[str, Any]) -> bytes:
@@ -145,16 +149,16 @@ def describe(path_or_name: str | Path) -> dict[str, Any]:
     directory = resolve(path_or_name)
     manifest = read_manifest(directory)
     config = read_config(manifest, directory)
-    counts = {name: _count(read_file(directory, name, manifest)) for name in sorted(manifest["files"])}
+    counts = {name: _count(directory, name, manifest) for name in sorted(manifest["files"])}
     per_scale = {
-        scale: sum(counts.get(name, 0) for name in files.values())
+        scale: sum(counts.get(name, 0) for part, name in files.items() if part != "scaling")
         for scale, files in manifest["parts"].items()
     }
     return {
         "path": str(directory),
         "version": manifest["version"],
         "content_hash": hashlib.sha256(manifest_bytes(manifest)).hexdigest(),
-        "fields": manifest["fields"],
+        "fields": {name: manifest["fields"][name] for name in config.fields},
         "config": manifest["config"],
         "pixel": manifest["pixel"],
         "micro_step": manifest["micro_step"],
@@ -208,8 +212,12 @@ def _check_fields(manifest: Mapping[str, Any], path: Path) -> None:
             )
 
 
-def _count(data: bytes) -> int:
+def _count(directory: Path, name: str, manifest: Mapping[str, Any]) -> int:
     """Numbers held by a safetensors file, from its header (8 bytes of length, then JSON)."""
+    data = read_file(directory, name, manifest)
     size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    return sum(math.prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
+    try:
+        header = json.loads(data[8 : 8 + size])
+        return sum(math.prod(t["shape"]) for key, t in header.items() if key != "__metadata__")
+    except (ValueError, AttributeError, KeyError, TypeError) as err:
+        raise BundleError(f"{directory / name} is no safetensors file: {err}") from None
