@@ -39,8 +39,8 @@ def front_position(pressure: ArrayLike, level: float) -> np.ndarray:
 def arrival_times(position: ArrayLike, times: ArrayLike, columns: ArrayLike) -> np.ndarray:
     """When the front reaches each of `columns` (pixels), in the units of `times`; NaN outside its path.
 
-    position: (time,) from `front_position`; times: (time,). Frames in which the front does not advance are
-    skipped.
+    position: (time,) from `front_position`; times: (time,). A front that seems to
+    retreat is held where it was.
     """
     x, t, want = (
         np.asarray(position, np.float64),
@@ -51,8 +51,13 @@ def arrival_times(position: ArrayLike, times: ArrayLike, columns: ArrayLike) -> 
     if not seen.any():
         return np.full(want.shape, np.nan)
     path, when = np.maximum.accumulate(x[seen]), t[seen]
-    keep = np.concatenate([[True], np.diff(path) > 0])
-    return np.interp(want, path[keep], when[keep], left=np.nan, right=np.nan)
+    after = np.searchsorted(path, want)  # path[after - 1] < want <= path[after]
+    on_path = (want >= path[0]) & (want <= path[-1])
+    b = np.clip(after, 1, len(path) - 1) if len(path) > 1 else np.zeros(want.shape, int)
+    a = np.maximum(b - 1, 0)
+    advance = path[b] - path[a]
+    share = (want - path[a]) / np.where(advance > 0, advance, 1.0)
+    return np.where(on_path, when[a] + share * (when[b] - when[a]), np.nan)
 
 
 def arrival_bias(

@@ -210,6 +210,7 @@ class Parc(nn.Module):
             raise ValueError(f"no field '{unknown[0]}' in this model; it has {', '.join(slices)}")
         return torch.cat([latent.mean[:, slices[name]] for name in fields], dim=1)
 
+    check_sampling = LatentDynamics.check_sampling
     rollout_latents = LatentDynamics.rollout_latents
     trajectory = LatentDynamics.trajectory
 

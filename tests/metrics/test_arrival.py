@@ -38,7 +38,7 @@ def test_arrivals_are_interpolated_along_the_path():
     at = arrival_times(
         [10.0, 30.0, 25.0, 50.0, np.nan], [0.0, 1.0, 2.0, 3.0, 4.0], [5.0, 20.0, 30.0, 40.0, 60.0]
     )
-    assert at[1:4] == pytest.approx([0.5, 1.0, 2.0])  # the frame of retreat is skipped
+    assert at[1:4] == pytest.approx([0.5, 1.0, 2.5])  # held at 30 while it seemed to retreat
     assert np.isnan(at[[0, 4]]).all()
 
 
@@ -57,3 +57,9 @@ def test_a_prediction_without_front_reaches_nothing():
     bias, reached = arrival_bias(np.zeros((8, 4, 120)), front(30 + 10 * np.arange(8)), TIMES)
     assert np.isnan(bias)
     assert reached == 0.0
+
+
+def test_a_front_that_waits_is_dated_from_the_end_of_its_wait():
+    at = arrival_times([20.0, 20.0, 28.0], [0.0, 1.0, 2.0], [20.0, 24.0])
+    assert at == pytest.approx([0.0, 1.5])
+    assert np.isnan(arrival_times([20.0], [0.0], [19.0, 21.0])).all()

@@ -1,0 +1,88 @@
+"""Forecasts to beat that need no model: nothing happens, or what the training cases did at that load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..metrics.hotspots import curves_from
+from .forecasts import Forecast, Forecaster, Reader, frame_interval, truth_curves
+
+
+def persistence(data: Reader, names: Sequence[str]) -> Forecaster:
+    """The baseline that nothing changes: frame 0 of the case for ever."""
+
+    def forecast(case: int) -> Forecast:
+        first = data.read(case, names, slice(0, 1))
+        return Forecast(movie=np.repeat(first, len(data.times), axis=0))
+
+    return forecast
+
+
+class MeanCurves:
+    """The baseline that knows the load and no microstructure: what the training cases did at that load.
+
+    Each frame's hot-spot area and temperature and burned fraction are regressed linearly on the piston speed
+    over the training cases (least squares; areas and fractions not below 0, temperatures over the cases that
+    are hot in that frame). Why: with a few dozen cases the scatter between microstructures at one load is as
+    large as the step to the next load, so neighbours in load alone make a noisier curve.
+    """
+
+    def __init__(
+        self, train: Reader, cases: Sequence[int], report: Callable[[int], None] = lambda case: None
+    ) -> None:
+        if "piston_speed" not in train.scalars:
+            raise ValueError("the training file gives no piston speeds, so there is no mean curve at a load")
+        if not cases:
+            raise ValueError("the mean training curve needs at least one training case")
+        self.times, self.interval = np.asarray(train.times), frame_interval(train)
+        self.pixels = train.shape[0] * train.shape[1]
+        self.pixel = train.pixel
+        self.speeds = np.asarray(train.scalars["piston_speed"], np.float64)[list(cases)]
+        curves, burned = [], []
+        for case in cases:
+            curve, fraction = truth_curves(train, case)
+            curves.append(curve)
+            burned.append(fraction)
+            report(case)
+        self.area = np.stack([c.area for c in curves])  # (case, time)
+        self.temperature = np.stack([c.temperature for c in curves])
+        self.occupied = np.stack([c.occupied for c in curves])
+        self.burned = np.stack(burned)
+
+    def forecaster(self, data: Reader) -> Forecaster:
+        """Forecasts for the cases of `data`; ValueError where its frames are not among those trained on."""
+        n = len(data.times)
+        if n > len(self.times) or not np.allclose(
+            data.times, self.times[:n], rtol=0, atol=1e-2 * self.interval
+        ):
+            raise ValueError(
+                f"the training file has {len(self.times)} frames {self.interval:.4g} s apart, which do not "
+                f"cover the {n} frames to be judged; give training data of the same scale"
+            )
+        if "piston_speed" not in data.scalars:
+            raise ValueError("the data give no piston speed to look the mean training curve up at")
+        scale = data.shape[0] * data.shape[1] * data.pixel**2 / (self.pixels * self.pixel**2)  # of areas
+
+        def forecast(case: int) -> Forecast:
+            speed = float(data.scalars["piston_speed"][case])
+            area = np.maximum(self._at(speed, self.area[:, :n]), 0.0) * scale
+            heat = self._at(speed, self.temperature[:, :n], self.occupied[:, :n])
+            occupied = (area >= 0.5 * data.pixel**2) & (heat > 0)
+            return Forecast(
+                curves=curves_from(area, np.where(occupied, heat, 0.0), occupied, self.interval),
+                burned=np.clip(self._at(speed, self.burned[:, :n]), 0.0, 1.0),
+            )
+
+        return forecast
+
+    def _at(self, speed: float, values: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+        """Value at `speed` of the line through values (case, time), frame by frame; 0 where none counts."""
+        w = np.ones_like(values) if weight is None else weight.astype(np.float64)
+        total = np.maximum(w.sum(axis=0), 1e-300)
+        x = self.speeds[:, None]
+        x_mean, mean = (w * x).sum(axis=0) / total, (w * values).sum(axis=0) / total
+        spread = (w * (x - x_mean) ** 2).sum(axis=0)
+        slope = (w * (x - x_mean) * (values - mean)).sum(axis=0) / np.where(spread > 0, spread, 1.0)
+        return mean + slope * (speed - x_mean)

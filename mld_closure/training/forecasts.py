@@ -1,0 +1,165 @@
+"""What is said about a whole movie given its frame 0, by a model's rollout or otherwise, and what is true.
+
+A forecaster is a function of a case number; all of them are scored alike (see `scoring`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from .. import fields as field_table
+from ..metrics.calibration import EnsembleMoments
+from ..metrics.hotspots import HotspotCurves, burned_fraction, hot_fraction, hotspot_curves
+
+TOLERANCE = 1e-2  # relative, of frame intervals and pixel sizes that should agree
+
+
+class Reader(Protocol):
+    """What scoring asks of a file of trajectories (`data.trajectories.Trajectories`)."""
+
+    n_cases: int
+    times: np.ndarray  # (time,) s
+    shape: tuple[int, int]
+    pixel: float  # m
+    fields: Sequence[str]
+    scalars: Mapping[str, np.ndarray]  # (case,) each
+
+    def read(self, case: int, fields: Sequence[str] | None = None, frames: Any = ...) -> np.ndarray:
+        """Frames of a case, float32 (time, field, y, x) in SI units."""
+
+
+class Model(Protocol):
+    """The part of a surrogate's interface that a rollout needs."""
+
+    config: Any
+    encode: Callable[..., Any]
+    advance: Callable[..., Any]
+    decode: Callable[..., torch.Tensor]
+
+
+Readout = Callable[[Any], Mapping[str, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A movie or hot-spot curves or both, frame 0 included, SI units.
+
+    movie: (time, field, y, x); curves: (time,) each; burned: readout's burned fraction (time,);
+    mean, std: of an ensemble, (time, field, y, x), with the number of its members.
+    """
+
+    movie: np.ndarray | None = None
+    curves: HotspotCurves | None = None
+    burned: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    members: int = 0
+
+
+Forecaster = Callable[[int], Forecast]
+
+
+def frame_interval(data: Reader) -> float:
+    """Time between frames (s); ValueError unless there are two and they are evenly spaced."""
+    steps = np.diff(np.asarray(data.times, np.float64))
+    if not len(steps) or np.ptp(steps) > TOLERANCE * steps.mean():
+        raise ValueError(
+            f"rates need at least two evenly spaced frames, got times {list(data.times)[:5]} s ..."
+        )
+    return float(steps.mean())
+
+
+def rollout(
+    model: Model,
+    data: Reader,
+    *,
+    members: int = 0,
+    seed: int = 0,
+    precision: str = "fp32",
+    readout: Readout | None = None,
+) -> Forecaster:
+    """Forecasts by `model` from frame 0 of a case over all its frames; the latent's mean is decoded.
+
+    members: samples drawn beside that for an ensemble (0 or at least 2); precision: `fp32`, `bf16` or
+    `bf16-decode`, by autocast; readout: takes a latent and returns at least `burned_fraction` (b,). Raises
+    ValueError for fields the data lack, a load they do not give, or a model that cannot sample.
+    """
+    names = tuple(model.config.fields)
+    if missing := [name for name in names if name not in data.fields]:
+        raise ValueError(f"the data lack the field '{missing[0]}' that the model needs")
+    if members == 1 or members < 0:
+        raise ValueError(f"an ensemble needs at least 2 members, got {members}")
+    if members and not model.config.evolve_logvar:
+        raise ValueError("this model evolves no log-variances, so it has no ensemble; leave it out")
+    device = next(model.parameters()).device
+
+    def autocast(on: bool) -> Any:
+        return torch.autocast(device.type, dtype=torch.bfloat16) if on else nullcontext()
+
+    def decode(latent: Any, generator: torch.Generator | None = None) -> np.ndarray:
+        with autocast(precision != "fp32"):
+            scaled = model.decode(latent, generator=generator)[0].float().cpu().numpy()  # (field, y, x)
+        return np.stack([field_table.get(n).unscale(v) for n, v in zip(names, scaled, strict=True)])
+
+    @torch.inference_mode()
+    def forecast(case: int) -> Forecast:
+        first = data.read(case, names, slice(0, 1))[0]  # (field, y, x)
+        scaled = np.stack([field_table.get(n).scale(v) for n, v in zip(names, first, strict=True)])
+        load = _load(model, data, case, device)
+        generator = torch.Generator(device).manual_seed(seed + case)
+        movie, means, stds = [first], [first], [np.zeros_like(first)]
+        burned = [0.0]
+        was_training = model.training
+        model.eval()
+        with autocast(precision == "bf16"):
+            latent = model.encode(torch.from_numpy(scaled)[None].to(device))
+            for _ in range(len(data.times) - 1):
+                latent = model.advance(latent, load)
+                movie.append(decode(latent))
+                if readout is not None:
+                    burned.append(float(readout(latent)["burned_fraction"][0]))
+                if members:
+                    moments = EnsembleMoments()
+                    for _ in range(members):
+                        moments.add(decode(latent, generator))
+                    means.append(moments.mean.astype(np.float32))
+                    stds.append(moments.std.astype(np.float32))
+        model.train(was_training)
+        return Forecast(
+            movie=np.stack(movie),
+            burned=np.array(burned) if readout is not None else None,
+            mean=np.stack(means) if members else None,
+            std=np.stack(stds) if members else None,
+            members=members,
+        )
+
+    return forecast
+
+
+def truth_curves(data: Reader, case: int) -> tuple[HotspotCurves, np.ndarray]:
+    """Hot-spot curves and burned fraction (time,) of a case: what forecasts of it are held against.
+
+    The burned fraction is that of the mass where the file holds reaction progress (mass-weighted where it
+    holds the density too), else the hot share of the frame.
+    """
+    weights = [name for name in ("reaction_progress", "density") if name in data.fields]
+    movie = data.read(case, ["temperature", *weights])
+    curves = hotspot_curves(movie[:, 0], data.pixel, frame_interval(data))
+    if "reaction_progress" not in weights:
+        return curves, hot_fraction(movie[:, 0])
+    return curves, burned_fraction(movie[:, 1], movie[:, 2] if "density" in weights else None)
+
+
+def _load(model: Model, data: Reader, case: int, device: torch.device) -> torch.Tensor | None:
+    if not model.config.load_conditioning:
+        return None
+    speed = data.scalars["piston_speed"][case] if "piston_speed" in data.scalars else np.nan
+    if not np.isfinite(speed):
+        raise ValueError(f"the model needs the piston speed of case {case}, which the data do not give")
+    return torch.tensor([model.config.scale_load(speed)], dtype=torch.float32, device=device)

@@ -1,0 +1,252 @@
+"""Scores of whole rollouts from frame 0: one set of numbers for models and baselines alike.
+
+Field errors are over the forecast frames (frame 0 is given), hot-spot curves over all frames as the reference
+has them. What a forecaster says nothing about is left out of its scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..fields import get
+from ..metrics.arrival import arrival_bias
+from ..metrics.calibration import Calibration, CalibrationSums
+from ..metrics.errors import FieldErrors, rmse
+from ..metrics.hotspots import HotspotCurves, hot_fraction, hotspot_curves, hotspot_errors
+from .forecasts import Forecast, Forecaster, Model, Reader, frame_interval, rollout, truth_curves
+
+AREA_UNIT = ("um2", 1e12)
+
+
+class Row(NamedTuple):
+    """One number of a table: value in `unit`, and its share of the truth's mean final value if it has one."""
+
+    quantity: str
+    unit: str
+    value: float
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How far forecasts are from the truth; SI units, shares of the truth's mean value in the last frame.
+
+    fields, fields_per_frame: RMSE by field. hotspots, hotspots_left_out: RMSE of the hot-spot curves by
+    quantity, as the reference defines them and with empty masks left out. final_area_bias: mean of
+    prediction - truth in the last frame (m2). burned: RMSE of the burned fraction by way of reading it
+    (`area proxy`, `readout`). arrival_bias: in frames, positive = late; arrival_reached: share of columns.
+    calibration: of an ensemble, by field. truth: mean final values the shares refer to.
+    """
+
+    cases: tuple[int, ...]
+    truth: dict[str, float]
+    fields: dict[str, float] = field(default_factory=dict)
+    fields_per_frame: dict[str, list[float]] = field(default_factory=dict)
+    hotspots: dict[str, float] = field(default_factory=dict)
+    hotspots_left_out: dict[str, float] = field(default_factory=dict)
+    hotspots_per_frame: dict[str, list[float]] = field(default_factory=dict)
+    final_area_bias: float = float("nan")
+    burned: dict[str, float] = field(default_factory=dict)
+    arrival_bias: float = float("nan")
+    arrival_reached: float = float("nan")
+    calibration: dict[str, Calibration] = field(default_factory=dict)
+
+    def share(self, name: str, value: float) -> float | None:
+        """`value` over the truth's mean final value of `name`; None where that is not positive."""
+        final = self.truth.get(name, 0.0)
+        return value / final if final > 0 and np.isfinite(value) else None
+
+    @property
+    def selection(self) -> float:
+        """One number to choose weights by, lower is better.
+
+        The RMSE of the hot-spot area curve over the truth's mean final area (over the frame's area, where
+        nothing ignites) plus the RMSE of the temperature over the truth's mean final temperature.
+        """
+        area = self.hotspots["area"] / (self.truth["area"] or self.truth["frame area"])
+        return area + self.fields["temperature"] / self.truth["temperature"]
+
+    def rows(self) -> list[Row]:
+        """The table of these scores, in the units people read."""
+        out = []
+        for name, value in self.fields.items():
+            units = get(name).units
+            unit, factor = ("GPa", 1e-9) if units == "Pa" else (units, 1.0)
+            out.append(Row(f"{name} RMSE", unit, factor * value, self.share(name, value)))
+        for title, values in (("", self.hotspots), (", empty left out", self.hotspots_left_out)):
+            for name, (label, unit, factor) in HOTSPOT_ROWS.items():
+                if name in values and not (title and name.startswith("area")):
+                    truth = {"area": "area", "temperature": "hot temperature"}.get(name, "")
+                    share = self.share(truth, values[name])
+                    out.append(Row(f"{label} RMSE{title}", unit, factor * values[name], share))
+        if np.isfinite(self.final_area_bias):
+            share = self.share("area", self.final_area_bias)
+            out.append(Row("final hot area, bias", AREA_UNIT[0], AREA_UNIT[1] * self.final_area_bias, share))
+        for way, value in self.burned.items():
+            out.append(Row(f"burned fraction RMSE, {way}", "1", value, self.share("burned fraction", value)))
+        if np.isfinite(self.arrival_reached):
+            out.append(Row("front arrival, bias", "frames", self.arrival_bias))
+            out.append(Row("front arrival, columns reached", "1", self.arrival_reached))
+        for name, result in self.calibration.items():
+            out.append(Row(f"{name}: spread / error", "1", result.spread_skill))
+            out.append(Row(f"{name}: within 1 sigma", "1", result.coverage))
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, NaN as None, for JSON."""
+        return _plain(asdict(self))
+
+
+HOTSPOT_ROWS = {
+    "area": ("hot area", *AREA_UNIT),
+    "temperature": ("hot temperature", "K", 1.0),
+    "area_rate": ("hot area rate", "um2/ns", 1e3),
+    "temperature_rate": ("hot temperature rate", "K/ns", 1e-9),
+}
+
+
+def score_rollouts(
+    model: Model,
+    trajectories: Reader,
+    cases: Sequence[int],
+    *,
+    members: int = 0,
+    seed: int = 0,
+    precision: str = "fp32",
+    report: Callable[[int], None] = lambda case: None,
+) -> Scores:
+    """Scores of a model's rollouts from frame 0 of each case over its whole movie; see `rollout`, `score`."""
+    forecaster = rollout(model, trajectories, members=members, seed=seed, precision=precision)
+    return score(forecaster, trajectories, cases, model.config.fields, report=report)
+
+
+def score(
+    forecaster: Forecaster,
+    trajectories: Reader,
+    cases: Sequence[int],
+    fields: Sequence[str],
+    *,
+    report: Callable[[int], None] = lambda case: None,
+) -> Scores:
+    """Hold forecasts of `cases` against the truth.
+
+    fields: those that a forecast movie holds, in its order; temperature must be among them. report: called
+    after each case. Raises ValueError for no cases, or frames that are not evenly spaced.
+    """
+    if not cases:
+        raise ValueError("no case to score")
+    names, interval = tuple(fields), frame_interval(trajectories)
+    sums = _Sums(names)
+    for case in cases:
+        truth = trajectories.read(case, names)
+        curves, burned = truth_curves(trajectories, case)
+        sums.add(forecaster(case), truth, curves, burned, trajectories, interval)
+        report(case)
+    ny, nx = trajectories.shape
+    return sums.scores(tuple(cases), ny * nx * trajectories.pixel**2, interval)
+
+
+class _Sums:
+    """Everything that is added up over cases."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names, self.errors = names, FieldErrors(names)
+        self.curves: list[tuple[HotspotCurves, HotspotCurves]] = []
+        self.burned: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+        self.arrivals: list[tuple[float, float]] = []
+        self.calibration = {name: CalibrationSums() for name in names}
+        self.final: list[dict[str, float]] = []
+        self.fields_seen = self.ensembles_seen = False
+
+    def add(
+        self,
+        forecast: Forecast,
+        truth: np.ndarray,
+        curves: HotspotCurves,
+        burned: np.ndarray,
+        data: Reader,
+        interval: float,
+    ) -> None:
+        predicted = forecast.curves
+        if forecast.movie is not None:
+            self.fields_seen = True
+            self.errors.add(forecast.movie[1:], truth[1:])
+            hot = forecast.movie[:, self.names.index("temperature")]
+            predicted = hotspot_curves(hot, data.pixel, interval)
+            self._read_burned("area proxy", hot_fraction(hot), burned)
+            if "pressure" in self.names:
+                i = self.names.index("pressure")
+                self.arrivals.append(arrival_bias(forecast.movie[:, i], truth[:, i], data.times))
+        elif predicted is not None:
+            frame = data.shape[0] * data.shape[1] * data.pixel**2
+            self._read_burned("area proxy", predicted.area / frame, burned)
+        if predicted is not None:
+            self.curves.append((predicted, curves))
+        if forecast.burned is not None:
+            self._read_burned("readout", forecast.burned, burned)
+        if forecast.mean is not None and forecast.std is not None:
+            self.ensembles_seen = True
+            for i, name in enumerate(self.names):
+                parts = (forecast.mean[1:, i], forecast.std[1:, i], truth[1:, i])
+                self.calibration[name].add(*parts, forecast.members)
+        final = {name: float(truth[-1, i].mean()) for i, name in enumerate(self.names)}
+        final |= {
+            "area": curves.area[-1],
+            "hot temperature": curves.temperature[-1],
+            "burned fraction": burned[-1],
+        }
+        self.final.append(final)
+
+    def scores(self, cases: tuple[int, ...], frame_area: float, interval: float) -> Scores:
+        truth = {name: float(np.mean([f[name] for f in self.final])) for name in self.final[0]}
+        found: dict[str, Any] = {}
+        if self.fields_seen:
+            found["fields"] = self.errors.per_field()
+            found["fields_per_frame"] = {n: v.tolist() for n, v in self.errors.per_frame().items()}
+        if self.curves:
+            predicted, true = (_stacked(side) for side in zip(*self.curves, strict=True))
+            found["hotspots"] = _floats(hotspot_errors(predicted, true))
+            found["hotspots_left_out"] = _floats(hotspot_errors(predicted, true, empty="left out"))
+            per_frame = hotspot_errors(predicted, true, per_time=True)
+            found["hotspots_per_frame"] = {n: v.tolist() for n, v in per_frame.items()}
+            found["final_area_bias"] = float(np.mean(predicted.area[:, -1] - true.area[:, -1]))
+        found["burned"] = {
+            way: float(rmse(*(np.stack(side) for side in zip(*pairs, strict=True))))
+            for way, pairs in self.burned.items()
+        }
+        if self.arrivals:
+            bias, reached = np.array(self.arrivals).T
+            seen = np.isfinite(bias)
+            found["arrival_bias"] = float(bias[seen].mean() / interval) if seen.any() else float("nan")
+            found["arrival_reached"] = float(reached.mean())
+        if self.ensembles_seen:
+            found["calibration"] = {n: c.result() for n, c in self.calibration.items()}
+        return Scores(cases, truth | {"frame area": frame_area}, **found)
+
+    def _read_burned(self, way: str, predicted: np.ndarray, truth: np.ndarray) -> None:
+        self.burned.setdefault(way, []).append((predicted, truth))
+
+
+def _stacked(curves: Sequence[HotspotCurves]) -> HotspotCurves:
+    """Curves (case, time) of curves (time,)."""
+    return HotspotCurves(
+        *(np.stack([getattr(c, n) for c in curves]) for n in HotspotCurves.__dataclass_fields__)
+    )
+
+
+def _floats(values: dict[str, np.ndarray]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value
