@@ -72,19 +72,21 @@ def fit(
     world: World | None = None,
     budget: float | None = None,
     stop: Callable[[], bool] = lambda: False,
+    identity: str = "",
     report: Callable[[Progress, dict[str, float]], None] = lambda progress, losses: None,
 ) -> tuple[Progress, list[dict[str, Any]]]:
     """Train `task.objective` in place from where `checkpoint` left off; returns progress and history.
 
     `budget` (s) bounds the stage's time over all sittings: phases and learning rate are then squeezed to fit.
     `stop` is asked after every step; once true, a checkpoint is written and the call returns with
-    `finished` False. When the stage is finished the objective holds the chosen weights: the best validated
-    (`plan.select`), else the averaged (`plan.ema`), else the last.
+    `finished` False. `identity` names what the stage starts from; a checkpoint with another is refused. When
+    the stage is finished the objective holds the chosen weights: the best validated (`plan.select`), else the
+    averaged (`plan.ema`), else the last.
 
-    Raises RuntimeError when a loss stops being finite.
+    Raises RuntimeError when a loss stops being finite, ValueError for a checkpoint that does not belong here.
     """
     world = world or World()
-    run = _Run(task, plan, Path(checkpoint), world, budget)
+    run = _Run(task, plan, Path(checkpoint), world, budget, identity)
     run.restore()
     with torch.random.fork_rng(devices=[]):
         while not run.progress.finished:
@@ -99,8 +101,11 @@ def fit(
 class _Run:
     """The state of one stage while it trains."""
 
-    def __init__(self, task: Task, plan: Plan, path: Path, world: World, budget: float | None) -> None:
+    def __init__(
+        self, task: Task, plan: Plan, path: Path, world: World, budget: float | None, identity: str
+    ) -> None:
         self.task, self.plan, self.path, self.world, self.budget = task, plan, path, world, budget
+        self.identity = identity
         self.learning = {n: p for n, p in task.objective.named_parameters() if p.requires_grad}
         if not self.learning:
             raise ValueError("nothing to train: every parameter of the stage is frozen")
@@ -114,6 +119,8 @@ class _Run:
         self.summed = 0
         self.validation_cost = 0.0
         self.device = next(iter(self.learning.values())).device
+        self.module = world.wrap(task.objective)
+        task.objective.train()
 
     def step(self) -> dict[str, float]:
         """Take one step, then validate, record and checkpoint where they are due."""
@@ -152,12 +159,15 @@ class _Run:
         plan, step, world = self.plan, self.progress.step, self.world
         torch.manual_seed(hash((plan.seed, step, world.rank)) & 0x7FFFFFFF)
         first = (step * world.size + world.rank) * plan.batch
-        batch = self.task.batch(phase, step, range(first, first + plan.batch))
+        batch = {
+            name: value.to(self.device) if isinstance(value, Tensor) else value
+            for name, value in self.task.batch(phase, step, range(first, first + plan.batch)).items()
+        }
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=plan.bf16):
-            losses = self._wrapped(**batch)
+            losses = self.module(**batch)
         total = sum(self.task.weights[name] * value for name, value in losses.items())
         total.backward()
         named = {**losses, "total": total}
@@ -177,12 +187,6 @@ class _Run:
         self.summed += 1
         return values
 
-    @property
-    def _wrapped(self) -> nn.Module:
-        if not hasattr(self, "_module"):
-            self._module = self.world.wrap(self.task.objective)
-        return self._module
-
     def _record(self, phase: Phase, rate: float) -> None:
         means = {name: value / self.summed for name, value in self.sums.items()}
         self.history.append(
@@ -199,8 +203,10 @@ class _Run:
     def _validate(self) -> None:
         """Judge the averaged weights (the present ones without averaging); rank 0 does it for all."""
         if self.world.rank == 0:
-            with self._weights(self.average), torch.inference_mode():
+            with _Swapped(self.learning, self.average), torch.no_grad():
+                self.task.objective.eval()
                 numbers = self.task.validate()
+                self.task.objective.train()
                 score = numbers.get("score")
                 better = score is not None and (self.best_score is None or score < self.best_score)
                 if self.plan.select and better:
@@ -208,9 +214,6 @@ class _Run:
                     self.best = {n: p.detach().clone() for n, p in self.learning.items()}
             self.history[-1].update({f"validation {name}": value for name, value in numbers.items()})
         self.world.wait()
-
-    def _weights(self, other: dict[str, Tensor]) -> _Swapped:
-        return _Swapped(self.learning, other)
 
     def _finish(self) -> None:
         """Put the chosen weights into the objective, the same on every rank."""
@@ -228,6 +231,7 @@ class _Run:
         checkpoints.save(
             self.path,
             {
+                "identity": self.identity,
                 "progress": vars(self.progress),
                 "weights": {n: p.detach() for n, p in self.learning.items()},
                 "optimizer": {} if self.progress.finished else self.optimizer.state_dict(),
@@ -246,8 +250,10 @@ class _Run:
         state = checkpoints.load(self.path)
         if state is None:
             return
-        if set(state["weights"]) != set(self.learning):
-            raise ValueError(f"{self.path} belongs to other networks; remove it to train this stage anew")
+        if set(state["weights"]) != set(self.learning) or state["identity"] != self.identity:
+            raise ValueError(
+                f"{self.path} belongs to other networks, data or settings; remove it to train this stage anew"
+            )
         load_weights(self.learning, state["weights"])
         self.progress = Progress(**state["progress"])
         self.best_score, self.history = state["best_score"], state["history"]

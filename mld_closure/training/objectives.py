@@ -1,0 +1,196 @@
+"""What each kind of stage makes small: modules from a batch to named scalar losses.
+
+Batches hold per sample the window (b, time, channel, y, x) and where inside it the losses look: `scored` and
+`decoded` are corners (y, x) in latent pixels, one a sample. What should not learn is frozen by the caller.
+Why: losses are a module's forward so that gradients of several processes can be averaged on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..grids import LATENT_FACTOR
+from ..models import losses
+from ..models.dynamics import Latent, LatentDynamics
+from ..models.parc import Parc
+from ..models.vae import VAE
+
+Corners = Sequence[tuple[int, int]]
+
+DECODER_REACH = 4  # latent pixels around a place that its decoded value depends on
+
+
+class VAEObjective(nn.Module):
+    """Reconstruction from sampled latents, divergence and edges of one field, each per pixel of the frame.
+
+    `reconstruction` is the squared error plus `l1` times the absolute one, hot places counting
+    1 + `hot_weight` times (temperature).
+    """
+
+    def __init__(self, vae: VAE, kinds: Sequence[str], *, hot_weight: float = 0.0, l1: float = 0.0) -> None:
+        super().__init__()
+        self.vae, self.kinds, self.hot_weight, self.l1 = vae, tuple(kinds), hot_weight, l1
+
+    def forward(self, x: Tensor, eps: Tensor) -> dict[str, Tensor]:
+        """Losses for frames x (b, 1, y, x) and noise eps (b, channel, y/8, x/8)."""
+        mean, logvar = self.vae.encode(x)
+        mean, logvar = mean.float(), logvar.float()
+        y = self.vae.decode(mean + torch.exp(0.5 * logvar) * eps).float()
+        pixels = x.shape[-2] * x.shape[-1]
+        out = {}
+        if "reconstruction" in self.kinds:
+            out["reconstruction"] = losses.hot_weighted_loss(y, x, weight=self.hot_weight, l1=self.l1)
+        if "kl" in self.kinds:
+            out["kl"] = losses.kl_divergence(mean, logvar).mean() / pixels
+        if "edge" in self.kinds:
+            out["edge"] = losses.edge_loss(y, x).mean() / pixels
+        return out
+
+
+class DynamicsObjective(nn.Module):
+    """Consistency of a latent rollout with the encoded movie, and of its decoded frames with the true ones.
+
+    step: one frame ahead, `Latent -> Latent`, with or without coupling. kinds: of "mean", "logvar", "field",
+    "hot"; the last is the hot-weighted error of temperature, averaged over pixels and summed over steps like
+    the others. Models that standardise latents are judged on standardised ones.
+    """
+
+    def __init__(
+        self,
+        dynamics: LatentDynamics,
+        step: Callable[[LatentDynamics, Latent, Tensor | None], Latent],
+        kinds: Sequence[str],
+        *,
+        fields: Sequence[str] = (),
+        hot_weight: float = 0.0,
+        l1: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.dynamics, self.step, self.kinds = dynamics, step, tuple(kinds)
+        self.fields = tuple(fields) or dynamics.config.fields
+        self.hot_weight, self.l1 = hot_weight, l1
+
+    def forward(
+        self,
+        mean: Tensor,
+        logvar: Tensor,
+        load: Tensor | None = None,
+        scored: Corners | None = None,
+        scored_size: tuple[int, int] | None = None,
+        decoded: Corners | None = None,
+        decoded_size: tuple[int, int] | None = None,
+        truth: Tensor | None = None,
+        eps: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Losses of the window mean, logvar (b, horizon + 1, channel, y, x), rolled out from its first frame.
+
+        load: (b,) as the model takes it. truth: (b, horizon, field, y, x), the pixels of the decoded part,
+        with the fields `fields` and a size 8 times `decoded_size`. eps: (b, horizon, channel, y, x) to
+        decode a sample instead of the mean.
+        """
+        latent = Latent(mean[:, 0], logvar[:, 0])
+        steps = []
+        for _ in range(mean.shape[1] - 1):
+            latent = self.step(self.dynamics, latent, load)
+            steps.append(latent)
+        predicted = Latent(*(torch.stack(part, dim=1) for part in zip(*steps, strict=True)))
+        out = self._consistency(predicted, Latent(mean[:, 1:], logvar[:, 1:]), scored, scored_size)
+        if truth is not None:
+            out |= self._decoded(predicted, truth, decoded, decoded_size, eps)
+        return out
+
+    def _consistency(
+        self, predicted: Latent, target: Latent, corners: Corners | None, size: tuple[int, int] | None
+    ) -> dict[str, Tensor]:
+        slices, out = self.dynamics.config.slices(), {}
+        for kind, p, t in zip(("mean", "logvar"), predicted, target, strict=True):
+            if kind not in self.kinds:
+                continue
+            if self.dynamics.config.standardize:
+                scaling = self.dynamics.scaling
+                shift, scale = getattr(scaling, f"{kind}_shift"), getattr(scaling, f"{kind}_scale")
+                p, t = (p - shift) / scale, (t - shift) / scale
+            if corners is not None:
+                p, t = cut(p, corners, size), cut(t, corners, size)
+            out[kind] = losses.consistency_loss(p, t, slices)
+        return out
+
+    def _decoded(
+        self,
+        predicted: Latent,
+        truth: Tensor,
+        corners: Corners | None,
+        size: tuple[int, int] | None,
+        eps: Tensor | None,
+    ) -> dict[str, Tensor]:
+        z = predicted.mean if eps is None else predicted.mean + torch.exp(0.5 * predicted.logvar) * eps
+        frames = decode_part(self.dynamics, z, self.fields, corners, size)
+        out = {}
+        if "field" in self.kinds:
+            out["field"] = losses.multi_step_loss(frames, truth)
+        if "hot" in self.kinds:
+            i = self.fields.index("temperature")
+            hot = losses.hot_weighted_loss(
+                frames[:, :, i], truth[:, :, i], weight=self.hot_weight, l1=self.l1
+            )
+            out["hot"] = hot * truth.shape[1]
+        return out
+
+
+class ParcObjective(nn.Module):
+    """Mean absolute error of all channels of a rollout of the rival, averaged over steps."""
+
+    def __init__(self, parc: Parc) -> None:
+        super().__init__()
+        self.parc = parc
+
+    def forward(self, state: Tensor) -> dict[str, Tensor]:
+        """Loss of the window state (b, horizon + 1, field, y, x), rolled out from its first frame."""
+        latent, total = Latent(state[:, 0], state[:, 0, :0]), state.new_zeros(())
+        for k in range(1, state.shape[1]):
+            latent = self.parc.advance(latent)
+            total = total + (latent.mean.float() - state[:, k]).abs().mean()
+        return {"absolute": total / (state.shape[1] - 1)}
+
+
+def cut(z: Tensor, corners: Corners, size: Sequence[int]) -> Tensor:
+    """The part of `size` (y, x) at each sample's corner, from (b, ..., y, x)."""
+    ny, nx = size
+    return torch.stack([z[i, ..., y : y + ny, x : x + nx] for i, (y, x) in enumerate(corners)])
+
+
+def decode_part(
+    dynamics: LatentDynamics,
+    z: Tensor,
+    fields: Sequence[str],
+    corners: Corners | None = None,
+    size: Sequence[int] | None = None,
+) -> Tensor:
+    """Decode a part of latents (b, time, channel, y, x) to (b, time, field, 8 y', 8 x').
+
+    The part of `size` latent pixels at each sample's corner equals the same part of the whole decoded frame:
+    the decoder is given the `DECODER_REACH` pixels around it that it sees, or the frame's own edge.
+    """
+    b, times, _, ny, nx = z.shape
+    slices: Mapping[str, slice] = dynamics.config.slices()
+    inner = None
+    if corners is not None:
+        h, w = (min(s + 2 * DECODER_REACH, n) for s, n in zip(size, (ny, nx), strict=True))
+        outer = [
+            (min(max(y - DECODER_REACH, 0), ny - h), min(max(x - DECODER_REACH, 0), nx - w))
+            for y, x in corners
+        ]
+        z = cut(z, outer, (h, w))
+        inner = [
+            ((y - top) * LATENT_FACTOR, (x - left) * LATENT_FACTOR)
+            for (y, x), (top, left) in zip(corners, outer, strict=True)
+        ]
+    frames = []
+    for name in fields:
+        part = z[:, :, slices[name]].flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        frames.append(dynamics.vaes[name].decode(part).float().unflatten(0, (b, times)))
+    out = torch.cat(frames, dim=2)  # (b, time, field, 8 y, 8 x)
+    return out if inner is None else cut(out, inner, [s * LATENT_FACTOR for s in size])

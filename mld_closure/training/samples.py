@@ -1,0 +1,223 @@
+"""Batches as functions of sample numbers: crops of frames for VAEs, windows of latents or states else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.windows import Windows, noise, place_crop, sample_rng
+from ..grids import LATENT_FACTOR
+from .curriculum import Phase
+from .movies import Movies, mirrored
+from .settings import StageConfig
+
+Part = tuple[int, int, int, int]  # y, x, height, width
+
+PLACE_STRIDE = 4  # where a frame varies is judged on every fourth pixel
+WHOLE_FRAMES = 1 << 40  # beyond all sample numbers: seeds the choice of a file for a whole batch
+ALIGN = 4  # evolved crops begin on multiples of this: the evolution networks pool twice
+
+
+class FrameSamples:
+    """Crops (b, 1, y, x) of one field from several files, drawn in proportion to their pixels."""
+
+    def __init__(
+        self, sources: Sequence[Movies], stage: StageConfig, latent_channels: int, seed: int
+    ) -> None:
+        self.sources, self.stage, self.channels, self.seed = tuple(sources), stage, latent_channels, seed
+        pixels = [len(m.split.train) * m.n_frames * m.frames[0, 0, 0].size for m in sources]
+        self.share = np.cumsum(pixels) / sum(pixels)
+
+    def epoch(self, phase: Phase) -> int:
+        """Samples in one epoch: one a training frame."""
+        return sum(len(m.split.train) * m.n_frames for m in self.sources)
+
+    def __call__(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
+        side = self.stage.crop_in(phase)
+        same = None if side else self._source(sample_rng(self.seed, WHOLE_FRAMES + step))
+        x = np.stack([self._one(k, side, same) for k in samples])[:, None]  # (b, 1, y, x)
+        small = (self.channels, x.shape[-2] // LATENT_FACTOR, x.shape[-1] // LATENT_FACTOR)
+        return {"x": torch.from_numpy(x), "eps": noise(small, samples, self.seed)}
+
+    def _source(self, rng: np.random.Generator) -> Movies:
+        return self.sources[int(np.searchsorted(self.share, rng.random(), side="right"))]
+
+    def _one(self, k: int, side: int, movies: Movies | None) -> np.ndarray:
+        rng = sample_rng(self.seed, k)
+        movies = movies or self._source(rng)
+        case, time = rng.choice(movies.split.train), rng.integers(movies.n_frames)
+        frame = movies.frames[case, time, movies.channel(self.stage.field)]
+        if self.stage.mirror and rng.random() < 0.5:
+            frame = frame[::-1]
+        if not side:
+            return np.ascontiguousarray(frame)
+        coarse = frame[::PLACE_STRIDE, ::PLACE_STRIDE]
+        varies = np.zeros(coarse.shape)
+        varies[:-1] += np.abs(np.diff(coarse, axis=0))
+        varies[:, :-1] += np.abs(np.diff(coarse, axis=1))
+        y, x = place_crop(varies, (side // PLACE_STRIDE,) * 2, rng, centred=self.stage.centred)
+        return np.ascontiguousarray(
+            frame[y * PLACE_STRIDE : y * PLACE_STRIDE + side, x * PLACE_STRIDE : x * PLACE_STRIDE + side]
+        )
+
+
+class WindowSamples:
+    """Windows of latents with their load, crops of them, and true pixels where a decoded loss is due.
+
+    Parts that are evolved are placed where temperature changes over the window with the stage's probability
+    `centred`; inside them the scored part keeps `margin` from cut edges, and the decoded part lies inside the
+    scored one.
+    """
+
+    def __init__(
+        self, movies: Movies, stage: StageConfig, *, fields: Sequence[str], load: np.ndarray | None, seed: int
+    ) -> None:
+        if movies.mean is None:
+            raise ValueError(f"latents of {movies.role} are not there yet; encode them first")
+        self.movies, self.stage, self.seed, self.load = movies, stage, seed, load
+        self.channels = [movies.channel(name) for name in fields]
+        self.watched = movies.channel("temperature") if "temperature" in movies.fields else 0
+        self.size = movies.mean.shape[-2:]
+        self.variants = movies.mean.shape[0] if stage.mirror else 1
+
+    def windows(self, horizon: int) -> Windows:
+        """The training windows of this length."""
+        return Windows(self.movies.split.train, self.movies.n_frames, horizon)
+
+    def epoch(self, phase: Phase) -> int:
+        """Samples in one epoch: one a window."""
+        return len(self.windows(phase.horizon))
+
+    def __call__(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
+        every = self.stage.decode_in(phase)
+        windows = self.windows(phase.horizon)
+        return self.collect(
+            [(k, *windows.sample(k, self.seed)) for k in samples],
+            phase.horizon,
+            crop=self.stage.crop_in(phase),
+            decode=bool(every) and step % every == 0,
+        )
+
+    def collect(
+        self, places: Sequence[tuple[int, int, int]], horizon: int, *, crop: int = 0, decode: bool = False
+    ) -> dict[str, Any]:
+        """The batch for (sample number, case, frame); `crop` in latent pixels, 0 for whole frames."""
+        rows = [self._one(k, case, time, horizon, crop, decode) for k, case, time in places]
+        first = rows[0]
+        batch: dict[str, Any] = {
+            name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in ("mean", "logvar")
+        }
+        for name in ("scored", "decoded"):
+            if name in first:
+                batch[name] = [row[name] for row in rows]
+                batch[f"{name}_size"] = first[f"{name}_size"]
+        if decode:
+            batch["truth"] = torch.from_numpy(np.stack([row["truth"] for row in rows]))
+        if self.load is not None:
+            batch["load"] = torch.tensor([float(self.load[case]) for _, case, _ in places])
+        if decode and self.stage.sample:
+            batch["eps"] = noise(first["mean"][1:].shape, [k for k, _, _ in places], self.seed)
+        return batch
+
+    def _one(self, k: int, case: int, time: int, horizon: int, crop: int, decode: bool) -> dict[str, Any]:
+        rng = sample_rng(self.seed, k)
+        variant = int(rng.integers(2)) if self.variants == 2 else 0
+        end = time + horizon + 1
+        (ny, nx), out = self.size, {}
+        changes = self._changes(case, time, end - 1, variant) if crop or self.stage.decode_crop else None
+        window, scored = (0, 0, ny, nx), (0, 0, ny, nx)
+        if crop:
+            window, scored = self._place(changes, crop, rng)
+            out["scored"] = (scored[0] - window[0], scored[1] - window[1])
+            out["scored_size"] = scored[2:]
+        y, x, h, w = window
+        part = (variant, case, slice(time, end), slice(None), slice(y, y + h), slice(x, x + w))
+        out["mean"], out["logvar"] = self.movies.mean[part], self.movies.logvar[part]
+        if decode:
+            region = scored
+            if self.stage.decode_crop:
+                region = self._inside(changes, scored, self.stage.decode_crop, rng)
+            out["decoded"] = (region[0] - window[0], region[1] - window[1])
+            out["decoded_size"] = region[2:]
+            out["truth"] = self._truth(case, time, end, variant, region)
+        return out
+
+    def _changes(self, case: int, time: int, end: int, variant: int) -> np.ndarray:
+        """How much the watched field changes over the window, per latent pixel."""
+        half = LATENT_FACTOR // 2
+        frames = self.movies.frames[case, :, self.watched, half::LATENT_FACTOR, half::LATENT_FACTOR]
+        change = np.abs(frames[end].astype(np.float64) - frames[time])
+        return change[::-1] if variant else change
+
+    def _place(self, changes: np.ndarray, crop: int, rng: np.random.Generator) -> tuple[Part, Part]:
+        """The evolved part and the scored part inside it, `margin` away from sides that are cut."""
+        margin, sides = self.stage.margin, [min(crop, n) for n in self.size]
+        inner = [s - 2 * margin if s < n else s for s, n in zip(sides, self.size, strict=True)]
+        wanted = place_crop(changes, (inner[0], inner[1]), rng, centred=self.stage.centred)
+        start, corner = [], []
+        for c, s, i, n in zip(wanted, sides, inner, self.size, strict=True):
+            begin = min(max(c - margin, 0), n - s) // ALIGN * ALIGN
+            first = begin + (margin if begin else 0)
+            last = begin + s - (margin if begin + s < n else 0) - i
+            start.append(begin)
+            corner.append(min(max(c, first), last))
+        return (*start, *sides), (*corner, *inner)
+
+    def _inside(self, changes: np.ndarray, scored: Part, side: int, rng: np.random.Generator) -> Part:
+        y, x, h, w = scored
+        sides = (min(side, h), min(side, w))
+        dy, dx = place_crop(changes[y : y + h, x : x + w], sides, rng, centred=self.stage.centred)
+        return (y + dy, x + dx, *sides)
+
+    def _truth(self, case: int, time: int, end: int, variant: int, region: Part) -> np.ndarray:
+        y, x, h, w = (LATENT_FACTOR * n for n in region)
+        if variant:
+            y = self.movies.frames.shape[-2] - y - h
+        frames = self.movies.frames[case, time + 1 : end, :, y : y + h, x : x + w]
+        frames = mirrored(frames, self.movies.fields) if variant else frames
+        return np.ascontiguousarray(frames[:, self.channels])
+
+
+class StateSamples:
+    """Windows of frames (b, horizon + 1, field, y, x) for models that evolve the state itself."""
+
+    def __init__(self, movies: Movies, stage: StageConfig, seed: int) -> None:
+        self.movies, self.stage, self.seed = movies, stage, seed
+
+    def windows(self, horizon: int) -> Windows:
+        """The training windows of this length."""
+        return Windows(self.movies.split.train, self.movies.n_frames, horizon)
+
+    def epoch(self, phase: Phase) -> int:
+        """Samples in one epoch: one a window."""
+        return len(self.windows(phase.horizon))
+
+    def __call__(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
+        windows = self.windows(phase.horizon)
+        return self.collect(
+            [(k, *windows.sample(k, self.seed)) for k in samples],
+            phase.horizon,
+            crop=self.stage.crop_in(phase),
+        )
+
+    def collect(
+        self, places: Sequence[tuple[int, int, int]], horizon: int, *, crop: int = 0, decode: bool = False
+    ) -> dict[str, Any]:
+        """The batch for (sample number, case, frame); `crop` in pixels, 0 for whole frames."""
+        rows = []
+        for k, case, time in places:
+            rng = sample_rng(self.seed, k)
+            frames = self.movies.frames[case, time : time + horizon + 1]
+            if self.stage.mirror and rng.random() < 0.5:
+                frames = mirrored(frames, self.movies.fields)
+            if crop:
+                change = np.abs(frames[-1, 0] - frames[0, 0])[::PLACE_STRIDE, ::PLACE_STRIDE]
+                sides = tuple(min(crop, n) for n in frames.shape[-2:])
+                small = tuple(s // PLACE_STRIDE for s in sides)
+                y, x = (n * PLACE_STRIDE for n in place_crop(change, small, rng, centred=self.stage.centred))
+                frames = frames[..., y : y + sides[0], x : x + sides[1]]
+            rows.append(np.ascontiguousarray(frames))
+        return {"state": torch.from_numpy(np.stack(rows))}

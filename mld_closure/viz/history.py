@@ -1,0 +1,53 @@
+"""Loss curves of a training run, one panel a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+COLUMNS = 3
+NOT_LOSSES = ("step", "seconds", "horizon", "lr", "gradient norm")
+
+
+def draw_history(history: Mapping[str, Sequence[Mapping[str, Any]]], path: str | Path) -> Path:
+    """Draw losses over steps, validations as points on a second axis, and save to `path`; returns it.
+
+    history: per stage the lines of `history.json`. Stages without a line are left out; ValueError where none
+    has any.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    stages = {name: rows for name, rows in history.items() if rows}
+    if not stages:
+        raise ValueError("the history holds no line to draw")
+    n_rows = -(-len(stages) // COLUMNS)
+    figure = Figure(figsize=(4.6 * COLUMNS, 3.2 * n_rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, (name, rows) in enumerate(stages.items()):
+        axes = figure.add_subplot(n_rows, COLUMNS, i + 1)
+        axes.set_title(name, loc="left")
+        axes.set_xlabel("step")
+        losses = [k for k in _keys(rows) if k not in NOT_LOSSES and not k.startswith("validation ")]
+        for key in losses:
+            steps, values = _series(rows, key)
+            axes.semilogy(steps, values, label=key, lw=2 if key == "total" else 1)
+        steps, values = _series(rows, "validation score")
+        if steps:
+            right = axes.twinx()
+            right.plot(steps, values, "ko", ms=4, label="validation score")
+            right.set_ylim(bottom=0)
+            right.legend(fontsize="small", loc="lower left")
+        axes.legend(fontsize="small", loc="upper right")
+    figure.savefig(path, dpi=110)
+    return Path(path)
+
+
+def _keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _series(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[list[int], list[float]]:
+    pairs = [(row["step"], row[key]) for row in rows if key in row]
+    return [s for s, _ in pairs], [v for _, v in pairs]
