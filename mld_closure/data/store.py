@@ -71,7 +71,7 @@ class CaseStore:
         scalars: Mapping[str, float],
         description: Mapping[str, Any],
     ) -> None:
-        """Store a finished case durably; a failure recorded for it before is forgotten.
+        """Store a finished case durably; a failure recorded for it counts no more.
 
         arrays: field name -> float32 (time, y, x) in SI units, exactly the fields of the spec. Raises
         ValueError for a wrong index, field, shape or type, and for values that are not finite.
@@ -80,12 +80,11 @@ class CaseStore:
         check_case(index, arrays, self.spec)
         with published(self._shard(index)) as temporary:
             write_shard(temporary, index, arrays, scalars, description)
-        self._failure(index).unlink(missing_ok=True)
 
     def fail(self, index: int, reason: str) -> None:
         """Record durably that a case failed, and why; it takes no place in the merged file."""
         self._check_index(index)
-        with published(self._failure(index)) as temporary:
+        with published(self.parts / f"failed_{index:06d}.json") as temporary:
             temporary.write_text(json.dumps({"index": index, "reason": str(reason)}))
 
     def merge(self) -> Path:
@@ -121,9 +120,6 @@ class CaseStore:
 
     def _shard(self, index: int) -> Path:
         return self.parts / f"case_{index:06d}.h5"
-
-    def _failure(self, index: int) -> Path:
-        return self.parts / f"failed_{index:06d}.json"
 
     def _check_index(self, index: int) -> None:
         if not 0 <= index < self.spec.n_cases:

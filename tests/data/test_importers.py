@@ -56,15 +56,15 @@ def test_other_bounds_and_field_order(tmp_path):
 
 
 def test_parc_folders_round_trip_exactly(tmp_path):
-    truth = physical(PARC_FIELDS, seed=3).astype(np.float32)
-    for i, name in enumerate(["b", "a"]):
-        np.save(tmp_path / f"{name}.npy", truth[i])
+    truth = physical(PARC_FIELDS, (5, 3, 6, 4), seed=3).astype(np.float32)
+    for i in (3, 0, 4, 1, 2):
+        np.save(tmp_path / f"run{i}.npy", truth[i])
     out = import_arrays(parc_source(tmp_path), tmp_path / "p.h5", bounds={}, **GRID)
     assert validate(out) == []
     with Trajectories(out) as data:
-        assert [data.description(i)["source"] for i in range(2)] == ["a.npy", "b.npy"]
-        np.testing.assert_array_equal(data.read(0, PARC_FIELDS), truth[1])
-        np.testing.assert_array_equal(data.read(1, PARC_FIELDS), truth[0])
+        for i in range(5):
+            assert data.description(i) == {"source": f"run{i}.npy"}
+            np.testing.assert_array_equal(data.read(i, PARC_FIELDS), truth[i])
 
 
 def test_an_import_holds_one_case_in_memory(tmp_path):

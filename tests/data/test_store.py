@@ -67,18 +67,18 @@ def test_any_order_and_a_resumed_run_give_the_same_file(tmp_path, whole):
 
 
 KILLED = """
-import os, sys
+import h5py, os, sys
 sys.path.insert(0, {tests!r})
 from test_store import SPEC, run_case
 from mld_closure.data.store import CaseStore
-count, real = 0, os.{call}
+count, real = 0, {call}
 def fatal(*args, **kwargs):
     global count
     count += 1
     if count == {at}:
         os.kill(os.getpid(), 9)
     return real(*args, **kwargs)
-os.{call} = fatal
+{call} = fatal
 store = CaseStore({out!r}, SPEC)
 for i in sorted(set(range(6)) - store.done()):
     run_case(store, i)
@@ -89,10 +89,12 @@ store.merge()
 @pytest.mark.parametrize(
     ("call", "at"),
     [
-        ("replace", 1),  # the spec written under its temporary name
-        ("fsync", 5),  # a case half done
-        ("replace", 8),  # the merged file complete, its name not yet
-        ("unlink", 17),  # the merged file in place, the parts not yet gone
+        ("os.replace", 1),  # the spec written under its temporary name
+        ("h5py.Group.create_dataset", 8),  # the third case half written
+        ("os.fsync", 5),  # the second case written, its name not yet
+        ("h5py.Group.create_dataset", 26),  # the merged file half written
+        ("os.replace", 8),  # the merged file complete, its name not yet
+        ("os.unlink", 11),  # the merged file in place, the parts not yet gone
     ],
 )
 def test_killed_and_resumed_gives_equal_data(tmp_path, whole, call, at):
@@ -106,6 +108,15 @@ def test_killed_and_resumed_gives_equal_data(tmp_path, whole, call, at):
     assert contents(store.merge()) == whole
     assert not store.parts.exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["k.h5", "whole.h5"]
+
+
+def test_a_name_appears_only_after_its_bytes_are_on_the_disk(tmp_path, monkeypatch):
+    calls, sync, replace = [], os.fsync, os.replace
+    store = CaseStore(tmp_path / "o.h5", SPEC)
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("fsync"), sync(handle)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
+    run_case(store, 0)
+    assert calls == ["fsync", "replace", "fsync"]  # the file, its name, the folder that holds the name
 
 
 def test_processes_write_side_by_side(tmp_path, whole):
