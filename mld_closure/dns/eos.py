@@ -9,8 +9,8 @@ With x = rho/rho0 and an integer Murnaghan exponent n (so that no general power 
     tau(h) = (b + sqrt(b^2 + 4 cinf h T1)) / (2 cinf),  b = h - c0 T1
 
 Scalar functions are compiled and take `Constants`; array functions take a `Material`.
-Why: x^G is a polynomial fit inside the kernels (relative error below 1e-7 for 0.75 <= x <= 2), because a
-library power would cost as much as the rest of the temperature.
+Why: x^G is a polynomial fit inside the kernels (relative error below 1e-8 for 0.75 <= x <= 2, exact at 1),
+because a library power would cost as much as the rest of the temperature.
 """
 
 from __future__ import annotations
@@ -79,13 +79,14 @@ class Constants(NamedTuple):
     cmin2: Any
     fit_low: Any
     fit_high: Any
-    fit: Any  # polynomial coefficients of x^G, highest power first
+    fit: Any  # coefficients of (x^G - 1)/(x - 1) in x - 1, highest power first
 
 
 def constants(m: Material, dtype: type = np.float64) -> Constants:
     """`Constants` of a material in the given floating-point type."""
-    x = np.linspace(*FIT_RANGE, 400)
-    fit = np.polynomial.Chebyshev.fit(x, x**m.G, FIT_DEGREE).convert(kind=np.polynomial.Polynomial)
+    z = np.linspace(*FIT_RANGE, 400) - 1  # no sample falls on z = 0
+    slope = np.polynomial.Chebyshev.fit(z, ((1 + z) ** m.G - 1) / z, FIT_DEGREE)
+    fit = slope.convert(kind=np.polynomial.Polynomial)
     f = dtype
     return Constants(
         zero=f(0), half=f(0.5), one=f(1), rho0=f(m.rho0), inv_rho0=f(1 / m.rho0), m=m.n - 1,
@@ -127,17 +128,19 @@ def temperature_from_cold(x, rho, e, pc, ec, c):
     """Temperature (K) where the cold curve at x is known; x^G from the fit."""
     xf = x if x > c.fit_low else c.fit_low
     xf = xf if xf < c.fit_high else c.fit_high
+    z = xf - c.one
     p = c.fit
-    xg = p[0] * xf + p[1]
-    xg = xg * xf + p[2]
-    xg = xg * xf + p[3]
-    xg = xg * xf + p[4]
-    xg = xg * xf + p[5]
-    xg = xg * xf + p[6]
-    xg = xg * xf + p[7]
-    xg = xg * xf + p[8]
-    xg = xg * xf + p[9]
-    xg = xg * xf + p[10]
+    xg = p[0] * z + p[1]
+    xg = xg * z + p[2]
+    xg = xg * z + p[3]
+    xg = xg * z + p[4]
+    xg = xg * z + p[5]
+    xg = xg * z + p[6]
+    xg = xg * z + p[7]
+    xg = xg * z + p[8]
+    xg = xg * z + p[9]
+    xg = xg * z + p[10]
+    xg = xg * z + c.one
     solid = pc + c.G * rho * (e - ec) >= c.zero
     h = e - ec if solid else e
     h = h if h > c.zero else c.zero

@@ -1,4 +1,4 @@
-"""Exact solutions of the model equations: Hugoniot, isentrope, Riemann problem, CJ detonation, adiabatic burn.
+"""Exact solutions of the model equations: Hugoniot, isentrope, Riemann problem, CJ detonation, ignition.
 
 Everything here is independent of the solver's kernels and serves as its yardstick and as the inflow state.
 """
@@ -106,7 +106,7 @@ def _sound_speed2(rho: float, e: float, p: float, m: Material) -> float:
 
 
 def wave_velocity(rho: float, e: float, p_star: float, m: Material) -> float:
-    """Velocity change (m/s) across the wave that takes state (rho, e) at rest to p_star, away from the wave."""
+    """Velocity (m/s) that state (rho, e) at rest gains, away from the wave that takes it to p_star."""
     p = float(mie_gruneisen(np.float64(rho), np.float64(e), m))
     if p_star >= p:
         limit = rho * (1 + 2 / m.G) * (1 - 1e-9)
@@ -132,7 +132,7 @@ def riemann_star(
 def free_surface_velocity(up: float, m: Material) -> float:
     """Velocity (m/s) of a free surface after a shock of particle speed up (m/s) reaches it."""
     s = shock_from_piston(up, m)
-    return up + _isentrope(s.rho, s.e, 0.0, m)[1] * 1.0
+    return up + _isentrope(s.rho, s.e, 0.0, m)[1]
 
 
 def chapman_jouguet(m: Material, q: float) -> tuple[float, float]:
@@ -146,17 +146,59 @@ def chapman_jouguet(m: Material, q: float) -> tuple[float, float]:
     return float(speed[i]), float(p[i])
 
 
+def products_state(speed: float, p: float, m: Material, q: float) -> np.ndarray:
+    """Primitive state (5,) of the burned material behind a detonation of the given speed and pressure."""
+    up = p / (m.rho0 * speed)
+    rho = m.rho0 / (1 - up / speed)
+    return np.array([rho, up, 0.0, q + 0.5 * p * (1 / m.rho0 - 1 / rho), 1.0])
+
+
+def energy_at_temperature(T: float, rho: float, m: Material) -> float:
+    """Specific internal energy (J/kg) of the solid at temperature T (K) and density rho (kg/m3)."""
+    cold = float(energy(np.float64(rho), np.float64(0.0), m))
+    return bisect(lambda e: float(temperature(np.float64(rho), np.float64(e), m)) - T, cold, 20e6)
+
+
 def adiabatic_burn_time(T_start: float, rho: float, to: float, m: Material, k: Kinetics) -> float:
     """Time (s) in which material at constant density burns adiabatically from lam = 0 to `to`.
 
     Quadrature of dt = dlam / w(lam): at constant volume e = e_start + Q lam.
     """
-    e_start = bisect(
-        lambda e: float(temperature(np.float64(rho), np.float64(e), m)) - T_start,
-        float(energy(np.float64(rho), np.float64(0.0), m)),
-        20e6,
-    )
+    e_start = energy_at_temperature(T_start, rho, m)
     lam = np.linspace(0.0, to, 200_001)
     T = temperature(np.full_like(lam, rho), e_start + k.Q * lam, m)
     w = (1 - lam) * np.minimum(k.Z * np.exp(-k.Ta / T), k.kmax)
     return float(np.sum(0.5 * (1 / w[1:] + 1 / w[:-1]) * np.diff(lam)))
+
+
+def ideal_gas_tube(
+    xi: np.ndarray, left: tuple[float, float, float], right: tuple[float, float, float], gamma: float
+) -> np.ndarray:
+    """(rho, u, p), (3, n), at xi = x/t of an ideal gas shock tube: rarefaction left, shock right.
+
+    Source: Toro (3rd ed.), section 4.5.
+    """
+    (rl, ul, pl), (rr, ur, pr) = left, right
+    cl, g1 = np.sqrt(gamma * pl / rl), gamma - 1
+
+    def gap(p: float) -> float:
+        behind = ul + 2 * cl / g1 * (1 - (p / pl) ** (g1 / (2 * gamma)))
+        ahead = ur + (p - pr) * np.sqrt(2 / (rr * ((gamma + 1) * p + g1 * pr)))
+        return behind - ahead
+
+    p = bisect(gap, pr, pl)
+    u = ur + (p - pr) * np.sqrt(2 / (rr * ((gamma + 1) * p + g1 * pr)))
+    behind_left, q = rl * (p / pl) ** (1 / gamma), g1 / (gamma + 1)
+    behind_right = rr * (p / pr + q) / (q * p / pr + 1)
+    shock = ur + np.sqrt(((gamma + 1) * p / pr + g1) * pr / (2 * rr))
+    c = 2 / (gamma + 1) * (cl + 0.5 * g1 * (ul - xi))  # sound speed inside the fan
+    fan = np.stack([rl * (c / cl) ** (2 / g1), xi + c, pl * (c / cl) ** (2 * gamma / g1)])
+    tail = u - cl * (p / pl) ** (g1 / (2 * gamma))
+
+    def uniform(rho: float, velocity: float, pressure: float) -> np.ndarray:
+        return np.stack([np.full_like(xi, v) for v in (rho, velocity, pressure)])
+
+    out = np.where(xi < shock, uniform(behind_right, u, p), uniform(rr, ur, pr))
+    out = np.where(xi < u, uniform(behind_left, u, p), out)
+    out = np.where(xi < tail, fan, out)
+    return np.where(xi < ul - cl, uniform(rl, ul, pl), out)

@@ -18,7 +18,7 @@ COPY, MIRROR, PERIODIC, FIXED = 0, 1, 2, 3
 
 @jit
 def fill_ghosts(U, sides, inflow):
-    """Fill two ghost layers. sides: boundary codes (left, right, bottom, top); inflow: (5,) for FIXED left."""
+    """Fill two ghost layers. sides: codes (left, right, bottom, top); inflow: (5,) beyond a FIXED left."""
     ny, nx = U.shape[1] - 4, U.shape[2] - 4
     for v in range(5):
         flip_x = -U.dtype.type(1) if v == 1 else U.dtype.type(1)

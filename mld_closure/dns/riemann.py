@@ -40,7 +40,8 @@ def hllc_row(left, right, shift, first, last, normal, flux, c):
         a, b = ul + cl, ur + cr
         sr = a if a > b else b
         ml, mr = rl * (sl - ul), rr * (sr - ur)
-        s = (pr - pl + ul * ml - ur * mr) / (ml - mr)
+        jump = (pr - pl - mr * (ur - ul)) / (ml - mr)  # contact speed - ul: exactly 0 in a uniform flow
+        s = ul + jump
         # the side the contact leaves the face on, and that side's outer wave
         at_left = s >= c.zero
         rho = rl if at_left else rr
@@ -50,16 +51,15 @@ def hllc_row(left, right, shift, first, last, normal, flux, c):
         e = el if at_left else er
         lam = left[4, k] if at_left else right[4, k + shift]
         mass = ml if at_left else mr
+        slip = jump if at_left else jump - (ur - ul)  # contact speed - u of this side
         wave = sl if at_left else sr
         past = (wave < c.zero) if at_left else (wave > c.zero)
         speed = wave if past else c.zero  # zero where the whole fan lies on the other side
-        total = rho * (e + c.half * (u * u + v * v))
-        q = c.one / (wave - s)
-        rho_star = mass * q
-        energy_star = q * ((wave - u) * total - p * u + (p + mass * (s - u)) * s)
-        f0 = rho * u + speed * (rho_star - rho)
+        q = speed / (wave - s)
+        f0 = rho * u + q * mass - speed * rho
+        push = q * slip
         flux[0, k] = f0
-        flux[normal, k] = rho * u * u + p + speed * (rho_star * s - rho * u)
+        flux[normal, k] = f0 * u + p + push * mass
         flux[tangent, k] = f0 * v
-        flux[3, k] = (total + p) * u + speed * (energy_star - total)
+        flux[3, k] = f0 * (e + c.half * (u * u + v * v)) + p * u + push * (mass * s + p)
         flux[4, k] = f0 * lam

@@ -29,7 +29,9 @@ class Boundaries:
         for side in ("left", "right", "bottom", "top"):
             kind = getattr(self, side)
             if kind not in CODES or (kind == "fixed" and side != "left"):
-                raise ValueError(f"boundary {side} = '{kind}': choose copy, mirror, periodic (left: or fixed)")
+                raise ValueError(
+                    f"boundary {side} = '{kind}': choose copy, mirror, periodic (left: or fixed)"
+                )
         for a, b in (("left", "right"), ("bottom", "top")):
             if (getattr(self, a) == "periodic") != (getattr(self, b) == "periodic"):
                 raise ValueError(f"boundaries {a} and {b} must be periodic together")
@@ -39,7 +41,9 @@ class Boundaries:
         for n, names in ((grid.nx, ("left", "right")), (grid.ny, ("bottom", "top"))):
             for name in names:
                 if n < 2 and getattr(self, name) in ("mirror", "periodic"):
-                    raise ValueError(f"{name} = '{getattr(self, name)}' needs 2 cells across, got {n}; use 'copy'")
+                    raise ValueError(
+                        f"{name} = '{getattr(self, name)}' needs 2 cells across, got {n}; use 'copy'"
+                    )
 
     @property
     def codes(self) -> tuple[int, int, int, int]:
@@ -127,7 +131,9 @@ class Solver:
         taken = 0
         while until - self.time > 1e-9 * max(until, 1e-30):
             if max_steps is not None and taken >= max_steps:
-                raise RuntimeError(f"{max_steps} steps taken and only {self.time:.4e} s of {until:.4e} s reached")
+                raise RuntimeError(
+                    f"{max_steps} steps taken and only {self.time:.4e} s of {until:.4e} s reached"
+                )
             self.step(until - self.time)
             taken += 1
         self.time = until

@@ -1,0 +1,98 @@
+"""`mld-closure simulate`: make training data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mld_closure.cli.output import json_option, print_json, progress
+
+
+def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    try:
+        low, high = (float(v) for v in value.split(":"))
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is not LOW:HIGH in km/s, for example 0.7:0.9") from None
+    if not 0 < low <= high:
+        raise click.BadParameter(f"'{value}' needs 0 < LOW <= HIGH")
+    return 1e3 * low, 1e3 * high
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["micro", "meso"]))
+@click.option("--cases", type=click.IntRange(1), required=True, help="Number of cases.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bits.")
+@click.option(
+    "--up", callback=_range, metavar="LO:HI", help="Range of piston speeds in km/s [default: 0.5:1.4]."
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Data file [default: KIND.h5].")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes (of each rank)."
+)
+@click.option("--frames", type=click.IntRange(2), help="Frames of each case [default: 20 micro, 32 meso].")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML with any field of the case configuration: shape, pixel, pack, material, kinetics, ...",
+)
+@json_option
+def command(kind, cases, seed, up, out, workers, frames, config_path, as_json) -> None:
+    """Simulate shocked microstructures into a data file.
+
+    KIND is micro (one void, 8 x 12.8 um) or meso (a pack of 20 to 45 voids, 16 x 24 um). Killed and started
+    again with the same options, it resumes and ends with the same data. Under mpirun the cases are dealt out
+    to the ranks.
+
+    \b
+    Examples:
+      mld-closure simulate micro --cases 8 --seed 11 --out micro.h5 --workers 2
+      mpirun -n 2 mld-closure simulate meso --cases 2 --seed 11 --up 0.7:0.9 --out meso.h5
+    """
+    from mld_closure.config import ConfigError, from_dict, read_toml, to_dict
+    from mld_closure.data.trajectories import Trajectories
+    from mld_closure.dns.cases import PRESETS, CaseConfig
+    from mld_closure.runtime.comm import default_comm
+    from mld_closure.simulate import simulate
+
+    config = None
+    if config_path is not None:
+        given = read_toml(config_path)
+        if given.get("kind", kind) != kind:
+            raise ConfigError(f"{config_path} is for {given['kind']} cases, asked for {kind}")
+        config = from_dict(CaseConfig, {**to_dict(PRESETS[kind]), **given}, where=str(config_path))
+    out = out or Path(f"{kind}.h5")
+    comm = default_comm()
+    failed = 0
+    with progress() as bar:
+        task = bar.add_task(f"{kind} cases", total=None, status="", visible=comm.rank == 0)
+
+        def started(n_done: int, n_all: int) -> None:
+            mine = len(range(comm.rank, n_all - n_done, comm.size))
+            bar.update(task, total=n_done + mine, completed=n_done)
+
+        def done(index: int, reason: str | None) -> None:
+            nonlocal failed
+            if reason is not None:
+                failed += 1
+                bar.console.print(f"case {index} failed: {reason}")
+            bar.update(task, advance=1, status=f"{failed} failed" if failed else "")
+
+        simulate(kind, cases, out, seed=seed, up=up, frames=frames, workers=workers, config=config, comm=comm,
+                 started=started, done=done)  # fmt: skip
+    if comm.rank == 0:
+        with Trajectories(out) as data:
+            summary = {
+                "file": str(out),
+                "cases": data.n_cases,
+                "failures": data.failures,
+                "bytes": out.stat().st_size,
+            }
+        if as_json:
+            print_json(summary)
+        else:
+            click.echo(f"{out}: {summary['cases']} cases, {len(summary['failures'])} failed, "
+                       f"{summary['bytes'] / 1e6:.1f} MB")  # fmt: skip

@@ -1,0 +1,146 @@
+"""One training case: a drawn microstructure and load, run and recorded as a movie.
+
+A case is a function of (configuration, seed, index) alone, so any process can make it at any time and it
+comes out the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from mld_closure import grids
+from mld_closure.dns.eos import Material
+from mld_closure.dns.exact import shock_from_piston
+from mld_closure.dns.kinetics import Kinetics
+from mld_closure.dns.loading import shocked_solver
+from mld_closure.dns.microstructure import (
+    Ellipse,
+    MicrostructureError,
+    PackRules,
+    pack,
+    random_ellipse,
+    solid_fraction,
+)
+
+MICRO_STEP = 0.172e-9  # s between micro frames; a meso frame is two of them
+GOLDEN = 0.6180339887498949
+DRAWS = 20  # attempts at a microstructure with an allowed number of voids
+
+
+@dataclass(frozen=True)
+class CaseConfig:
+    """How the cases of one campaign are made (SI units; lengths of voids in pixels).
+
+    kind: `micro` has one void, `meso` a pack of them. Loads are spread evenly over `up` (m/s) by a seeded
+    golden-ratio sequence, so that any number of cases covers the range.
+    """
+
+    kind: Literal["micro", "meso"]
+    shape: tuple[int, int]
+    frames: int
+    frame_interval: float
+    up: tuple[float, float] = (500.0, 1400.0)
+    pixel: float = 50e-9
+    diameter: tuple[float, float] = (24.0, 60.0)  # micro: size range of the void
+    porosity: tuple[float, float] = (0.07, 0.15)  # meso: range of the pack
+    voids: tuple[int, int] = (20, 45)  # meso: allowed number of voids
+    pack: PackRules = field(default_factory=PackRules)
+    material: Material = field(default_factory=Material)
+    kinetics: Kinetics = field(default_factory=Kinetics)
+
+    def __post_init__(self) -> None:
+        grids.Grid(*self.shape, self.pixel)
+        if self.frames < 2:
+            raise ValueError(f"frames must be at least 2, got {self.frames}")
+        if not self.frame_interval > 0:
+            raise ValueError(f"frame_interval must be positive, got {self.frame_interval} s")
+        for name in ("up", "diameter", "porosity", "voids"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name} needs 0 < low <= high, got {low}, {high}")
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Frame times in s."""
+        return tuple(i * self.frame_interval for i in range(self.frames))
+
+
+PRESETS = {
+    "micro": CaseConfig("micro", grids.MICRO_SHAPE, frames=20, frame_interval=MICRO_STEP),
+    "meso": CaseConfig("meso", grids.MESO_SHAPE, frames=32, frame_interval=2 * MICRO_STEP),
+}
+
+
+def draw_load(config: CaseConfig, seed: int, index: int) -> float:
+    """Piston speed (m/s) of a case."""
+    start = np.random.default_rng([seed, 0]).random()
+    low, high = config.up
+    return low + (high - low) * math.fmod(start + index * GOLDEN, 1.0)
+
+
+def draw_voids(config: CaseConfig, seed: int, index: int) -> list[Ellipse]:
+    """The voids of a case. Raises MicrostructureError where the wanted pack cannot be drawn."""
+    rng = np.random.default_rng([seed, 1, index])
+    if config.kind == "micro":
+        for _ in range(100):
+            void = random_ellipse(rng.uniform(*config.diameter), config.shape, rng, config.pack)
+            if void is not None:
+                return [void]
+        raise MicrostructureError(f"a void of {config.diameter} px does not fit a frame of {config.shape} px")
+    counts = []
+    for _ in range(DRAWS):
+        voids = pack(config.shape, rng.uniform(*config.porosity), rng, config.pack)
+        if config.voids[0] <= len(voids) <= config.voids[1]:
+            return voids
+        counts.append(len(voids))
+    raise MicrostructureError(
+        f"{DRAWS} packs of porosity {config.porosity} had {min(counts)} to {max(counts)} voids, wanted "
+        f"{config.voids[0]} to {config.voids[1]}; change voids, porosity or pack.median"
+    )
+
+
+def simulate_case(
+    config: CaseConfig, seed: int, index: int
+) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, Any]]:
+    """Run one case: (fields by name, each float32 (time, y, x) in SI units; scalars; description).
+
+    Raises MicrostructureError, or FloatingPointError naming the first frame that is not finite.
+    """
+    up = draw_load(config, seed, index)
+    voids = draw_voids(config, seed, index)
+    mu = solid_fraction(config.shape, voids)
+    movie, steps = record(mu, up, config)
+    shock = shock_from_piston(up, config.material)
+    scalars = {
+        "piston_speed": up,
+        "shock_pressure": shock.p,
+        "shock_speed": shock.us,
+        "shock_density": shock.rho,
+        "shock_temperature": shock.T,
+        "seed": seed,
+        "void_count": len(voids),
+        "porosity": 1.0 - float(mu.mean()),
+    }
+    return movie, scalars, {"voids": [asdict(v) for v in voids], "steps": steps}
+
+
+def record(mu: np.ndarray, up: float, config: CaseConfig) -> tuple[dict[str, np.ndarray], int]:
+    """Movie of the shocked solid fraction mu (ny, nx): (fields, each float32 (time, y, x); steps taken)."""
+    run = shocked_solver(mu, up, config.pixel, config.material, config.kinetics)
+    movie = {name: np.empty((config.frames, *mu.shape), np.float32) for name in run.fields()}
+    for i, t in enumerate(config.times):
+        run.run(t)
+        for name, values in run.fields().items():
+            if not np.isfinite(values).all():
+                raise FloatingPointError(f"{name} is not finite at frame {i}, t = {t * 1e9:.3f} ns")
+            movie[name][i] = values
+    return movie, run.steps
+
+
+def with_changes(config: CaseConfig, **changes: Any) -> CaseConfig:
+    """The configuration with the given fields replaced; None means unchanged."""
+    return replace(config, **{k: v for k, v in changes.items() if v is not None})
