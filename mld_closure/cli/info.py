@@ -88,13 +88,14 @@ def _print_trajectories(found: dict[str, Any]) -> None:
         ("frame", f"{ny} x {nx} pixels of {found['pixel'] * 1e9:.4g} nm ({height:.4g} x {width:.4g} um)"),
         ("made by", f"mld_closure {made['version']}, {made['created']}"),
         ("on", made["platform"]),
-        ("configuration", json.dumps(made["configuration"])),
     ]
     print_table(f"{found['path']}: trajectories", ("what", "value"), rows)
     ranges = [(n, f["units"], f.get("min", "-"), f.get("max", "-")) for n, f in found["fields"].items()]
     print_table("Fields", ("field", "units", "min", "max"), ranges)
     scalars = [(n, s["min"], s["mean"], s["max"]) for n, s in found["scalars"].items()]
     print_table("Scalars", ("scalar", "min", "mean", "max"), scalars)
+    settings = [(key, _line(value)) for key, value in _flat(made["configuration"])]
+    print_table("Configuration", ("key", "value"), settings)
     for failure in found["failures"]:
         click.echo(f"failed case {failure['case']}: {failure['reason']}")
     for fault in found["faults"]:
@@ -145,4 +146,6 @@ def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _line(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value, default=str)

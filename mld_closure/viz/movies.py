@@ -60,6 +60,7 @@ def film_frames(
     ny, nx = values.shape[-2:]
     width = 3.2
     figure = new_figure((width + 0.7) * len(fields) + 0.4, width * ny / nx + 0.8)
+    figure.get_layout_engine().set(wspace=0.04)
     axes = figure.subplots(1, len(fields), squeeze=False, sharey=True)[0]
     images = []
     for i, name in enumerate(fields):

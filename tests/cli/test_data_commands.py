@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mld_closure.cli.main import main
@@ -12,6 +13,9 @@ from mld_closure.data.layout import TrajectorySpec
 from mld_closure.data.store import CaseStore
 from mld_closure.data.trajectories import Trajectories
 from mld_closure.fields import MODEL_FIELDS
+from mld_closure.models.bundle import Bundle
+from mld_closure.models.dynamics import MesoDynamics, MicroDynamics
+from mld_closure.models.settings import ModelConfig
 
 SPEC = TrajectorySpec(3, (8, 12), 5e-8, (0.0, 1.72e-10), {"seed": 7}, MODEL_FIELDS)
 
@@ -86,6 +90,23 @@ def test_info_prints_json_for_a_file_with_unknown_scalars(run, path):
     code, out, _ = run("info", path, "--json")
     assert code == 1
     assert json.loads(out)["scalars"]["piston_speed"] == {"min": None, "mean": None, "max": None}
+
+
+def test_info_describes_bundles(run, tmp_path):
+    torch.set_num_threads(1)
+    config = ModelConfig(fields=("temperature",), base=4)
+    micro = MicroDynamics(config)
+    facts = {"pixel": 5e-8, "micro_step": 1.72e-10, "horizon": 24, "load_range": (500.0, 1400.0)}
+    Bundle(micro, MesoDynamics.from_micro(micro), **facts).save(tmp_path / "b")
+    code, out, _ = run("info", tmp_path / "b", "--json")
+    assert code == 0
+    assert json.loads(out)["pixel"] == 5e-8
+    code, out, _ = run("info", tmp_path / "b")
+    assert code == 0
+    assert "content_hash" in out
+    code, _, err = run("info", "no-such-bundle")
+    assert code == 2
+    assert "no bundle at no-such-bundle" in err
 
 
 def test_plot_writes_pictures_and_movies(run, path, tmp_path, monkeypatch):
