@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "adapters": {"runtime"},
     "bridge": {"runtime"},
     "simulate": {"dns", "data"},
+    "__main__": {"cli"},
     "cli": None,  # everything
 }
 ONLY_IN = {

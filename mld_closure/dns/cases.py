@@ -7,6 +7,7 @@ comes out the same, bit for bit.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -114,30 +115,45 @@ def simulate_case(
     voids = draw_voids(config, seed, index)
     mu = solid_fraction(config.shape, voids)
     movie, steps = record(mu, up, config)
+    scalars = case_scalars(mu, up, len(voids), config) | {"seed": seed}
+    return movie, scalars, {"voids": [asdict(v) for v in voids], "steps": steps}
+
+
+def case_scalars(mu: np.ndarray, up: float, void_count: int, config: CaseConfig) -> dict[str, float]:
+    """The numbers stored with a case of solid fraction mu (ny, nx) and piston speed up (m/s), in SI units."""
     shock = shock_from_piston(up, config.material)
-    scalars = {
+    return {
         "piston_speed": up,
         "shock_pressure": shock.p,
         "shock_speed": shock.us,
         "shock_density": shock.rho,
         "shock_temperature": shock.T,
-        "seed": seed,
-        "void_count": len(voids),
+        "void_count": void_count,
         "porosity": 1.0 - float(mu.mean()),
     }
-    return movie, scalars, {"voids": [asdict(v) for v in voids], "steps": steps}
 
 
-def record(mu: np.ndarray, up: float, config: CaseConfig) -> tuple[dict[str, np.ndarray], int]:
-    """Movie of the shocked solid fraction mu (ny, nx): (fields, each float32 (time, y, x); steps taken)."""
+def record(
+    mu: np.ndarray,
+    up: float,
+    config: CaseConfig,
+    frame_done: Callable[[int, dict[str, np.ndarray]], Any] | None = None,
+) -> tuple[dict[str, np.ndarray], int]:
+    """Movie of the shocked solid fraction mu (ny, nx): (fields, each float32 (time, y, x); steps taken).
+
+    frame_done(i, fields) is called after each frame. Raises FloatingPointError for a frame not finite.
+    """
     run = shocked_solver(mu, up, config.pixel, config.material, config.kinetics)
     movie = {name: np.empty((config.frames, *mu.shape), np.float32) for name in run.fields()}
     for i, t in enumerate(config.times):
         run.run(t)
-        for name, values in run.fields().items():
+        fields = run.fields()
+        for name, values in fields.items():
             if not np.isfinite(values).all():
                 raise FloatingPointError(f"{name} is not finite at frame {i}, t = {t * 1e9:.3f} ns")
             movie[name][i] = values
+        if frame_done is not None:
+            frame_done(i, fields)
     return movie, run.steps
 
 
