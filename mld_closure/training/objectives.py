@@ -87,9 +87,9 @@ class DynamicsObjective(nn.Module):
     ) -> dict[str, Tensor]:
         """Losses of the window mean, logvar (b, horizon + 1, channel, y, x), rolled out from its first frame.
 
-        load: (b,) as the model takes it. truth: (b, horizon, field, y, x), the pixels of the decoded part,
-        with the fields `fields` and a size 8 times `decoded_size`. eps: (b, horizon, channel, y, x) to
-        decode a sample instead of the mean.
+        load: (b,) as the model takes it. truth: (b, time, field, y, x), the pixels of the decoded part in the
+        last frames of the window, with the fields `fields` and a size 8 times `decoded_size`. eps: (b, time,
+        channel, y, x) to decode a sample instead of the mean.
         """
         latent = Latent(mean[:, 0], logvar[:, 0])
         steps = []
@@ -126,7 +126,8 @@ class DynamicsObjective(nn.Module):
         size: tuple[int, int] | None,
         eps: Tensor | None,
     ) -> dict[str, Tensor]:
-        z = predicted.mean if eps is None else predicted.mean + torch.exp(0.5 * predicted.logvar) * eps
+        mean, logvar = (part[:, -truth.shape[1] :] for part in predicted)
+        z = mean if eps is None else mean + torch.exp(0.5 * logvar) * eps
         frames = decode_part(self.dynamics, z, self.fields, corners, size)
         out = {}
         if "field" in self.kinds:

@@ -5,23 +5,19 @@ OUT/checkpoints/        one file a stage
 OUT/cache/              scaled frames and latents
 OUT/history.{json,csv}  losses and validations of all stages
 OUT/bundle/             once every stage is finished
-OUT/parc/               the rival's weights, where a stage trained it
+OUT/parc.safetensors    the rival, where a stage trained it
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import platform
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-import safetensors.torch
 import torch
 
 from .. import __version__
@@ -29,13 +25,15 @@ from ..config import ConfigError, to_dict
 from ..data.trajectories import Trajectories
 from ..data.windows import split_cases
 from ..device import Device
-from ..models.bundle import Bundle
 from ..models.dynamics import MicroDynamics
 from ..models.parc import Parc
+from ..models.parc_file import save_parc
 from . import checkpoints
+from .clock import Clock
 from .loop import Plan, Progress, fit
 from .movies import Movies, digest, file_identity, weights_hash
 from .parallel import World
+from .results import last_validation, make_bundle, write_history
 from .scoring import score_rollouts
 from .settings import StageConfig, TrainConfig
 from .stages import Networks, build, fit_scaling
@@ -109,7 +107,7 @@ class Run:
         """
         wanted = {stage.name for stage in self.config.select(tuple(stages))}
         budget = 60.0 * self.config.budget if budget is None else budget
-        clock = _Clock(budget, self.config.expanded(), self.out / "checkpoints", wanted)
+        clock = Clock(budget, self.config.expanded(), self.out / "checkpoints", wanted)
         networks, summary, history = self._networks(), Summary(), {}
         for stage in self.config.expanded():
             path = self._checkpoint(stage)
@@ -138,10 +136,10 @@ class Run:
             clock.passed(stage, progress)
             summary.steps[stage.name] = progress.step
             summary.seconds[stage.name] = progress.seconds
-            summary.validation[stage.name] = _last_validation(history[stage.name])
+            summary.validation[stage.name] = last_validation(history[stage.name])
             (summary.finished if progress.finished else summary.open).append(stage.name)
             if self.world.rank == 0:
-                self._write_history(history)
+                write_history(self.out, history)
                 finished(history)
             if not progress.finished:
                 break
@@ -157,14 +155,17 @@ class Run:
         model = self.config.model_config()
         networks = Networks(MicroDynamics(model).to(self.device.torch))
         if any(stage.kind == "parc" for stage in self.config.stages):
-            networks.parc = Parc(self.config.parc).to(self.device.torch)
+            file = self.files[self._roles_of("parc")[0]]
+            interval = float(file.times[1] - file.times[0])
+            parc = replace(self.config.parc, pixel=file.pixel, interval=interval)
+            networks.parc = Parc(parc).to(self.device.torch)
         return networks
 
     def _prepare(self, stage: StageConfig, networks: Networks) -> tuple[Any, str]:
         """The stage's task, and what its checkpoint must have been made from."""
         model = networks.micro
         fields = self.config.parc.fields if stage.kind == "parc" else model.config.fields
-        movies = {role: self._movies(role, fields) for role in self._roles(stage)}
+        movies = {role: self._movies(role, fields) for role in self._roles_of(stage.kind)}
         if stage.kind in LATENT_KINDS:
             mirror = any(s.mirror for s in self.config.stages if s.kind in LATENT_KINDS)
             for one in movies.values():
@@ -194,13 +195,13 @@ class Run:
         )
         return task, identity
 
-    def _roles(self, stage: StageConfig) -> list[str]:
-        """The files a stage reads, as far as they were given."""
+    def _roles_of(self, kind: str) -> list[str]:
+        """The files a kind of stage reads, as far as they were given."""
         wanted = {
             "vae": ["micro", "meso"],
             "meso": ["meso"],
             "parc": ["meso"] if "meso" in self.files else ["micro"],
-        }.get(stage.kind, ["micro"])
+        }.get(kind, ["micro"])
         return [role for role in wanted if role in self.files]
 
     def _movies(self, role: str, fields: Sequence[str]) -> Movies:
@@ -289,93 +290,17 @@ class Run:
             checkpoints.write_text(path, json.dumps({**facts, "versions": versions}, indent=1))
         self.world.wait()
 
-    def _write_history(self, history: dict[str, list[dict[str, Any]]]) -> None:
-        checkpoints.write_text(self.out / "history.json", json.dumps(history, indent=1))
-        rows = [{"stage": name, **row} for name, lines in history.items() for row in lines]
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        checkpoints.write_text(self.out / "history.csv", text.getvalue())
-
     def _write_models(self, networks: Networks, summary: Summary) -> Path | None:
-        """The bundle, and the rival's weights where there are some; returns the bundle's path."""
-        stages = self.config.expanded()
+        """The bundle and the rival, as far as there are stages for them; returns the bundle's path."""
         if networks.parc is not None:
-            state = {k: v.detach().cpu().contiguous() for k, v in networks.parc.state_dict().items()}
-            folder = self.out / "parc"
-            folder.mkdir(exist_ok=True)
-            safetensors.torch.save_file(state, folder / "parc.safetensors")
-            checkpoints.write_text(folder / "parc.json", json.dumps(to_dict(self.config.parc), indent=1))
-        if {stage.kind for stage in stages} == {"parc"}:
+            save_parc(networks.parc, self.out / "parc.safetensors")
+        if all(stage.kind == "parc" for stage in self.config.stages):
             return None
-        role = "meso" if "meso" in self.files else "micro"
-        file = self.files[role]
-        ratio = self.config.model_config().meso_micro_ratio if role == "meso" else 1
-        speeds = [f.scalars["piston_speed"] for f in self.files.values() if "piston_speed" in f.scalars]
-        loads = (
-            (float(min(s.min() for s in speeds)), float(max(s.max() for s in speeds)))
-            if speeds
-            else networks.micro.config.load_range
-        )
-        bundle = Bundle(
-            networks.micro,
-            networks.meso_from_micro(),
-            pixel=file.pixel,
-            micro_step=float(file.times[1] - file.times[0]) / ratio,
-            horizon=file.n_frames - 1 if role == "meso" else max(1, (file.n_frames - 1) // 2),
-            load_range=loads,
-            provenance={
-                "training": to_dict(self.config),
-                "data": {r: {"name": f.path.name, **_origin(f)} for r, f in self.files.items()},
-                "split": {
-                    r: {"train": list(s.train), "validation": list(s.validation)}
-                    for r, s in self.splits.items()
-                },
-                "steps": summary.steps,
-                "seconds": {k: round(v, 1) for k, v in summary.seconds.items()},
-                "validation": summary.validation,
-                "version": __version__,
-                "torch": torch.__version__,
-            },
-        )
+        facts = {
+            "steps": summary.steps,
+            "seconds": {name: round(seconds, 1) for name, seconds in summary.seconds.items()},
+            "scores": summary.validation,
+        }
+        bundle = make_bundle(self.config, networks, self.files, self.splits, facts)
         bundle.save(self.out / "bundle", overwrite=True)
         return self.out / "bundle"
-
-
-class _Clock:
-    """Shares what is left of a budget among the stages that are not finished, by their `share`."""
-
-    def __init__(self, budget: float, stages: Sequence[StageConfig], folder: Path, wanted: set[str]) -> None:
-        self.budget, self.begun = budget, time.monotonic()
-        states = {s.name: checkpoints.load(folder / f"{s.name}.pt") for s in stages}
-        progress = {name: state["progress"] for name, state in states.items() if state}
-        self.finished = {name: bool(p["finished"]) for name, p in progress.items()}
-        self.spent = {name: p["seconds"] for name, p in progress.items()}
-        self.earlier = sum(self.spent.values())
-        self.open = [s for s in stages if s.name in wanted and not self.finished.get(s.name)]
-
-    def limit(self, stage: StageConfig) -> float | None:
-        """Seconds this stage may take over all sittings; None without a budget."""
-        if not self.budget:
-            return None
-        left = max(0.0, self.budget - self.earlier - (time.monotonic() - self.begun))
-        part = stage.share / sum(s.share for s in self.open)
-        return self.spent.get(stage.name, 0.0) + left * part
-
-    def passed(self, stage: StageConfig, progress: Progress) -> None:
-        """Forget a stage that is over."""
-        self.open = [s for s in self.open if s.name != stage.name]
-
-
-def _last_validation(history: Sequence[dict[str, Any]]) -> dict[str, float]:
-    for row in reversed(history):
-        found = {k.removeprefix("validation "): v for k, v in row.items() if k.startswith("validation ")}
-        if found:
-            return found
-    return {}
-
-
-def _origin(file: Trajectories) -> dict[str, Any]:
-    return {"cases": file.n_cases, "frames": file.n_frames, "shape": list(file.shape)}

@@ -119,7 +119,8 @@ class WindowSamples:
         if self.load is not None:
             batch["load"] = torch.tensor([float(self.load[case]) for _, case, _ in places])
         if decode and self.stage.sample:
-            batch["eps"] = noise(first["mean"][1:].shape, [k for k, _, _ in places], self.seed)
+            shape = (len(first["truth"]), *first["mean"].shape[1:])
+            batch["eps"] = noise(shape, [k for k, _, _ in places], self.seed)
         return batch
 
     def _one(self, k: int, case: int, time: int, horizon: int, crop: int, decode: bool) -> dict[str, Any]:
@@ -142,7 +143,8 @@ class WindowSamples:
                 region = self._inside(changes, scored, self.stage.decode_crop, rng)
             out["decoded"] = (region[0] - window[0], region[1] - window[1])
             out["decoded_size"] = region[2:]
-            out["truth"] = self._truth(case, time, end, variant, region)
+            begin = max(time + 1, end - (self.stage.decode_frames or horizon))
+            out["truth"] = self._truth(case, begin, end, variant, region)
         return out
 
     def _changes(self, case: int, time: int, end: int, variant: int) -> np.ndarray:
@@ -172,11 +174,11 @@ class WindowSamples:
         dy, dx = place_crop(changes[y : y + h, x : x + w], sides, rng, centred=self.stage.centred)
         return (y + dy, x + dx, *sides)
 
-    def _truth(self, case: int, time: int, end: int, variant: int, region: Part) -> np.ndarray:
+    def _truth(self, case: int, begin: int, end: int, variant: int, region: Part) -> np.ndarray:
         y, x, h, w = (LATENT_FACTOR * n for n in region)
         if variant:
             y = self.movies.frames.shape[-2] - y - h
-        frames = self.movies.frames[case, time + 1 : end, :, y : y + h, x : x + w]
+        frames = self.movies.frames[case, begin:end, :, y : y + h, x : x + w]
         frames = mirrored(frames, self.movies.fields) if variant else frames
         return np.ascontiguousarray(frames[:, self.channels])
 

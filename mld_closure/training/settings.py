@@ -37,9 +37,9 @@ class StageConfig:
     select: the weights kept at the end: the last, or the best by validation loss or validation rollouts.
     crop, centred, margin: side of the part of a frame that is used (0 = all); how often it is centred where
     the field changes; latent pixels at its cut edges that are evolved but not scored.
-    decode_every, decode_crop, decode_fields: every how many steps losses on decoded fields are added (0 =
-    never), on a part of how many latent pixels a side (0 = all that is scored), of which fields (default: all
-    for the loss `field`, else temperature).
+    decode_every, decode_crop, decode_frames, decode_fields: every how many steps losses on decoded fields are
+    added (0 = never), on a part of how many latent pixels a side (0 = all that is scored), of how many frames
+    at the end of the window (0 = all) and of which fields (default: all for `field`, else temperature).
     sample: decoded losses use sampled latents, as in the paper, instead of means.
     hot_weight, l1: emphasis on hot pixels and absolute error beside squared, in losses on temperatures.
     mirror: movies mirrored in y are samples too.
@@ -67,6 +67,7 @@ class StageConfig:
     margin: int = 0
     decode_every: int = 0
     decode_crop: int = 0
+    decode_frames: int = 0
     decode_fields: tuple[str, ...] = ()
     sample: bool = False
     hot_weight: float = 0.0

@@ -1,0 +1,88 @@
+"""What a run leaves behind: the history as JSON and CSV, the bundle, the rival's weights."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..config import to_dict
+from ..data.trajectories import Trajectories
+from ..data.windows import Split
+from ..models.bundle import Bundle
+from . import checkpoints
+from .settings import TrainConfig
+from .stages import Networks
+
+History = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def write_history(folder: Path, history: History) -> None:
+    """`history.json`, the recorded lines of every stage, and `history.csv`, the same as one table."""
+    checkpoints.write_text(folder / "history.json", json.dumps(history, indent=1))
+    rows = [{"stage": name, **row} for name, lines in history.items() for row in lines]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    checkpoints.write_text(folder / "history.csv", text.getvalue())
+
+
+def last_validation(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The numbers of the last validation of a stage; empty where there was none."""
+    for row in reversed(history):
+        found = {k.removeprefix("validation "): v for k, v in row.items() if k.startswith("validation ")}
+        if found:
+            return found
+    return {}
+
+
+def make_bundle(
+    config: TrainConfig,
+    networks: Networks,
+    files: Mapping[str, Trajectories],
+    splits: Mapping[str, Split],
+    facts: Mapping[str, Any],
+) -> Bundle:
+    """The trained models as a bundle; `facts` join its provenance.
+
+    Pixel, time step and horizon (a movie's length in meso frames) are those of the meso data, or of the micro
+    data where there are no others; the load range is that of all data, or the model's where they give none.
+    """
+    role = "meso" if "meso" in files else "micro"
+    file, ratio = files[role], config.model_config().meso_micro_ratio
+    interval = float(file.times[1] - file.times[0])
+    speeds = [f.scalars["piston_speed"] for f in files.values() if "piston_speed" in f.scalars]
+    low_high = (min(s.min() for s in speeds), max(s.max() for s in speeds)) if speeds else ()
+    return Bundle(
+        networks.micro,
+        networks.meso_from_micro(),
+        pixel=file.pixel,
+        micro_step=interval / ratio if role == "meso" else interval,
+        horizon=file.n_frames - 1 if role == "meso" else max(1, (file.n_frames - 1) // ratio),
+        load_range=tuple(map(float, low_high)) or networks.micro.config.load_range,
+        provenance={
+            "training": to_dict(config),
+            "data": {
+                role: {
+                    "name": f.path.name,
+                    "frames": f.n_frames,
+                    "shape": list(f.shape),
+                    "train": list(splits[role].train),
+                    "validation": list(splits[role].validation),
+                    "origin": f.provenance,
+                }
+                for role, f in files.items()
+            },
+            "mld_closure": __version__,
+            "torch": torch.__version__,
+            **facts,
+        },
+    )
