@@ -50,8 +50,9 @@ Readout = Callable[[Any], Mapping[str, torch.Tensor]]
 class Forecast:
     """A movie or hot-spot curves or both, frame 0 included, SI units.
 
-    movie: (time, field, y, x); curves: (time,) each; burned: readout's burned fraction (time,);
-    mean, std: of an ensemble, (time, field, y, x), with the number of its members.
+    movie: (time, field, y, x); curves: (time,) each; burned: burned fraction stated beside them (time,);
+    mean, std: of an ensemble, (time, field, y, x), with the number of its members; latents: means (time,
+    channel, y, x) in the model's own units.
     """
 
     movie: np.ndarray | None = None
@@ -60,6 +61,7 @@ class Forecast:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     members: int = 0
+    latents: np.ndarray | None = None
 
 
 Forecaster = Callable[[int], Forecast]
@@ -83,20 +85,26 @@ def rollout(
     seed: int = 0,
     precision: str = "fp32",
     readout: Readout | None = None,
+    frames: int | None = None,
+    sample: bool = False,
+    keep_latents: bool = False,
+    report: Callable[[int], None] = lambda frame: None,
 ) -> Forecaster:
     """Forecasts by `model` from frame 0 of a case over all its frames; the latent's mean is decoded.
 
     members: samples drawn beside that for an ensemble (0 or at least 2); precision: `fp32`, `bf16` or
-    `bf16-decode`, by autocast; readout: takes a latent and returns at least `burned_fraction` (b,). Raises
-    ValueError for fields the data lack, a load they do not give, or a model that cannot sample.
+    `bf16-decode`, by autocast; readout: takes a latent and returns at least `burned_fraction` (b,); frames:
+    how many, frame 0 included, where not as many as the data have; sample: decode a sample of the latent
+    instead of its mean; report: called with the number of each finished frame. Raises ValueError for fields
+    the data lack, a load they do not give, or a model that cannot sample.
     """
     names = tuple(model.config.fields)
     if missing := [name for name in names if name not in data.fields]:
         raise ValueError(f"the data lack the field '{missing[0]}' that the model needs")
     if members == 1 or members < 0:
         raise ValueError(f"an ensemble needs at least 2 members, got {members}")
-    if members and not model.config.evolve_logvar:
-        raise ValueError("this model evolves no log-variances, so it has no ensemble; leave it out")
+    if (members or sample) and not model.config.evolve_logvar:
+        raise ValueError("this model evolves no log-variances, so it has no ensemble and no samples")
     device = next(model.parameters()).device
 
     def autocast(on: bool) -> Any:
@@ -119,9 +127,12 @@ def rollout(
         model.eval()
         with autocast(precision == "bf16"):
             latent = model.encode(torch.from_numpy(scaled)[None].to(device))
-            for _ in range(len(data.times) - 1):
+            latents = [latent]
+            for frame in range(1, frames or len(data.times)):
                 latent = model.advance(latent, load)
-                movie.append(decode(latent))
+                movie.append(decode(latent, generator if sample else None))
+                if keep_latents:
+                    latents.append(latent)
                 if readout is not None:
                     burned.append(float(readout(latent)["burned_fraction"][0]))
                 if members:
@@ -130,6 +141,7 @@ def rollout(
                         moments.add(decode(latent, generator))
                     means.append(moments.mean.astype(np.float32))
                     stds.append(moments.std.astype(np.float32))
+                report(frame)
         model.train(was_training)
         return Forecast(
             movie=np.stack(movie),
@@ -137,6 +149,7 @@ def rollout(
             mean=np.stack(means) if members else None,
             std=np.stack(stds) if members else None,
             members=members,
+            latents=np.stack([z.mean[0].float().cpu().numpy() for z in latents]) if keep_latents else None,
         )
 
     return forecast

@@ -19,7 +19,13 @@ from ..metrics.errors import FieldErrors, rmse
 from ..metrics.hotspots import HotspotCurves, hot_fraction, hotspot_curves, hotspot_errors
 from .forecasts import Forecast, Forecaster, Model, Reader, frame_interval, rollout, truth_curves
 
-AREA_UNIT = ("um2", 1e12)
+# quantity: label, unit, factor from SI, name of the truth's final value it is a share of
+HOTSPOT_ROWS = {
+    "area": ("hot area", "um2", 1e12, "area"),
+    "temperature": ("hot T", "K", 1.0, "hot temperature"),
+    "area_rate": ("hot area rate", "um2/ns", 1e3, ""),
+    "temperature_rate": ("hot T rate", "K/ns", 1e-9, ""),
+}
 
 
 class Row(NamedTuple):
@@ -37,9 +43,10 @@ class Scores:
 
     fields, fields_per_frame: RMSE by field. hotspots, hotspots_left_out: RMSE of the hot-spot curves by
     quantity, as the reference defines them and with empty masks left out. final_area_bias: mean of
-    prediction - truth in the last frame (m2). burned: RMSE of the burned fraction by way of reading it
-    (`area proxy`, `readout`). arrival_bias: in frames, positive = late; arrival_reached: share of columns.
-    calibration: of an ensemble, by field. truth: mean final values the shares refer to.
+    prediction - truth in the last frame (m2). burned: RMSE of the burned fraction, read from the hot area
+    (`area proxy`) or stated by the forecaster (`direct`). arrival_bias: in frames, positive = late;
+    arrival_reached: share of columns the front was seen to reach. calibration: of an ensemble, by field.
+    truth: mean final values the shares refer to.
     """
 
     cases: tuple[int, ...]
@@ -71,42 +78,34 @@ class Scores:
         return area + self.fields["temperature"] / self.truth["temperature"]
 
     def rows(self) -> list[Row]:
-        """The table of these scores, in the units people read."""
+        """The table of these scores, in the units people read; errors are RMSE."""
         out = []
         for name, value in self.fields.items():
             units = get(name).units
             unit, factor = ("GPa", 1e-9) if units == "Pa" else (units, 1.0)
-            out.append(Row(f"{name} RMSE", unit, factor * value, self.share(name, value)))
-        for title, values in (("", self.hotspots), (", empty left out", self.hotspots_left_out)):
-            for name, (label, unit, factor) in HOTSPOT_ROWS.items():
-                if name in values and not (title and name.startswith("area")):
-                    truth = {"area": "area", "temperature": "hot temperature"}.get(name, "")
+            out.append(Row(get(name).symbol, unit, factor * value, self.share(name, value)))
+        for kept, values in (("", self.hotspots), (", empty left out", self.hotspots_left_out)):
+            for name, (label, unit, factor, truth) in HOTSPOT_ROWS.items():
+                if name in values and not (kept and name.startswith("area")):
                     share = self.share(truth, values[name])
-                    out.append(Row(f"{label} RMSE{title}", unit, factor * values[name], share))
+                    out.append(Row(label + kept, unit, factor * values[name], share))
         if np.isfinite(self.final_area_bias):
+            unit, factor = HOTSPOT_ROWS["area"][1:3]
             share = self.share("area", self.final_area_bias)
-            out.append(Row("final hot area, bias", AREA_UNIT[0], AREA_UNIT[1] * self.final_area_bias, share))
+            out.append(Row("final hot area, bias", unit, factor * self.final_area_bias, share))
         for way, value in self.burned.items():
-            out.append(Row(f"burned fraction RMSE, {way}", "1", value, self.share("burned fraction", value)))
+            out.append(Row(f"burned, {way}", "1", value, self.share("burned fraction", value)))
         if np.isfinite(self.arrival_reached):
-            out.append(Row("front arrival, bias", "frames", self.arrival_bias))
-            out.append(Row("front arrival, columns reached", "1", self.arrival_reached))
+            out.append(Row("front delay", "frames", self.arrival_bias))
+            out.append(Row("front seen", "1", self.arrival_reached))
         for name, result in self.calibration.items():
-            out.append(Row(f"{name}: spread / error", "1", result.spread_skill))
-            out.append(Row(f"{name}: within 1 sigma", "1", result.coverage))
+            out.append(Row(f"{get(name).symbol} spread / error", "1", result.spread_skill))
+            out.append(Row(f"{get(name).symbol} within 1 sigma", "1", result.coverage))
         return out
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, NaN as None, for JSON."""
         return _plain(asdict(self))
-
-
-HOTSPOT_ROWS = {
-    "area": ("hot area", *AREA_UNIT),
-    "temperature": ("hot temperature", "K", 1.0),
-    "area_rate": ("hot area rate", "um2/ns", 1e3),
-    "temperature_rate": ("hot temperature rate", "K/ns", 1e-9),
-}
 
 
 def score_rollouts(
@@ -187,7 +186,7 @@ class _Sums:
         if predicted is not None:
             self.curves.append((predicted, curves))
         if forecast.burned is not None:
-            self._read_burned("readout", forecast.burned, burned)
+            self._read_burned("direct", forecast.burned, burned)
         if forecast.mean is not None and forecast.std is not None:
             self.ensembles_seen = True
             for i, name in enumerate(self.names):

@@ -77,8 +77,8 @@ def test_a_movie_one_frame_late_is_scored_as_such():
     assert scores.final_area_bias == pytest.approx((192 + 160 - 300 - 340) / 2 * PIXEL**2)
     shares = {row.quantity: row.share for row in scores.rows()}
     assert shares["final hot area, bias"] == pytest.approx(-0.45)
-    assert shares["hot area RMSE"] == pytest.approx(scores.hotspots["area"] / (320 * PIXEL**2))
-    assert scores.selection == pytest.approx(shares["hot area RMSE"] + shares["temperature RMSE"])
+    assert shares["hot area"] == pytest.approx(scores.hotspots["area"] / (320 * PIXEL**2))
+    assert scores.selection == pytest.approx(shares["hot area"] + shares["T"])
 
 
 def test_burned_fraction_is_judged_by_mass_where_the_file_tells_it():
@@ -88,7 +88,7 @@ def test_burned_fraction_is_judged_by_mass_where_the_file_tells_it():
     movie = data.movies[1]
     assert burned == pytest.approx(burned_fraction(movie[:, 3], movie[:, 4]))
     told = score(lambda case: Forecast(movie=data.movies[case, :, :3], burned=burned), data, [1], NAMES)
-    assert told.burned["readout"] == 0.0
+    assert told.burned["direct"] == 0.0
     assert told.burned["area proxy"] > 0.05
 
 
@@ -110,7 +110,7 @@ def test_mean_curves_follow_the_load():
     scores = score(MeanCurves(train, [0, 1, 2, 3]).forecaster(asked), asked, [0], NAMES)
     assert scores.hotspots["area"] < 0.6 * PIXEL**2  # rounding to whole pixels
     assert scores.hotspots["temperature"] == pytest.approx(0)
-    assert scores.burned["area proxy"] == pytest.approx(scores.burned["readout"], abs=1e-6)
+    assert scores.burned["area proxy"] == pytest.approx(scores.burned["direct"], abs=1e-6)
     assert scores.fields == {}
     assert not any("front" in row.quantity for row in scores.rows())
     below = MeanCurves(train, [0, 1]).forecaster(Data(TRUTH[:1], speeds=[100]))(0)

@@ -1,0 +1,166 @@
+"""`mld-closure evaluate`: whole rollouts from frame 0 held against the truth and against baselines."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .output import json_option, print_json, print_table, progress
+
+
+@click.command()
+@click.argument("bundle")
+@click.argument("data", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--scale", type=click.Choice(["meso", "micro"]), help="By default the one whose step is the data's."
+)
+@click.option("--cases", help="Cases to judge, such as 0,3,5-7; all by default.")
+@click.option("--limit", type=click.IntRange(1), help="Judge at most so many cases.")
+@click.option(
+    "--train",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Training data, for the mean-curve baseline.",
+)
+@click.option("--against", multiple=True, help="Another bundle or PARCv2 baseline; may be repeated.")
+@click.option("--ensemble", type=click.IntRange(2), help="Draw so many samples and judge their spread too.")
+@click.option("--seed", default=0, show_default=True, help="Of the samples.")
+@click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:i].")
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16", "bf16-decode"]), default="fp32", show_default=True
+)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads of torch; all cores by default.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Also write everything to this JSON file.")
+@json_option
+def command(
+    bundle: str,
+    data: str,
+    scale: str | None,
+    cases: str | None,
+    limit: int | None,
+    train: str | None,
+    against: tuple[str, ...],
+    ensemble: int | None,
+    seed: int,
+    device: str,
+    precision: str,
+    threads: int | None,
+    out: str | None,
+    as_json: bool,
+) -> None:
+    """Score a bundle on whole movies, rolled out from frame 0, beside baselines.
+
+    Every number is a root-mean-square error unless it says otherwise, in brackets its share of the truth's
+    mean value in the last frame. Baselines: nothing changes; with --train, the training cases' hot-spot
+    curves regressed on the piston speed; with --against, other bundles or a PARCv2 file. "Empty left out"
+    drops the frames without a hot pixel, where the reference's definition counts a temperature of 0 K.
+
+    \b
+    Examples:
+      mld-closure evaluate hmx-compact heldout.h5
+      mld-closure evaluate run/bundle heldout.h5 --train train.h5 --against hmx-compact --ensemble 8
+    """
+    from ..data.trajectories import Trajectories
+    from ..device import choose
+    from ..training.baselines import MeanCurves, persistence
+    from ..training.forecasts import rollout
+    from ..training.scoring import score
+    from .surrogates import open_surrogate, parse_cases
+
+    where = choose(device, precision, threads)
+    with Trajectories(data) as truth, progress() as bar:
+        chosen = parse_cases(cases, truth.n_cases, limit)
+        judged: list[tuple[str, str, Any, tuple[str, ...]]] = []
+        for path in (bundle, *against):
+            found = open_surrogate(path, truth, scale if path == bundle else None, where.name)
+            members = ensemble if ensemble and (path == bundle or found.model.config.evolve_logvar) else 0
+            forecaster = rollout(
+                found.model, truth, members=members, seed=seed, precision=precision, readout=found.readout
+            )
+            judged.append((_unused(found.name, judged), path, forecaster, found.model.config.fields))
+        names = judged[0][3]
+        if train is not None:
+            forecaster = _mean_curves(MeanCurves, Trajectories, train, data, chosen, bar).forecaster(truth)
+            judged.append(("mean curve", train, forecaster, names))
+        judged.append(("persistence", "-", persistence(truth, names), names))
+        results = []
+        for name, path, forecaster, fields in judged:
+            task = bar.add_task(name, total=len(chosen), status="")
+            scores = score(forecaster, truth, chosen, fields, report=_ticker(bar, task))
+            results.append({"name": name, "path": path, "scores": scores})
+    report = {
+        "data": data,
+        "cases": chosen,
+        "device": str(where),
+        "truth": results[0]["scores"].to_dict()["truth"],
+        "results": [_result(r) for r in results],
+    }
+    if out:
+        Path(out).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    if as_json:
+        print_json(report)
+    else:
+        _print(data, chosen, results)
+
+
+def _mean_curves(kind: Any, reader: Any, train: str, data: str, judged: list[int], bar: Any) -> Any:
+    """The mean-curve baseline; cases that are judged never count as training cases."""
+    with reader(train) as file:
+        same = Path(train).resolve() == Path(data).resolve()
+        cases = [case for case in range(file.n_cases) if not (same and case in judged)]
+        task = bar.add_task("training curves", total=len(cases), status="")
+        return kind(file, cases, _ticker(bar, task))
+
+
+def _ticker(bar: Any, task: Any) -> Callable[[int], None]:
+    return lambda case: bar.update(task, advance=1, status=f"case {case}")
+
+
+def _unused(name: str, judged: list[Any]) -> str:
+    """`name`, numbered where another surrogate has it already."""
+    taken = {entry[0] for entry in judged}
+    return name if name not in taken else f"{name} ({len(judged) + 1})"
+
+
+def _result(result: dict[str, Any]) -> dict[str, Any]:
+    scores = result["scores"].to_dict()
+    del scores["truth"], scores["cases"]
+    rows = [
+        {"quantity": r.quantity, "unit": r.unit, "value": _finite(r.value), "share": r.share}
+        for r in result["scores"].rows()
+    ]
+    return {"name": result["name"], "path": result["path"], "table": rows, "scores": scores}
+
+
+def _print(data: str, chosen: list[int], results: list[dict[str, Any]]) -> None:
+    """One row a quantity, one column a forecaster."""
+    tables = [{row.quantity: row for row in r["scores"].rows()} for r in results]
+    quantities: list[str] = []
+    for table in tables:
+        at = 0
+        for name in table:
+            if name not in quantities:
+                quantities.insert(at, name)
+            at = quantities.index(name) + 1
+    units = {name: row.unit for table in tables for name, row in table.items()}
+    rows = [
+        [q if units[q] == "1" else f"{q} ({units[q]})", *(_cell(table.get(q)) for table in tables)]
+        for q in quantities
+    ]
+    columns = ["error (RMSE)", *(r["name"] for r in results)]
+    print_table(f"{data}: {len(chosen)} cases from frame 0", columns, rows)
+
+
+def _cell(row: Any) -> str:
+    if row is None or not math.isfinite(row.value):
+        return "-"
+    value = f"{row.value:.0f}" if abs(row.value) >= 100 else f"{row.value:.3g}"
+    return value + ("" if row.share is None else f" ({100 * row.share:.0f}%)")
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
