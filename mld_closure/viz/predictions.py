@@ -39,7 +39,7 @@ def draw_prediction(
         or (kind in ("truth", "error") and truth is not None)
         or (kind == "latents" and latents is not None and name in latents)
     ]
-    last = rows[-1][1]
+    last = "error" if truth is not None else "prediction"
     ny, nx = predicted.shape[-2:]
     figure = new_figure(WIDTH * len(frames) + 1.4, (WIDTH * ny / nx + 0.1) * len(rows) + 0.9)
     axes = figure.subplots(len(rows), len(frames), squeeze=False)
@@ -57,6 +57,7 @@ def draw_prediction(
                 tiles = _tiles(latents[name])[frame]
                 extent = (0, nx * pixel * 1e6, 0, ny * pixel * 1e6)
                 image = axis.imshow(tiles, cmap="gray", vmin=0, vmax=1, origin="lower", extent=extent)
+                axis.set(xticks=[], yticks=[])  # a tile is a whole frame
             elif kind == "error":
                 image = show(axis, predicted[frame, i] - known[frame], name, pixel, (-bound, bound))
                 image.set_cmap("RdBu_r")
