@@ -6,6 +6,7 @@ weights is the user's to bring.
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import torch
@@ -58,6 +59,6 @@ def inception_v3(weights: str | Path) -> InceptionFeatures:
     network = build(weights=None, aux_logits=True, transform_input=False, init_weights=False)
     try:
         network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
-    except (RuntimeError, AttributeError, ValueError) as err:
+    except (RuntimeError, AttributeError, ValueError, EOFError, pickle.UnpicklingError) as err:
         raise ValueError(f"{path} does not hold torchvision's InceptionV3 weights: {err}") from None
     return InceptionFeatures(network)
