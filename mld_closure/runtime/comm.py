@@ -38,7 +38,8 @@ class SerialComm:
 
 def launched_size() -> int:
     """Processes an MPI launcher says it started; 1 under plain `python`."""
-    return max((int(os.environ[name]) for name in _LAUNCHER_SIZES if os.environ.get(name, "").isdigit()), default=1)
+    sizes = [os.environ.get(name, "") for name in _LAUNCHER_SIZES]
+    return max((int(size) for size in sizes if size.isdigit()), default=1)
 
 
 def default_comm() -> Any:
