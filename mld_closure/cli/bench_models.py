@@ -45,8 +45,7 @@ def command(
     """Time the networks on random weights, per sample, beside this machine's matrix-product rate.
 
     Seconds are those of the fastest repetition. "Of peak" is the FLOP rate against that of torch.mm at the
-    same precision, measured in the same run. PARCv2 has only a
-    meso step: it has one scale and no latents.
+    same precision, the best measured in the same run. PARCv2 has only a meso step: one scale, no latents.
 
     \b
     Example:
@@ -54,7 +53,7 @@ def command(
     """
     from ..device import choose
     from ..grids import check_frame
-    from ..models.timing import time_models
+    from ..models.timing import best_peaks, time_models
 
     check_frame(*frame)
     where = choose(device, threads=threads)
@@ -75,6 +74,7 @@ def command(
             results.append(timing)
             bar.update(task, advance=1, status=f"{timing.size} {timing.part} {timing.precision}")
     machine = f"{platform.processor() or platform.machine()}, {where.name}, {where.threads} threads"
+    peaks = best_peaks(results)
     rows = [
         {
             "size": t.size,
@@ -84,11 +84,10 @@ def command(
             "gflop": t.gflop,
             "seconds": t.seconds,
             "gflops": t.rate,
-            "of_peak": t.share,
+            "of_peak": t.share(peaks[t.precision]),
         }
         for t in results
     ]
-    peaks = {t.precision: t.peak for t in results}
     if as_json:
         print_json({"machine": machine, "frame": frame, "peak_gflops": peaks, "results": rows})
         return

@@ -1,6 +1,6 @@
 """How fast the networks run here: seconds, GFLOP, and the share of the machine's own matrix-product rate.
 
-Why: only ratios taken in one run on one machine mean anything, so the peak is measured beside the models.
+Why: only ratios taken in one run on one machine mean anything, so every part has its peak measured beside it.
 """
 
 from __future__ import annotations
@@ -35,20 +35,27 @@ class Timing:
     batch: int
     gflop: float
     seconds: float | None
-    peak: float  # GFLOP/s of the matrix product
+    peak: float  # GFLOP/s of the matrix product just before
 
     @property
     def rate(self) -> float | None:
         """GFLOP/s."""
         return self.gflop / self.seconds if self.seconds else None
 
-    @property
-    def share(self) -> float | None:
-        """Share of the matrix product's rate."""
-        return self.rate / self.peak if self.rate is not None else None
+    def share(self, peak: float) -> float | None:
+        """Share of a rate of `peak` GFLOP/s."""
+        return self.rate / peak if self.rate is not None else None
 
 
-def matrix_peak(precision: str, device: torch.device, n: int = 2048) -> float:
+def best_peaks(timings: Sequence[Timing]) -> dict[str, float]:
+    """The highest matrix-product rate seen at each precision (GFLOP/s): other work only ever lowers it."""
+    return {
+        p: max(t.peak for t in timings if t.precision == p)
+        for p in dict.fromkeys(t.precision for t in timings)
+    }
+
+
+def matrix_peak(precision: str, device: torch.device, n: int = 1024) -> float:
     """GFLOP/s of a product of two n x n matrices with `torch.mm`, the best repetition."""
     a = torch.rand(n, n, device=device).to(DTYPES[precision])
     with torch.inference_mode():
@@ -71,14 +78,13 @@ def time_models(
     timed once, where they turn out longer). A meso step of the baseline is one frame interval, and it has no
     micro step; its encoding and decoding are the identity and are left out.
     """
-    peaks = {precision: matrix_peak(precision, device) for precision in precisions}
     for size in sizes:
         for part, (model, call, shape) in _calls(size, frame, device).items():
             if part not in parts:
                 continue
             gflop = count_gflop(model, call, shape)
             for precision in precisions:
-                peak = peaks[precision]
+                peak = matrix_peak(precision, device)
                 cast = copy.deepcopy(model).to(DTYPES[precision])
                 last: float | None = None  # seconds per sample at the batch before
                 for batch in batches:

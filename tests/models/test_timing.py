@@ -1,10 +1,14 @@
 """The benchmark counts what it says it counts and skips what would take too long."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from mld_closure.models.timing import Timing, count_gflop, matrix_peak, time_models
+from mld_closure.models.dynamics import Latent, MesoDynamics
+from mld_closure.models.settings import PRESETS
+from mld_closure.models.timing import Timing, best_peaks, count_gflop, matrix_peak, time_models
 
 CPU = torch.device("cpu")
 
@@ -15,23 +19,19 @@ def test_flops_of_a_convolution_are_two_per_multiply_add():
     assert next(layer.parameters()).device == CPU
 
 
-def test_a_meso_step_costs_two_micro_steps_and_paper_size_what_was_published():
-    results = list(
-        time_models(
-            ["paper"],
-            frame=(320, 480),
-            batches=[1],
-            precisions=["fp32"],
-            device=CPU,
-            limit=0.0,
-            parts=["micro step", "meso step"],
-        )
-    )
-    micro, meso = results
+def test_a_meso_step_costs_two_micro_steps():
+    options = {"frame": (64, 96), "batches": [1], "precisions": ["fp32"], "device": CPU, "limit": 0.0}
+    micro, meso = time_models(["compact"], **options, parts=["micro step", "meso step"])
     assert (micro.part, meso.part) == ("micro step", "meso step")
     assert meso.gflop == pytest.approx(2 * micro.gflop)
-    assert meso.gflop == pytest.approx(54, abs=1)  # convolutions alone are counted
-    assert meso.seconds is meso.rate is meso.share is None
+    assert meso.seconds is meso.rate is meso.share(100.0) is None
+
+
+def test_the_paper_size_costs_what_was_published():
+    with torch.device("meta"):
+        model = MesoDynamics(PRESETS["paper"])
+    gflop = count_gflop(model, lambda m, x: m.advance(Latent(x, x)), (12, 40, 60))
+    assert gflop == pytest.approx(54, abs=1)  # convolutions alone are counted
 
 
 def test_every_part_precision_and_batch_is_measured():
@@ -62,5 +62,7 @@ def test_every_part_precision_and_batch_is_measured():
 def test_rates_are_per_sample():
     timing = Timing("compact", "encode", "fp32", 8, gflop=4.0, seconds=0.1, peak=80.0)
     assert timing.rate == pytest.approx(40.0)
-    assert timing.share == pytest.approx(0.5)
+    assert timing.share(80.0) == pytest.approx(0.5)
+    peaks = best_peaks([timing, replace(timing, peak=90.0), replace(timing, precision="bf16", peak=300.0)])
+    assert peaks == {"fp32": 90.0, "bf16": 300.0}
     assert 0.01 < matrix_peak("fp32", CPU, n=256) < 1e6
