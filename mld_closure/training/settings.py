@@ -170,7 +170,7 @@ class TrainConfig:
         return tuple(s for s in stages if not names or {s.name, short[s.name]} & set(names))
 
 
-PRESETS = ("compact", "paper")
+PRESETS = ("compact", "paper", "parc")
 
 
 def load_config(name: str | Path) -> TrainConfig:
