@@ -64,6 +64,7 @@ def command(
     from mld_closure.viz.history import draw_history
 
     settings = load_config(config)
+    settings.select(stages)
     place = devices.choose(device, "fp32", threads)
     world, name = parallel.connect(place.name)
     place = devices.Device(name, place.precision, place.threads)
