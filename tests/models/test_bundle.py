@@ -198,6 +198,7 @@ def damage(directory, kind):
         edit(directory, lambda m: m["fields"]["temperature"].update(high=6000.0))
     elif kind == "path outside":
         edit(directory, lambda m: m["parts"]["micro"].update(vaes="../b/vaes.safetensors"))
+        edit(directory, lambda m: m["files"].update({"../b/vaes.safetensors": m["files"][vaes.name]}))
     elif kind == "unlisted part":
         edit(directory, lambda m: m["parts"]["meso"].pop("coupled_mean"))
     elif kind == "negative pixel":
