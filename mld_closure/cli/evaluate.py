@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .output import json_option, print_json, print_table, progress
+from .output import print_json, print_table, progress
 
 
 @click.command()
@@ -34,8 +34,13 @@ from .output import json_option, print_json, print_table, progress
     "--precision", type=click.Choice(["fp32", "bf16", "bf16-decode"]), default="fp32", show_default=True
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of torch; all cores by default.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Also write everything to this JSON file.")
-@json_option
+@click.option(
+    "--json",
+    "json_path",
+    metavar="OUT",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Also write everything to this JSON file; - prints it instead of the table.",
+)
 def command(
     bundle: str,
     data: str,
@@ -49,8 +54,7 @@ def command(
     device: str,
     precision: str,
     threads: int | None,
-    out: str | None,
-    as_json: bool,
+    json_path: str | None,
 ) -> None:
     """Score a bundle on whole movies, rolled out from frame 0, beside baselines.
 
@@ -62,7 +66,7 @@ def command(
     \b
     Examples:
       mld-closure evaluate hmx-compact heldout.h5
-      mld-closure evaluate run/bundle heldout.h5 --train train.h5 --against hmx-compact --ensemble 8
+      mld-closure evaluate run/bundle heldout.h5 --train train.h5 --ensemble 8 --json scores.json
     """
     from ..data.trajectories import Trajectories
     from ..device import choose
@@ -99,12 +103,12 @@ def command(
         "truth": results[0]["scores"].to_dict()["truth"],
         "results": [_result(r) for r in results],
     }
-    if out:
-        Path(out).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
-    if as_json:
+    if json_path == "-":
         print_json(report)
-    else:
-        _print(data, chosen, results)
+        return
+    if json_path:
+        Path(json_path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    _print(data, chosen, results)
 
 
 def _mean_curves(kind: Any, reader: Any, train: str, data: str, judged: list[int], bar: Any) -> Any:

@@ -97,10 +97,7 @@ class Solver:
         self._T = np.zeros((3, nx + 4), dtype)
         self._solid = np.zeros((3, nx + 4), dtype)
         self._row = np.zeros(nx + 4, dtype)
-        zero = dtype(0)
-        self._fastest = kernels.finish(
-            self._U, zero, zero, False, self._T, self._solid, self._row, self._c, self._k
-        )
+        self.refresh()
 
     def step(self, limit: float = np.inf) -> float:
         """Advance one step of at most `limit` seconds; returns the step taken (s)."""
@@ -138,9 +135,21 @@ class Solver:
             taken += 1
         self.time = until
 
+    @property
+    def interior(self) -> np.ndarray:
+        """Conserved variables without ghosts, (5, ny, nx): a view; call `refresh` after writing into it."""
+        return self._U[:, 2:-2, 2:-2]
+
+    def refresh(self) -> None:
+        """Find the wave speed that sets the next step, after the state was changed from outside."""
+        zero = self._U.dtype.type(0)
+        self._fastest = kernels.finish(
+            self._U, zero, zero, False, self._T, self._solid, self._row, self._c, self._k
+        )
+
     def primitive(self) -> np.ndarray:
         """(rho, u, v, e, lam) of the interior, (5, ny, nx)."""
-        U = self._U[:, 2:-2, 2:-2].astype(np.float64)
+        U = self.interior.astype(np.float64)
         W = U / U[0]
         W[0] = U[0]
         W[3] = np.maximum(W[3] - 0.5 * (W[1] ** 2 + W[2] ** 2), 0.0)
@@ -148,7 +157,7 @@ class Solver:
 
     def totals(self) -> np.ndarray:
         """Sums over the interior per metre of depth: mass, momentum x and y, energy, burned mass (SI)."""
-        return self._U[:, 2:-2, 2:-2].astype(np.float64).sum(axis=(1, 2)) * self.grid.pixel**2
+        return self.interior.astype(np.float64).sum(axis=(1, 2)) * self.grid.pixel**2
 
     def fields(self) -> dict[str, np.ndarray]:
         """Physical fields by name, each (ny, nx) in SI units; temperature is T0 where mu < 0.5."""

@@ -61,11 +61,11 @@ def test_a_table_of_the_bundle_and_all_baselines(files, capsys):
     args = ["--train", files / "micro.h5", "--against", files / "parc.safetensors", "--ensemble", 2]
     code, out = run(
         capsys, "evaluate", files / "bundle", files / "micro.h5", "--cases", "2", *args,
-        "--threads", 1, "--json", "--out", files / "e.json",
+        "--threads", 1, "--json", files / "e.json",
     )  # fmt: skip
     assert code == 0, out.err
-    report = json.loads(out.out)
-    assert report == json.loads((files / "e.json").read_text())
+    assert "persistence" in out.out
+    report = json.loads((files / "e.json").read_text())
     results = {r["name"]: r["scores"] for r in report["results"]}
     assert list(results) == ["bundle", "parc", "mean curve", "persistence"]
     assert report["cases"] == [2]

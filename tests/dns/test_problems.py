@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from mld_closure.dns.problems import PROBLEMS, Check
+from mld_closure.dns.checks import Check
+from mld_closure.dns.problems import PROBLEMS
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
