@@ -101,10 +101,7 @@ class Solver:
 
     def step(self, limit: float = np.inf) -> float:
         """Advance one step of at most `limit` seconds; returns the step taken (s)."""
-        dt = self.cfl * self.grid.pixel / float(self._fastest)
-        if not dt > 0:
-            raise FloatingPointError(f"no time step at t = {self.time:.4e} s: wave speed {self._fastest} m/s")
-        dt = min(dt, limit)
+        dt = min(self.next_step, limit)
         f = self._U.dtype.type
         ratio = f(dt / self.grid.pixel)
         work = (self._W, self._E, self._F, self._c)
@@ -134,6 +131,14 @@ class Solver:
             self.step(until - self.time)
             taken += 1
         self.time = until
+
+    @property
+    def next_step(self) -> float:
+        """Step (s) that the present state allows; FloatingPointError if it has no finite wave speed."""
+        dt = self.cfl * self.grid.pixel / float(self._fastest)
+        if not dt > 0:
+            raise FloatingPointError(f"no time step at t = {self.time:.4e} s: wave speed {self._fastest} m/s")
+        return dt
 
     @property
     def interior(self) -> np.ndarray:

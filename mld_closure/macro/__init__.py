@@ -1,0 +1,1 @@
+"""A small reference hydrocode on the equation of state and fluxes of `dns`; a closure burns its cells."""

@@ -1,0 +1,174 @@
+"""The cases users run: a porous slab under impact, as a configuration and as a solver ready to step.
+
+`wall`: the slab is thrown at a rigid wall on the left with the piston's speed, so that the material behind
+the shock is at rest and stays in its cells. `inflow`: the slab is at rest and the shocked state flows in from
+the left, for as long as no burning raises the pressure there (what flows in is unburned).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from mld_closure import config
+from mld_closure.dns.eos import Material
+from mld_closure.dns.kinetics import Kinetics
+from mld_closure.dns.loading import inflow_state
+from mld_closure.dns.solver import Boundaries
+from mld_closure.grids import Grid
+from mld_closure.macro.laws import IgnitionGrowth
+from mld_closure.macro.porous import porous_density, porous_shock
+from mld_closure.macro.protocol import CellClosure
+from mld_closure.macro.rates import RateClosure
+from mld_closure.macro.solver import MacroSolver
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of other porosity; its corner nearest the origin, width and height in m."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    porosity: float
+
+    def __post_init__(self) -> None:
+        if not (self.width > 0 and self.height > 0):
+            raise ValueError(f"a block needs a positive size, got {self.width} x {self.height} m")
+        if not 0 <= self.porosity <= 1:
+            raise ValueError(
+                f"the porosity of a block must be from 0 (solid) to 1 (void), got {self.porosity}"
+            )
+
+
+@dataclass(frozen=True)
+class ClosureChoice:
+    """Which closure burns the cells; `options`: constants of ignition-growth, or the surrogate's."""
+
+    kind: Literal["none", "ignition-growth", "surrogate"] = "none"
+    bundle: str = ""  # name or path of the surrogate's bundle
+    max_change: float = 0.05  # of a burned fraction in one step
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.kind == "surrogate") != bool(self.bundle):
+            raise ValueError(
+                f"closure '{self.kind}' with bundle '{self.bundle}': surrogate, and only it, has one"
+            )
+        if self.kind == "none" and self.options:
+            raise ValueError(f"closure 'none' takes no options, got {', '.join(self.options)}")
+        if not 0 < self.max_change <= 1:
+            raise ValueError(f"max_change must be above 0 and at most 1, got {self.max_change}")
+        if self.kind == "ignition-growth":
+            self.law()
+
+    def law(self) -> IgnitionGrowth:
+        """The burn law of ignition-growth."""
+        return config.from_dict(IgnitionGrowth, self.options, where="closure options")
+
+
+@dataclass(frozen=True)
+class MacroCase:
+    """A slab of cells x rows macro cells, hit from the left; one row is a one-dimensional run."""
+
+    cells: int = 100  # along x
+    rows: int = 1
+    cell_size: float = 24e-6  # m
+    piston_speed: float = 900.0  # m/s
+    porosity: float = 0.1
+    end_time: float = 300e-9  # s
+    drive: Literal["wall", "inflow"] = "wall"
+    sides: Literal["mirror", "periodic"] = "mirror"  # bottom and top, where there is more than one row
+    heat: float = Kinetics.Q  # J/kg
+    cfl: float = 0.4
+    closure: ClosureChoice = field(default_factory=ClosureChoice)
+    blocks: tuple[Block, ...] = ()
+    material: Material = field(default_factory=Material)  # its conduction does not act at this scale
+
+    def __post_init__(self) -> None:
+        if self.cells < 4 or self.rows < 1:
+            raise ValueError(
+                f"a slab needs at least 4 cells along x and 1 row, got {self.cells} x {self.rows}"
+            )
+        for name in ("cell_size", "end_time", "cfl"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.cfl > 0.5:
+            raise ValueError(f"cfl must be at most 0.5 for a stable step, got {self.cfl}")
+        porous_shock(self.piston_speed, self.porosity, self.material)
+        for block in self.blocks:
+            if not self._covers(block).any():
+                raise ValueError(
+                    f"block at x = {block.x} m, y = {block.y} m covers no cell centre of the slab"
+                )
+
+    @property
+    def grid(self) -> Grid:
+        """The macro cells."""
+        return Grid(self.rows, self.cells, self.cell_size)
+
+    @property
+    def length(self) -> float:
+        """Length of the slab in m."""
+        return self.cells * self.cell_size
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Ids (rows, cells) under which the cells are to be registered with the closure."""
+        return np.arange(self.rows * self.cells).reshape(self.rows, self.cells)
+
+    def porosities(self) -> np.ndarray:
+        """Initial porosity (rows, cells); a later block lies over an earlier one."""
+        out = np.full((self.rows, self.cells), self.porosity)
+        for block in self.blocks:
+            out[self._covers(block)] = block.porosity
+        return out
+
+    def _covers(self, block: Block) -> np.ndarray:
+        y, x = (np.indices((self.rows, self.cells)) + 0.5) * self.cell_size
+        along = (x >= block.x) & (x < block.x + block.width)
+        return along & (y >= block.y) & (y < block.y + block.height)
+
+
+def rate_closure(case: MacroCase) -> RateClosure | None:
+    """The closure of a case that needs no bundle, cells registered; None if the case has none."""
+    choice = case.closure
+    if choice.kind == "surrogate":
+        raise ValueError(
+            f"closure 'surrogate' ({choice.bundle}) must be opened by the caller and given to start()"
+        )
+    if choice.kind == "none":
+        return None
+    closure = RateClosure(choice.law(), max_change=choice.max_change)
+    closure.register(case.ids.ravel())
+    return closure
+
+
+def start(case: MacroCase, closure: CellClosure | None = None) -> MacroSolver:
+    """The solver of a case at time 0.
+
+    closure: cells registered under `case.ids`; without one, the case's own choice where it needs no bundle.
+    """
+    material = dataclasses.replace(case.material, kappa=0.0)
+    thrown = case.drive == "wall"
+    state = np.zeros((5, case.rows, case.cells))
+    state[0] = np.vectorize(porous_density, otypes=[float])(case.porosities(), material)
+    state[1] = -case.piston_speed if thrown else 0.0
+    across = "copy" if case.rows == 1 else case.sides
+    shock = porous_shock(case.piston_speed, case.porosity, material)
+    return MacroSolver(
+        case.grid,
+        state,
+        rate_closure(case) if closure is None else closure,
+        ids=case.ids,
+        heat=case.heat,
+        material=material,
+        boundaries=Boundaries("mirror" if thrown else "fixed", "copy", across, across),
+        inflow=None if thrown else inflow_state(shock),
+        velocity_ahead=(-case.piston_speed if thrown else 0.0, 0.0),
+        cfl=case.cfl,
+    )

@@ -1,0 +1,217 @@
+"""The hydrocode's step: inert flow, then the closure, then the heat of what burned.
+
+Operator split, in this order:
+1. flow over dt by `dns.solver.Solver`, chemistry off; the reaction progress lam rides on the mass flux;
+2. the closure over the same dt, at the pressure the flow has reached;
+3. at constant density the share of the unburned material that the closure names burns (`coupling`):
+   d(rho lam) = rho d lam and d(rho E) = heat d(rho lam), so the energy gained is heat times the burned mass
+   to round-off.
+A step longer than the closure's dt_max is rolled back on both sides and repeated with a smaller dt; so is one
+in which an impact makes waves much faster than those its length was taken from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mld_closure.dns import eos, solver
+from mld_closure.dns.eos import Material
+from mld_closure.dns.kinetics import Kinetics
+from mld_closure.dns.solver import Boundaries
+from mld_closure.grids import Grid
+from mld_closure.macro.coupling import ROUND_OFF, burned_share, checked_fraction
+from mld_closure.macro.protocol import CellClosure
+
+INERT = Kinetics(Z=0.0)
+INSULATING = Material(kappa=0.0)
+FASTER_WAVES = 2.0  # a step is repeated if it is longer than this many steps of the state it ends in
+
+
+class MacroSolver:
+    """Flow on a grid of macro cells whose burning a closure gives; cell arrays are (ny, nx).
+
+    `flow` is the inert solver, `burned` the closure's committed burned fraction, `burn_rate` its rate (1/s),
+    `released` the heat since the start (J per metre of depth); `rejected` and `forced` count steps.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        primitive: np.ndarray,
+        closure: CellClosure | None = None,
+        *,
+        ids: np.ndarray | None = None,
+        heat: float = INERT.Q,
+        material: Material = INSULATING,
+        boundaries: Boundaries | None = None,
+        inflow: np.ndarray | None = None,
+        velocity_ahead: tuple[float, float] = (0.0, 0.0),
+        cfl: float = 0.4,
+        safety: float = 0.8,
+        smallest: float = 0.02,
+    ) -> None:
+        """Start from primitive (5, ny, nx): rho (kg/m3), u, v (m/s), e (J/kg), lam.
+
+        ids: (ny, nx) int64 under which the caller has registered the cells; by default 0, 1, ... row by row.
+        heat: J/kg of burned material. velocity_ahead: (u, v) of the material ahead of the shock (m/s), which
+        the velocity given to the closure is counted from. safety: share of dt_max the next step may take.
+        smallest: a step of this share of the first one tried is taken even beyond dt_max, and counted in
+        `forced`, because what a cell catches up with when it ignites does not shrink with the step.
+        """
+        if not 0 < safety <= 1 or not 0 < smallest <= 1:
+            raise ValueError(
+                f"safety and smallest must be above 0 and at most 1, got {safety} and {smallest}"
+            )
+        if heat < 0:
+            raise ValueError(f"heat must not be negative, got {heat} J/kg")
+        self.flow = solver.Solver(
+            grid,
+            primitive,
+            material=material,
+            kinetics=INERT,
+            boundaries=boundaries,
+            inflow=inflow,
+            cfl=cfl,
+        )
+        self.closure, self.heat, self.velocity_ahead = closure, heat, velocity_ahead
+        self.safety, self.smallest = safety, smallest
+        self.ids = (
+            np.arange(grid.ny * grid.nx).reshape(grid.shape) if ids is None else np.array(ids, np.int64)
+        )
+        if self.ids.shape != grid.shape:
+            raise ValueError(f"cell ids have shape {self.ids.shape}, the grid needs {grid.shape}")
+        self.burned = np.zeros(grid.shape)
+        self.burn_rate = np.zeros(grid.shape)
+        self.released = 0.0
+        self.rejected = self.forced = 0
+        self._dt_limit = np.inf
+
+    @property
+    def time(self) -> float:
+        """Time (s)."""
+        return self.flow.time
+
+    @property
+    def steps(self) -> int:
+        """Accepted steps."""
+        return self.flow.steps
+
+    def step(self, limit: float = np.inf) -> float:
+        """Advance one accepted step of at most `limit` seconds; returns the step taken (s).
+
+        What the flow or the closure raises is passed on; the state is then that of before the call.
+        """
+        before, start, steps = self.flow.interior.copy(), self.time, self.steps
+        limit, least = min(limit, self._dt_limit), None
+        try:
+            while True:
+                dt = self.flow.step(limit)
+                shorter = self._outrun(dt)
+                if shorter is None and self.closure is not None:
+                    least = self.smallest * dt if least is None else least
+                    shorter = self._burn(start, dt, least)
+                if shorter is None:
+                    return dt
+                self.rejected += 1
+                self._put_back(before, start, steps)
+                limit = shorter
+        except BaseException:
+            self._put_back(before, start, steps)
+            raise
+
+    def run(
+        self,
+        until: float,
+        *,
+        each: Callable[[MacroSolver], None] | None = None,
+        max_steps: int | None = None,
+    ) -> None:
+        """Advance to time `until` (s) exactly, calling `each(self)` after every step.
+
+        Raises RuntimeError after max_steps steps of this call.
+        """
+        taken = 0
+        while until - self.time > ROUND_OFF * max(until, 1e-30):
+            if max_steps is not None and taken >= max_steps:
+                raise RuntimeError(
+                    f"{max_steps} steps taken, only {self.time:.4e} s of {until:.4e} s reached"
+                )
+            self.step(until - self.time)
+            taken += 1
+            if each is not None:
+                each(self)
+        self.flow.time = until
+
+    def fields(self) -> dict[str, np.ndarray]:
+        """Physical fields of the flow by name, (ny, nx) in SI units, and the closure's burned_fraction."""
+        return {**self.flow.fields(), "burned_fraction": self.burned.copy()}
+
+    def totals(self) -> np.ndarray:
+        """Sums per metre of depth: mass, momentum x and y, energy, burned mass (SI)."""
+        return self.flow.totals()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything a restart needs besides the case and the closure's own state, as plain arrays."""
+        return {
+            "conserved": self.flow.interior.copy(),
+            "burned": self.burned.copy(),
+            "burn_rate": self.burn_rate.copy(),
+            "clock": np.array([self.time, self._dt_limit, self.released]),
+            "counts": np.array([self.steps, self.rejected, self.forced]),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from a `state` of the same case: the same bits as without interruption.
+
+        The closure must be restored by the caller. Raises ValueError if the shapes do not fit this grid.
+        """
+        mine = self.state()
+        for name, array in mine.items():
+            if name not in state or np.shape(state[name]) != array.shape:
+                got = np.shape(state[name]) if name in state else "nothing"
+                raise ValueError(f"restart: '{name}' must have shape {array.shape}, got {got}")
+        self.burned, self.burn_rate = np.array(state["burned"], float), np.array(state["burn_rate"], float)
+        time, self._dt_limit, self.released = (float(x) for x in state["clock"])
+        steps, self.rejected, self.forced = (int(x) for x in state["counts"])
+        self._put_back(state["conserved"], time, steps)
+
+    def _put_back(self, conserved: np.ndarray, time: float, steps: int) -> None:
+        self.flow.interior[...] = conserved
+        self.flow.time, self.flow.steps = time, steps
+        self.flow.refresh()
+
+    def _outrun(self, dt: float) -> float | None:
+        """A shorter dt to try if waves born in the step were too fast for it."""
+        return 0.5 * dt if dt > FASTER_WAVES * self.flow.next_step else None
+
+    def _burn(self, start: float, dt: float, least: float) -> float | None:
+        """Closure and heat of one step; a shorter dt to try, the closure rolled back, if it went too far."""
+        rho, u, v, e, lam = self.flow.primitive()
+        pressure = eos.pressure(rho, e, self.flow.material)
+        speed = np.hypot(u - self.velocity_ahead[0], v - self.velocity_ahead[1])
+        closure = self.closure
+        closure.begin_step(start, dt)
+        try:
+            out = closure.advance(self.ids.ravel(), pressure=pressure.ravel(), velocity=speed.ravel())
+            F = checked_fraction(out, self.burned, self.ids)
+            allowed = float(out.dt_max)
+            rate = np.array(out.burn_rate, float).reshape(F.shape)
+        except BaseException:
+            closure.rollback()
+            raise
+        too_far = dt > allowed * (1 + ROUND_OFF)
+        if too_far and dt > least * (1 + ROUND_OFF):
+            closure.rollback()
+            return max(min(self.safety * allowed, 0.5 * dt), least)
+        closure.commit()
+        gain = rho * np.maximum(1 - lam, 0.0) * burned_share(self.burned, F)
+        self.flow.interior[3] += self.heat * gain
+        self.flow.interior[4] += gain
+        self.flow.refresh()
+        self.released += self.heat * float(gain.sum()) * self.flow.grid.pixel**2
+        self.burned, self.burn_rate = np.maximum(F, self.burned), rate
+        self.forced += too_far
+        self._dt_limit = np.inf if too_far else self.safety * allowed
+        return None
