@@ -162,10 +162,9 @@ class WindowSamples:
         start, corner = [], []
         for c, s, i, n in zip(wanted, sides, inner, self.size, strict=True):
             begin = min(max(c - margin, 0), n - s) // ALIGN * ALIGN
-            first = begin + (margin if begin else 0)
             last = begin + s - (margin if begin + s < n else 0) - i
             start.append(begin)
-            corner.append(min(max(c, first), last))
+            corner.append(min(c, last))
         return (*start, *sides), (*corner, *inner)
 
     def _inside(self, changes: np.ndarray, scored: Part, side: int, rng: np.random.Generator) -> Part:

@@ -80,7 +80,11 @@ def test_two_processes_equal_one_with_the_doubled_batch(tmp_path):
         )
         for rank in range(2)
     ]
-    assert [child.wait(timeout=120) for child in ranks] == [0, 0]
+    try:
+        assert [child.wait(timeout=120) for child in ranks] == [0, 0]
+    finally:
+        for child in ranks:
+            child.kill()
     results = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     alone = Task(4)
     fit(alone, plan(4), tmp_path / "alone.pt")
