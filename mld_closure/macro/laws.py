@@ -73,6 +73,8 @@ class IgnitionGrowth:
 
 
 SUBSTEP = 0.01  # greatest share of the unburned that one substep burns
+RISE = 1.05  # greatest factor by which the specific rate grows over half a substep
+BURNED_OUT = 1 - 1e-9
 
 
 @numba.njit(cache=True)
@@ -90,14 +92,16 @@ def _ignite_and_grow(F, pressure, rate, dt, law):
     """Midpoint rule on -d ln(1 - F) = k dt, in substeps; F (n,) in place, rate (n,) at the end."""
     for i in range(F.shape[0]):
         f, rest = F[i], dt
-        while rest > 0.0 and f < 1.0:
+        while rest > 0.0 and f < BURNED_OUT:
             k = _specific_rate(f, pressure[i], law)
             if k == 0.0:
                 break
             h = min(rest, SUBSTEP / k)
-            middle = f - (1.0 - f) * np.expm1(-0.5 * h * k)
-            k = _specific_rate(middle, pressure[i], law)
-            f -= (1.0 - f) * np.expm1(-h * k)
+            k_middle = _specific_rate(f - (1.0 - f) * np.expm1(-0.5 * h * k), pressure[i], law)
+            while k_middle > RISE * k:
+                h *= 0.5
+                k_middle = _specific_rate(f - (1.0 - f) * np.expm1(-0.5 * h * k), pressure[i], law)
+            f -= (1.0 - f) * np.expm1(-h * k_middle)
             rest -= h
         F[i] = f
         rate[i] = (1.0 - f) * _specific_rate(f, pressure[i], law)
