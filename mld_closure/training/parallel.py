@@ -23,7 +23,7 @@ class World:
         """`module`, its gradients averaged over the ranks where there are several."""
         if self.size == 1:
             return module
-        return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(module)
 
     def share(self, value: Any) -> Any:
         """Rank 0's `value` (plain Python) on every rank."""

@@ -67,7 +67,7 @@ def test_two_processes_equal_one_with_the_doubled_batch(tmp_path):
     code = "import sys; sys.path.insert(0, sys.argv[1]); import test_parallel as t; t.run_rank(sys.argv[2])"
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", code, str(Path(__file__).parent), str(tmp_path)],
+            [sys.executable, "-W", "error", "-c", code, str(Path(__file__).parent), str(tmp_path)],
             env={
                 **os.environ,
                 "RANK": str(rank),
