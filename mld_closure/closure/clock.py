@@ -1,0 +1,133 @@
+"""The life of a cell: when the shock arrives, how its own clock runs, and what is read at a time.
+
+Functions on records (n,) of `state.CELL`, in place. Model frames lie at n * step on the cell's clock tau, and
+readouts are linear in tau between the two frames around it, so what is returned depends on tau alone: how
+macro steps are cut changes nothing. Splitting enters only through arrival, which sees pressures at the ends
+of macro steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..models.readout_head import QUANTITIES
+from .guards import BURNED
+from .state import Life
+
+DONE = 0.999  # burned fraction from which a cell counts as burned
+RISING = 0.01  # relative growth a model step below which the pressure has stopped rising
+FACTOR_LIMIT = 2.0
+_AREA = list(QUANTITIES).index("hotspot_area_fraction")
+_HOT = list(QUANTITIES).index("hotspot_temperature")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Numbers of the clock: p_ignite (Pa), window (s), step (s) of the model, horizon (frames), exponent."""
+
+    p_ignite: float
+    window: float
+    step: float
+    horizon: int
+    exponent: float
+
+
+def load(
+    record: np.ndarray,
+    pressure: np.ndarray,
+    velocity: np.ndarray,
+    before: np.ndarray,
+    t: float,
+    dt: float,
+    clock: Clock,
+) -> np.ndarray:
+    """Take the pressures at t + dt into idle and loading cells; returns which of them (n,) have their P_s.
+
+    An idle cell whose pressure reaches p_ignite begins to load; its arrival is interpolated between the
+    pressures at t (`before`) and t + dt. A loading cell has its P_s, the running maximum, once the pressure
+    grows by less than 1 % a step (a model step's worth where the macro step is shorter: growth in a short
+    step says little), or once the window is over.
+    """
+    wakes = (record["life"] == Life.IDLE) & (pressure >= clock.p_ignite)
+    loads = record["life"] == Life.LOADING
+    rise = np.where(wakes, pressure - before, 1.0)
+    part = np.where(rise > 0, (clock.p_ignite - before) / np.where(rise > 0, rise, 1.0), 1.0)
+    record["arrival"][wakes] = (t + np.clip(part, 0.0, 1.0) * dt)[wakes]
+    record["life"][wakes] = Life.LOADING
+    growth = pressure - record["peak"]
+    settled = loads & (growth < RISING * min(1.0, dt / clock.step) * record["peak"])
+    rising = (wakes | loads) & (growth > 0)
+    record["peak"][rising] = pressure[rising]
+    faster = (wakes | loads) & (velocity > record["velocity"])
+    record["velocity"][faster] = velocity[faster]
+    return settled | ((wakes | loads) & (t + dt - record["arrival"] >= clock.window))
+
+
+def start(record: np.ndarray, delay: np.ndarray, now: float) -> None:
+    """Start the clocks of cells with their load: frame 0 lies `delay` (s, n) before the arrival."""
+    record["life"] = Life.ACTIVE
+    record["tau"] = delay + (now - record["arrival"])
+
+
+def factor(record: np.ndarray, pressure: np.ndarray, clock: Clock) -> np.ndarray:
+    """d tau / dt = clip(p / P_s, 0, 2)^m, (n,)."""
+    return np.clip(pressure / record["peak"], 0.0, FACTOR_LIMIT) ** clock.exponent
+
+
+def frames_wanted(record: np.ndarray, clock: Clock) -> np.ndarray:
+    """Last model frame (n,) needed to read at tau: that at or after it, within the horizon."""
+    frames = np.ceil(record["tau"] / clock.step - 1e-9)
+    return np.clip(frames, 0, clock.horizon).astype(np.int64)
+
+
+def retire(record: np.ndarray, clock: Clock) -> None:
+    """From its last frame on, let the burned fraction relax to 1 at the specific rate it had there."""
+    left, right = record["left"][:, BURNED], record["right"][:, BURNED]
+    record["relax"] = (right - left) / clock.step / np.maximum(1.0 - right, 1e-12)
+    record["relaxing"] = True
+    record["life"] = Life.BEYOND_HORIZON
+
+
+def past_horizon(record: np.ndarray, clock: Clock) -> np.ndarray:
+    """Which active cells (n,) have outrun the model."""
+    late = record["tau"] > clock.horizon * clock.step * (1 + 1e-12)
+    return (record["life"] == Life.ACTIVE) & (record["frame"] == clock.horizon) & late
+
+
+def read(record: np.ndarray, clock: Clock) -> np.ndarray:
+    """`QUANTITIES` (n, 6) at tau, and BURNED for cells that have reached 0.999.
+
+    Between frames: linear, the hot-spot temperature weighted by hot area (so 0 K of a frame without hot spots
+    does not enter). Past the last frame of a retired cell: 1 - (1 - lam) exp(-relax (tau - tau_last)), all
+    else held. A burned cell keeps the values of the moment in which it burned out, and burned fraction 1.
+    """
+    left, right = record["left"], record["right"]
+    w = np.where(record["frame"] > 0, np.clip(record["tau"] / clock.step - (record["frame"] - 1), 0, 1), 1.0)
+    rise = right[:, BURNED] - left[:, BURNED]
+    reach = np.where(rise > 0, (DONE - left[:, BURNED]) / np.where(rise > 0, rise, 1.0), 0.0)
+    done = (right[:, BURNED] >= DONE) & (w >= reach)
+    w = np.where(done, np.clip(reach, 0.0, 1.0), w)[:, None]
+    value = (1 - w) * left + w * right
+    value[:, BURNED] = np.clip(value[:, BURNED], left[:, BURNED], right[:, BURNED])
+    heat = (1 - w[:, 0]) * left[:, _AREA] * left[:, _HOT] + w[:, 0] * right[:, _AREA] * right[:, _HOT]
+    area = value[:, _AREA]
+    value[:, _HOT] = np.where(area > 0, heat / np.where(area > 0, area, 1.0), 0.0)
+    past = np.maximum(record["tau"] - record["frame"] * clock.step, 0.0)
+    relaxed = 1.0 - (1.0 - right[:, BURNED]) * np.exp(-record["relax"] * past)
+    value[:, BURNED] = np.where(record["relaxing"], relaxed, value[:, BURNED])
+    finish(record, value, done)
+    return value
+
+
+def finish(record: np.ndarray, value: np.ndarray, done: np.ndarray | bool = False) -> None:
+    """Mark cells BURNED that are done, or whose burned fraction in `value` (n, 6) passes 0.999, then 1."""
+    done = done | (value[:, BURNED] >= DONE)
+    value[done, BURNED] = 1.0
+    record["life"][done] = Life.BURNED
+
+
+def needs_slot(record: np.ndarray) -> np.ndarray:
+    """Which cells (n,) keep a latent state."""
+    return (record["life"] == Life.ACTIVE) & (record["frame"] >= 0)
