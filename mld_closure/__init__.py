@@ -12,7 +12,9 @@ from mld_closure._native import version as __version__
 
 _PUBLIC = {
     "Bundle": "mld_closure.models.bundle",
+    "Specimen": "mld_closure.patches.specimen",
     "Trajectories": "mld_closure.data.trajectories",
+    "open": "mld_closure.closure.pipeline",
     "simulate": "mld_closure.simulate",
 }
 

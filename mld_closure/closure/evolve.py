@@ -1,0 +1,173 @@
+"""Model steps of many cells at once: from committed latents, or from frame 0, to the frames they need.
+
+Nothing here changes what is committed. What a call has computed is kept until its step ends, so that a
+corrector that asks the same cells for the same frames gets them again for nothing, with the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import fields as field_table
+from ..models.dynamics import Latent
+from . import clock as life
+from .engine import Engine
+from .guards import BURNED, ClosureError, Status, cells, check_frames, names
+from .load import LoadTable
+from .settings import Settings
+from .sources import Sources
+from .state import Life, Pool
+
+_BAD = Status.NOT_FINITE | Status.OUT_OF_BOUNDS | Status.NOT_MONOTONE
+_EVOLVED = ("left", "right", "draws", "spread", "frame", "life", "relax", "relaxing")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Cells (k,) that took model steps in one call: rows (rising), what was asked, records and latents."""
+
+    rows: np.ndarray
+    wanted: np.ndarray
+    record: np.ndarray
+    latents: Latent
+
+    def find(self, rows: np.ndarray, wanted: np.ndarray, up: np.ndarray) -> np.ndarray:
+        """Position in this block of cells asked for the same frames under the same load; -1 for others."""
+        place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        same = (self.rows[place] == rows) & (self.wanted[place] == wanted) & (self.record["up"][place] == up)
+        return np.where(same, place, -1)
+
+
+@dataclass
+class Evolution:
+    """The parts that take cells from frame to frame. shadow: a second reader, or None."""
+
+    engine: Engine
+    table: LoadTable
+    sources: Sources
+    settings: Settings
+    clock: life.Clock
+    config: Any
+    default_spread: float
+    shadow: Any = None
+
+    def frames(self, rows: np.ndarray, up: np.ndarray) -> np.ndarray:
+        """Scaled frame 0, float32 (k, field, y, x), of cells under loads up (k,)."""
+        physical = self.table.frame0(self.sources.gather(rows), up, self.config.fields)
+        for i, name in enumerate(self.config.fields):
+            physical[:, i] = field_table.get(name).scale(physical[:, i])
+        return physical
+
+    def run(
+        self,
+        rows: np.ndarray,
+        ids: np.ndarray,
+        record: np.ndarray,
+        wanted: np.ndarray,
+        pool: Pool,
+        blocks: list[Block],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Bring records (k,), in place, to the frames wanted (k,); returns block and position of each latent.
+
+        A block is added to `blocks` where cells had to be computed. Cells stop early where they burn out or
+        leave the model (retired, or handed to the fallback). Raises ClosureError by policy.
+        """
+        block, place = np.full(len(rows), -1), np.full(len(rows), -1)
+        for number, earlier in enumerate(blocks):
+            found = earlier.find(rows, wanted, record["up"])
+            hit = (found >= 0) & (block < 0)
+            for name in _EVOLVED:
+                record[name][hit] = earlier.record[name][found[hit]]
+            record["flags"][hit] |= earlier.record["flags"][found[hit]]
+            block[hit], place[hit] = number, found[hit]
+        todo = np.flatnonzero(block < 0)
+        if len(todo):
+            todo = todo[np.argsort(rows[todo], kind="stable")]
+            part = record[todo]
+            latents = self._compute(rows[todo], ids[todo], part, wanted[todo], pool)
+            record[todo] = part
+            block[todo], place[todo] = len(blocks), np.arange(len(todo))
+            blocks.append(Block(rows[todo], wanted[todo], part, latents))
+        return block, place
+
+    def _compute(
+        self, rows: np.ndarray, ids: np.ndarray, record: np.ndarray, wanted: np.ndarray, pool: Pool
+    ) -> Latent:
+        latents = self.engine.empty(len(rows), self.settings.patch_shape)
+        loads = self.config.scale_load(record["up"])
+        first = np.flatnonzero(record["frame"] < 0)
+        known = np.flatnonzero(record["frame"] >= 0)
+        if len(known):
+            with torch.inference_mode():
+                there = pool.read(record["slot"][known])
+                index = torch.from_numpy(known).to(latents.mean.device)
+                latents.mean[index] = there.mean
+                if pool.with_logvar:
+                    latents.logvar[index] = there.logvar
+        if len(first):
+            values, draws = self.engine.encode(
+                latents, first, loads[first], ids[first],
+                lambda positions: self.frames(rows[first][positions], record["up"][first][positions]),
+            )  # fmt: skip
+            self._accept(ids, record, first, values, draws)
+        while True:
+            go = (record["frame"] >= 0) & (record["frame"] < wanted) & (record["life"] == Life.ACTIVE)
+            go &= (record["flags"] & Status.FALLBACK) == 0
+            go = np.flatnonzero(go & (record["right"][:, BURNED] < life.DONE))
+            if not len(go):
+                return latents
+            values, draws = self.engine.advance(latents, go, loads[go], ids[go])
+            self._accept(ids, record, go, values, draws)
+            if self.shadow is not None:
+                self.shadow(self.engine, latents, go, loads[go], ids[go], record["frame"][go], values)
+
+    def _accept(
+        self, ids: np.ndarray, record: np.ndarray, index: np.ndarray, values: np.ndarray, draws: np.ndarray
+    ) -> None:
+        """Take one more frame into records `index`, or do what policy says where it is no good."""
+        part, ids = record[index], ids[index]
+        first = part["frame"] < 0
+        before = np.where(first, 0.0, part["right"][:, BURNED])
+        usable, reasons = check_frames(values, before, self.engine.reader.known)
+        change = np.where(first[:, None], 0.0, draws - part["draws"]) / self.clock.step
+        spread = change.std(axis=1, ddof=1)
+        spread = np.where(np.isnan(spread), self.default_spread, spread)
+        if self.settings.max_uncertainty is not None:
+            reasons[spread > self.settings.max_uncertainty] |= Status.UNCERTAIN
+        part["flags"] |= reasons
+        leave = np.zeros(len(part), bool)
+        for kind, policy in (
+            (_BAD, self.settings.on_bad_result),
+            (Status.UNCERTAIN, self.settings.on_uncertain),
+        ):
+            hit = (reasons & kind) != 0
+            if policy == "error" and hit.any():
+                raise ClosureError(
+                    f"result of the model for {cells(ids[hit])}: {names(int(reasons[hit][0]))}; "
+                    "choose policy 'clamp' or 'fallback' to go on",
+                    ids[hit],
+                )
+            if policy == "fallback":
+                leave |= hit
+        part["flags"][leave] |= Status.FALLBACK | Status.REJECTED
+        part["frame"][leave] = -1
+        lost = ((reasons & Status.NOT_FINITE) != 0) & ~leave
+        if lost.any():
+            gone = part[lost]
+            gone["flags"] |= Status.REJECTED
+            never = gone["frame"] < 0
+            for side in ("left", "right"):
+                gone[side][never] = gone["value"][never]
+            life.retire(gone, self.clock)
+            part[lost] = gone
+        good = ~lost & ~leave
+        part["left"][good] = np.where(first[:, None], usable, part["right"])[good]
+        part["right"][good] = usable[good]
+        part["draws"][good] = draws[good]
+        part["spread"][good] = spread[good]
+        part["frame"][good] += 1
+        record[index] = part

@@ -1,0 +1,41 @@
+"""What a host hands in, made into numpy arrays and checked: ids, pressures, velocities, calls to batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .guards import ClosureError
+from .readout import Response
+
+
+def host_array(name: str, values: Any, count: int) -> np.ndarray:
+    """A float64 copy (count,) of an array, a list, or anything that speaks DLPack, on any device."""
+    if hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray):
+        values = torch.from_dlpack(values).detach().cpu().numpy()
+    array = np.array(values, np.float64)
+    if array.shape != (count,):
+        raise ClosureError(
+            f"{name} has shape {array.shape}, the call has {count} cells; give one value a cell"
+        )
+    return array
+
+
+def id_array(ids: Any) -> np.ndarray:
+    """Ids as int64 (n,); ClosureError for anything but whole numbers in one row."""
+    array = np.asarray(ids)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ClosureError(f"ids must be whole numbers in one row, got {array.dtype} of shape {array.shape}")
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ClosureError("ids must fit in 63 bits")
+    return array.astype(np.int64)
+
+
+class Ticket:
+    """A call handed in to be made with others: `response` holds its result after `wait`, None before."""
+
+    def __init__(self, ids: np.ndarray, pressure: np.ndarray, velocity: np.ndarray | None) -> None:
+        self.ids, self.pressure, self.velocity = ids, pressure, velocity
+        self.response: Response | None = None

@@ -1,0 +1,403 @@
+"""The closure a hydrocode holds: cells, the step protocol around them, and how it is opened.
+
+begin_step(t, dt) -> advance(...) any number of times -> commit() | rollback()
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..config import from_dict
+from ..device import Device, choose
+from ..grids import LATENT_FACTOR, check_frame
+from ..models.bundle import Bundle
+from . import checkpoint
+from .clock import Clock
+from .engine import Engine
+from .evolve import Evolution
+from .fallback import Fallback
+from .guards import ClosureError, cells, check_pressure
+from .inputs import Ticket, host_array, id_array
+from .load import LoadTable
+from .readers import make_reader, make_shadow
+from .readout import Response, at_rest
+from .record import Recorder
+from .restart import adopt, snapshot
+from .settings import Settings
+from .sources import DirectPatches, Sources, SpecimenPatches, measure
+from .state import NO_SLOT, Cells, Life, Pool
+from .step import Call, OpenStep, Stepper
+
+log = logging.getLogger("mld_closure")
+
+
+class Closure:
+    """Serves homogenised quantities of reacting cells, step by step; see `open` for how to make one.
+
+    `time` (s): end of the last committed step, None before the first.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        settings: Settings,
+        device: Device,
+        table: LoadTable,
+        *,
+        fallback: Fallback | None = None,
+        capture: str | Path | None = None,
+        failures: str | Path | None = None,
+    ) -> None:
+        policies = (settings.on_extrapolation, settings.on_bad_result, settings.on_uncertain)
+        if "fallback" in policies and fallback is None:
+            raise ValueError("a policy is 'fallback' but no fallback was given; pass fallback=")
+        self.bundle, self.settings, self.device, self.table = bundle, settings, device, table
+        self.hash = bundle.content_hash()
+        self.time: float | None = None
+        self.sources, self.cells = Sources(), Cells()
+        self._fallback = fallback
+        self._recorder = Recorder(capture, failures)
+        self._step: OpenStep | None = None
+        self._tickets: list[Ticket] = []
+        self._stepper: Stepper | None = None
+        self._porosity, self._p_ignite = np.empty(0), np.inf
+        model = getattr(bundle, settings.scale)
+        reader, self._spread = make_reader(bundle, model, settings)
+        self.engine = Engine(
+            model, reader, device, micro_batch=settings.micro_batch, reproducible=settings.reproducible
+        )
+        self.shadow = make_shadow(bundle, model, settings)
+        if settings.patch_shape is not None:
+            self._prepare(settings.patch_shape)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Ids (n,) of the registered cells, in the order in which `advance` takes them by default."""
+        return self.cells.ids.copy()
+
+    @property
+    def status(self) -> dict[str, int]:
+        """Number of cells in each stage of life."""
+        counts = np.bincount(self.cells.life, minlength=len(Life))
+        return {stage.name: int(counts[stage]) for stage in Life}
+
+    def register(
+        self,
+        ids: Any,
+        *,
+        patches: Any = None,
+        specimen: Any = None,
+        offsets: Any = None,
+        pixel: float | None = None,
+    ) -> None:
+        """Add cells at rest: ids (n,) with patches (n, ny, nx) of solid fraction, or a specimen and offsets.
+
+        offsets: (n, 2), x and y in m of each patch's corner of least x and y. Patches are borrowed: leave
+        them as they are. pixel (m), where given, is checked against the bundle's, as a specimen's own is.
+        Raises ClosureError for ids that repeat, patches of another size or pixel, and values outside [0, 1].
+        """
+        self._no_step("register cells")
+        ids = id_array(ids)
+        if (patches is None) == (specimen is None):
+            raise ClosureError("give either patches or a specimen with offsets")
+        pixel = specimen.pixel if specimen is not None else pixel
+        if pixel is not None and abs(pixel - self.bundle.pixel) > 1e-3 * self.bundle.pixel:
+            raise ClosureError(
+                f"pixels of {pixel:g} m, but the bundle was trained on {self.bundle.pixel:g} m; resample the "
+                "microstructure or use another bundle"
+            )
+        if patches is not None:
+            source: Any = DirectPatches(patches)
+        elif self.settings.patch_shape is None:
+            raise ClosureError("a specimen needs the size of its patches: open with patch_shape=(ny, nx)")
+        else:
+            source = SpecimenPatches(specimen, offsets, self.settings.patch_shape)
+        if source.count != len(ids):
+            raise ClosureError(f"{len(ids)} ids but {source.count} patches; they must be as many")
+        if self.settings.patch_shape is not None and source.shape != tuple(self.settings.patch_shape):
+            raise ClosureError(
+                f"patches of {source.shape[0]} x {source.shape[1]} pixels; this closure serves "
+                f"{self.settings.patch_shape[0]} x {self.settings.patch_shape[1]}"
+            )
+        self._check_shape(source.shape)
+        porosity = measure(source, ids)
+        self.cells.add(ids, porosity, self.table.T0)
+        self.sources.add(source)
+        self._porosity = np.append(self._porosity, porosity)
+        if self._stepper is None:
+            self._prepare(source.shape)
+
+    def unregister(self, ids: Any) -> None:
+        """Forget cells and free what they hold; ClosureError naming unknown ones."""
+        self._no_step("unregister cells")
+        rows = self.cells.rows(id_array(ids))
+        slots = self.cells.record["slot"][rows]
+        kept = self.cells.remove(rows)
+        self.sources.keep(kept)
+        self._porosity = self._porosity[kept]
+        if self._stepper is not None:
+            self._stepper.pool.release(slots[slots != NO_SLOT])
+
+    def begin_step(self, t: float, dt: float) -> None:
+        """Open the step from t to t + dt (s). Raises ClosureError where one is open, or time goes back."""
+        self._no_step("begin another")
+        t, dt = float(t), float(dt)
+        if not (np.isfinite(t) and np.isfinite(dt) and dt > 0):
+            raise ClosureError(f"a step needs finite t and positive dt, got t = {t} s, dt = {dt} s")
+        if self.time is not None and t < self.time - 1e-9 * max(dt, abs(self.time)):
+            raise ClosureError(f"time goes back: step begins at {t} s, the last one ended at {self.time} s")
+        self._step = OpenStep(t, dt)
+
+    def advance(self, ids: Any = None, *, pressure: Any, velocity: Any = None) -> Response:
+        """Take cells from the committed state to the end of the open step.
+
+        ids: (n,) cells, all by default, in the order of registration. pressure: (n,) in Pa, at the end of the
+        step as far as the host knows it. velocity: (n,) in m/s, along the shock, for loads that need it.
+        May be called any number of times, with all cells or some; the last call for a cell is the one that
+        is committed, and a cell left out of a step stands still. Raises ClosureError, with nothing changed.
+        """
+        step = self._need_step("advance")
+        rows, p, u = self._inputs(ids, pressure, velocity)
+        names = self.cells.ids if rows is None else self.cells.ids[rows]
+        try:
+            return self._advance(step, rows, names, p, u)
+        except Exception as err:
+            self._recorder.failure(self, step, names, p, u, err)
+            raise
+
+    def _advance(
+        self, step: OpenStep, rows: np.ndarray | None, ids: np.ndarray, p: np.ndarray, u: np.ndarray | None
+    ) -> Response:
+        low, high = (p.min(), p.max()) if len(p) else (0.0, 0.0)
+        if not (low >= 0 and high < np.inf):
+            check_pressure(p, ids)
+        life = self.cells.life if rows is None else self.cells.life[rows]
+        porosity = self._porosity.copy() if rows is None else self._porosity[rows]
+        response = at_rest(ids, p.copy(), porosity, self.table.T0)
+        rows = self.cells.all_rows if rows is None else rows
+        nothing = self.cells.all_rows[:0]
+        if not len(p) or (high < self._p_ignite and not life.any()):
+            step.calls.append(Call(rows, p, nothing, self.cells.record[:0], nothing, nothing))
+            return response
+        work = np.flatnonzero((life != Life.IDLE) | (p >= self._p_ignite))
+        if u is not None and not np.isfinite(u[work]).all():
+            bad = ids[work][~np.isfinite(u[work])]
+            raise ClosureError(
+                f"velocity of {cells(bad)} is not finite; repair the state of these cells", bad
+            )
+        live = self._stepper.react(step, rows[work], p[work], None if u is None else u[work], response, work)
+        step.calls.append(Call(rows, p, live.live, live.record, live.block, live.place))
+        return response
+
+    def submit(self, ids: Any, *, pressure: Any, velocity: Any = None) -> Ticket:
+        """Hand in a call to be made together with others; `wait` makes them, the ticket gives the result."""
+        self._need_step("submit")
+        rows, p, u = self._inputs(ids, pressure, velocity)
+        self._tickets.append(Ticket(self.cells.ids[rows] if rows is not None else self.cells.ids, p, u))
+        return self._tickets[-1]
+
+    def wait(self) -> None:
+        """Make all calls handed in as one, which must name every cell once at most."""
+        self._need_step("wait")
+        tickets, self._tickets = self._tickets, []
+        if not tickets:
+            return
+        ids, p = (np.concatenate([getattr(t, name) for t in tickets]) for name in ("ids", "pressure"))
+        with_u = [t.velocity is not None for t in tickets]
+        if any(with_u) and not all(with_u):
+            raise ClosureError(
+                "some of the calls handed in have velocities and some have not; give all or none"
+            )
+        u = np.concatenate([t.velocity for t in tickets]) if all(with_u) else None
+        whole = self.advance(ids, pressure=p, velocity=u)
+        first = 0
+        for ticket in tickets:
+            last = first + len(ticket.ids)
+            ticket.response = whole.part(slice(first, last))
+            first = last
+
+    def commit(self) -> None:
+        """Make what the step's calls found the committed state, and close the step."""
+        step = self._need_step("commit")
+        if self._tickets:
+            raise ClosureError(f"{len(self._tickets)} calls handed in and not made; call wait before commit")
+        flagged = self._stepper.commit(step) if self._stepper is not None and step.calls else []
+        self._step, self.time = None, step.t + step.dt
+        self._recorder.policies(self, step, flagged)
+        if self.shadow is not None:
+            self.shadow.commit()
+
+    def rollback(self) -> None:
+        """Drop everything found since `begin_step`; the committed state stands."""
+        self._need_step("roll back")
+        self._step, self._tickets = None, []
+        if self.shadow is not None:
+            self.shadow.rollback()
+
+    def save(self, path: str | Path) -> None:
+        """Write a restart folder; what was there stays whole until it is replaced. Patches are not in it."""
+        self._no_step("save")
+        checkpoint.write(path, *snapshot(self))
+
+    def restore(self, path: str | Path) -> None:
+        """Take the state of a restart folder; the same cells must be registered, in any order.
+
+        Raises ClosureError for another bundle, other cells, patches, scale or patch size; FileNotFoundError
+        where there is none. The run goes on with the bits of the one that saved, where the cells were
+        registered in the same order.
+        """
+        self._no_step("restore")
+        adopt(self, *checkpoint.read(path))
+
+    def close(self) -> None:
+        """Drop the open step, if there is one, and give the memory back; closing twice is harmless."""
+        self._step, self._tickets, self._stepper = None, [], None
+        self.sources, self.cells, self._porosity = Sources(), Cells(), np.empty(0)
+
+    def __enter__(self) -> Closure:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def clock(self) -> Clock:
+        """Numbers of the cells' clocks; there once the size of the patches is known."""
+        return self._ready().evolution.clock
+
+    @property
+    def pool(self) -> Pool:
+        """The latent states; there once the size of the patches is known."""
+        return self._ready().pool
+
+    def true_load(self, record: np.ndarray) -> np.ndarray:
+        """Loads (m/s) of cells before any clamp."""
+        return self._ready().true_load(record)
+
+    def _ready(self) -> Stepper:
+        if self._stepper is None:
+            raise ClosureError("no cells yet: register some, or open with patch_shape=(ny, nx)")
+        return self._stepper
+
+    def _prepare(self, shape: tuple[int, int]) -> None:
+        """Everything that waits for the size of the patches."""
+        self._check_shape(shape)
+        ny, nx = (int(n) for n in shape)
+        self.settings = settings = replace(self.settings, patch_shape=(ny, nx))
+        bundle, model, table = self.bundle, self.engine.model, self.table
+        step = bundle.meso_step if settings.scale == "meso" else bundle.micro_step
+        ratio = 1 if settings.scale == "meso" else bundle.config.meso_micro_ratio
+        low = bundle.load_range[0]
+        share = 1.0 if settings.load == "pressure" else 0.5
+        clock = Clock(
+            p_ignite=settings.p_ignite or share * float(table.shock_pressure(low)),
+            window=settings.capture_window or nx * bundle.pixel / float(table.shock_speed(low)),
+            step=step,
+            horizon=settings.horizon or bundle.horizon * ratio,
+            exponent=settings.history_exponent,
+        )
+        evolution = Evolution(
+            self.engine, table, self.sources, settings, clock, model.config, self._spread, self.shadow
+        )
+        latent = (model.config.latent_size, ny // LATENT_FACTOR, nx // LATENT_FACTOR)
+        pool = Pool(latent, model.config.evolve_logvar, self.device.torch)
+        delay = (0.5 * nx - table.front_column) * bundle.pixel
+        self._stepper = Stepper(evolution, self.cells, pool, bundle.load_range, delay, self._fallback)
+        self._p_ignite = clock.p_ignite
+        if settings.warm_start:
+            self.engine.warm_up((len(model.config.fields), ny, nx))
+        log.info(
+            "closure: %s scale, %s readout, patches %d x %d, %s, micro-batch %d%s, %.0f kB a reacting cell",
+            settings.scale, settings.readout, ny, nx, self.device, settings.micro_batch,
+            " (reproducible)" if settings.reproducible else "", pool.bytes_per_cell / 1e3,
+        )  # fmt: skip
+
+    def _check_shape(self, shape: tuple[int, int]) -> None:
+        check_frame(*shape)
+        if shape[1] < self.table.entry:
+            raise ClosureError(
+                f"patches are {shape[1]} pixels wide, but the shock of frame 0 alone takes {self.table.entry}"
+            )
+
+    def _inputs(
+        self, ids: Any, pressure: Any, velocity: Any
+    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
+        rows = None if ids is None else self.cells.rows(id_array(ids))
+        count = len(self.cells) if rows is None else len(rows)
+        p = host_array("pressure", pressure, count)
+        if velocity is None and self.settings.load != "pressure":
+            raise ClosureError(
+                f"load = '{self.settings.load}' needs the velocity of the cells; pass velocity="
+            )
+        return rows, p, None if velocity is None else host_array("velocity", velocity, count)
+
+    def _need_step(self, what: str) -> OpenStep:
+        if self._step is None:
+            raise ClosureError(f"no step is open: call begin_step before you {what}")
+        return self._step
+
+    def _no_step(self, what: str) -> None:
+        if self._step is not None:
+            raise ClosureError(
+                f"the step from {self._step.t} s is open: commit or roll back before you {what}"
+            )
+
+
+def open(
+    bundle: str | Path | Bundle,
+    comm: Any = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    readout: str = "head",
+    *,
+    threads: int | None = None,
+    load_table: LoadTable | Mapping[str, Any] | None = None,
+    fallback: Fallback | None = None,
+    capture: str | Path | None = None,
+    failures: str | Path | None = None,
+    **settings: Any,
+) -> Closure:
+    """A closure ready for cells, from a bundle given by name, path, or itself.
+
+    comm: None or a communicator of one process. device: auto | cpu | cuda[:i]; precision: fp32 | bf16 |
+    bf16-decode; readout: head | decode; threads of torch, None for all cores. load_table: in place of the
+    bundle's own (`LoadTable`, or the arrays it is made from). fallback: physics for cells that the policies
+    hand to it. capture: file for cells that needed a policy; failures: folder for calls that failed.
+    settings: any field of `Settings`. Raises ValueError naming what cannot be used.
+    """
+    size = 1 if comm is None else getattr(comm, "size", None) or comm.Get_size()
+    if size != 1:
+        raise ValueError(f"this closure serves one process, the communicator has {size}")
+    chosen = from_dict(Settings, {"readout": readout, **settings}, "settings")
+    before = torch.get_num_threads()
+    where = choose(device, precision, threads)
+    torch.set_num_threads(before)
+    loaded = bundle.to(where.name) if isinstance(bundle, Bundle) else Bundle.load(bundle, where.name)
+    if load_table is None:
+        table = LoadTable.from_bundle(loaded)
+    else:
+        table = load_table if isinstance(load_table, LoadTable) else LoadTable.from_arrays(load_table)
+        table.check_pixel(loaded.pixel)
+    return Closure(loaded, chosen, where, table, fallback=fallback, capture=capture, failures=failures)
+
+
+def replay(path: str | Path, bundle: str | Path | Bundle, **options: Any) -> Response:
+    """Make a recorded failing call again, without the hydrocode: raises its error, or returns its response.
+
+    path: one folder under `failures`. options: what `open` takes beside the recorded settings.
+    """
+    arrays, facts = checkpoint.read(path)
+    if "call_pressure" not in arrays:
+        raise ClosureError(f"{path} is a restart, not a recorded call")
+    with open(bundle, **{**facts["settings"], **options}) as closure:
+        closure.register(arrays["ids"], patches=arrays["patches"])
+        adopt(closure, arrays, facts, same_patches=False)
+        closure.begin_step(facts["t"], facts["dt"])
+        return closure.advance(pressure=arrays["call_pressure"], velocity=arrays.get("call_velocity"))

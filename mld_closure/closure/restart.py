@@ -1,0 +1,82 @@
+"""A closure's committed state as arrays and facts, and back."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..config import to_dict
+from . import checkpoint
+from .guards import ClosureError, cells
+from .state import CELL, NO_SLOT
+
+if typing.TYPE_CHECKING:
+    from .pipeline import Closure
+
+
+def snapshot(closure: Closure, ids: np.ndarray | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The committed state of all cells, or of some: arrays, and JSON-ready facts."""
+    rows = closure.cells.all_rows if ids is None else closure.cells.rows(ids)
+    record = closure.cells.record[rows]
+    arrays = {"ids": closure.cells.ids[rows], "pressure": closure.cells.pressure[rows]}
+    arrays |= checkpoint.pack(record)
+    slots = record["slot"][record["slot"] != NO_SLOT]
+    if len(slots):
+        latent = closure.pool.read(slots)
+        arrays["latent_mean"] = latent.mean.cpu().numpy()
+        if closure.pool.with_logvar:
+            arrays["latent_logvar"] = latent.logvar.cpu().numpy()
+    facts = {
+        "bundle": closure.hash,
+        "time": closure.time,
+        "settings": to_dict(closure.settings),
+        "fitting": closure.engine.fitting,
+        "patches": closure.sources.fingerprint(),
+    }
+    return arrays, facts
+
+
+def adopt(
+    closure: Closure, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, same_patches: bool = True
+) -> None:
+    """Take a snapshot as the committed state of a closure in which the same cells are registered.
+
+    Raises ClosureError, with nothing changed, for another bundle, scale, patch size, cells, or (where the
+    order of registration is the same and `same_patches` is set) patches.
+    """
+    if facts["bundle"] != closure.hash:
+        raise ClosureError(
+            f"this restart belongs to the bundle {facts['bundle'][:12]}, not to {closure.hash[:12]}; "
+            "open the bundle it was written with"
+        )
+    here, there = to_dict(closure.settings), facts["settings"]
+    for name in ("scale", "patch_shape"):
+        mine, theirs = (
+            list(v) if isinstance(v, (tuple, list)) else v for v in (here.get(name), there.get(name))
+        )
+        if mine != theirs:
+            raise ClosureError(f"this restart has {name} = {theirs}, the closure {mine}; open it alike")
+    ids, registered = arrays["ids"], closure.cells.ids
+    if not np.array_equal(np.sort(ids), np.sort(registered)):
+        odd = np.setxor1d(ids, registered)
+        raise ClosureError(
+            f"{cells(odd)} not both in the restart and registered; register the same cells", odd
+        )
+    rows = closure.cells.rows(ids)
+    same_patches &= np.array_equal(rows, closure.cells.all_rows)
+    if same_patches and facts["patches"] != closure.sources.fingerprint():
+        raise ClosureError("this restart was written with other patches; register those")
+    record = checkpoint.unpack(arrays, CELL)
+    served = record["slot"] != NO_SLOT
+    if len(ids):
+        closure.pool.reset(int(served.sum()))
+        record["slot"][served] = closure.pool.take(int(served.sum()))
+        if served.any():
+            closure.pool.load(record["slot"][served], arrays["latent_mean"], arrays.get("latent_logvar"))
+    whole, pressure = np.empty(len(rows), CELL), np.empty(len(rows))
+    whole[rows], pressure[rows] = record, arrays["pressure"]
+    closure.cells.restore(whole, pressure)
+    closure.engine.fitting, closure.time = facts["fitting"], facts["time"]

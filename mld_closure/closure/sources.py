@@ -1,0 +1,102 @@
+"""Where the patches of cells come from: arrays given directly, or windows of a specimen; checked at once."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from ..patches.plan import PatchPlan
+from ..patches.specimen import Specimen
+from .guards import ClosureError, cells
+
+SLACK = 1e-6  # solid fractions may leave [0, 1] by so much
+_CHUNK = 64  # patches looked at together
+
+
+class DirectPatches:
+    """Patches (n, ny, nx) given as one array, which is borrowed, not copied: leave it as it is."""
+
+    def __init__(self, patches: Any) -> None:
+        array = np.asarray(patches)
+        if array.ndim != 3:
+            raise ClosureError(f"patches of shape {array.shape}; expected (cells, ny, nx)")
+        self._array = array
+        self.count, self.shape = len(array), array.shape[1:]
+
+    def gather(self, numbers: np.ndarray) -> np.ndarray:
+        """Patches (k, ny, nx), float32."""
+        return self._array[numbers].astype(np.float32, copy=False)
+
+
+class SpecimenPatches:
+    """Windows of a specimen at offsets (n, 2) as (x, y) in m, cut by an index plan.
+
+    Raises ValueError for offsets outside the specimen, unless it repeats.
+    """
+
+    def __init__(self, specimen: Specimen, offsets: Any, shape: tuple[int, int]) -> None:
+        self.specimen = specimen
+        self._plan = PatchPlan(specimen.shape, offsets, shape, specimen.edge, pixel=specimen.pixel)
+        self.count, self.shape = len(self._plan), shape
+
+    def gather(self, numbers: np.ndarray) -> np.ndarray:
+        """Patches (k, ny, nx), float32."""
+        return self._plan.gather(self.specimen, cells=numbers)
+
+
+class Sources:
+    """The patches of all registered cells, by row."""
+
+    def __init__(self) -> None:
+        self._sources: list[Any] = []
+        self._source = np.empty(0, np.int32)
+        self._number = np.empty(0, np.int64)
+
+    def add(self, source: Any) -> None:
+        """Add a source whose patches are the next rows."""
+        self._source = np.append(self._source, np.full(source.count, len(self._sources), np.int32))
+        self._number = np.append(self._number, np.arange(source.count))
+        self._sources.append(source)
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Forget all rows but these."""
+        self._source, self._number = self._source[rows], self._number[rows]
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Patches (k, ny, nx), float32, of these rows."""
+        which = self._source[rows]
+        if len(rows) and (which == which[0]).all():
+            return self._sources[which[0]].gather(self._number[rows])
+        out = None
+        for s in np.unique(which):
+            part = self._sources[s].gather(self._number[rows[which == s]])
+            out = np.empty((len(rows), *part.shape[1:]), np.float32) if out is None else out
+            out[which == s] = part
+        return out
+
+    def fingerprint(self) -> int:
+        """CRC-32 of up to 64 patches, evenly spread over the rows: tells other patches from these."""
+        rows = np.unique(np.linspace(0, len(self._source) - 1, _CHUNK).astype(np.int64))
+        return zlib.crc32(np.ascontiguousarray(self.gather(rows))) if len(self._source) else 0
+
+
+def measure(source: DirectPatches | SpecimenPatches, ids: np.ndarray) -> np.ndarray:
+    """Porosity (n,) of every patch; NaN (not known yet) for a specimen that is read or made by windows, since
+    looking at all of it would cost more than most runs.
+
+    ClosureError naming cells whose solid fraction is not within [0, 1].
+    """
+    porosity = np.full(source.count, np.nan)
+    if isinstance(source, SpecimenPatches) and source.specimen.array is None:
+        return porosity
+    for first in range(0, source.count, _CHUNK):
+        numbers = np.arange(first, min(first + _CHUNK, source.count))
+        mu = source.gather(numbers)
+        good = ((mu >= -SLACK) & (mu <= 1 + SLACK)).all(axis=(1, 2))
+        if not good.all():
+            bad = ids[numbers[~good]]
+            raise ClosureError(f"patch of {cells(bad)} holds solid fractions outside [0, 1] or NaN", bad)
+        porosity[numbers] = 1.0 - mu.mean(axis=(1, 2), dtype=np.float64)
+    return porosity

@@ -1,0 +1,247 @@
+"""One macro step of many cells: what a call to `advance` works out, and how it is committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import clock as life
+from .evolve import Block, Evolution
+from .fallback import Fallback, FallbackRequest
+from .guards import REASONS, ClosureError, Status, cells, check_fallback
+from .readout import Response, respond
+from .state import LIFE_STATUS, NO_SLOT, Cells, Life, Pool
+
+LOAD_SLACK = 1e-9  # relative
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call to `advance` found: pressures (n,) of its rows (n,), new records (k,) of the live ones.
+
+    block, place (k,): where the latents of a live cell are that took model steps; -1 for the others.
+    """
+
+    rows: np.ndarray
+    pressure: np.ndarray
+    live: np.ndarray
+    record: np.ndarray
+    block: np.ndarray
+    place: np.ndarray
+
+
+@dataclass
+class OpenStep:
+    """A step begun at t (s), of length dt (s), and everything worked out in it so far."""
+
+    t: float
+    dt: float
+    calls: list[Call] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+
+    def last_calls(self, n: int) -> list[tuple[Call, np.ndarray, np.ndarray]]:
+        """(call, its rows, its live positions) that count: for each cell of 0..n-1 the last call with it."""
+        if len(self.calls) == 1:
+            call = self.calls[0]
+            return [(call, np.ones(len(call.rows), bool), np.ones(len(call.live), bool))]
+        owner = np.full(n, -1)
+        for k, call in enumerate(self.calls):
+            owner[call.rows] = k
+        return [(call, owner[call.rows] == k, owner[call.live] == k) for k, call in enumerate(self.calls)]
+
+
+@dataclass
+class Stepper:
+    """Works out a step for cells that are shocked, from their committed records; changes no committed state.
+
+    load_range: trained piston speeds (m/s). delay: pixels between the front of frame 0 and the patch's centre
+    times the pixel size (m).
+    """
+
+    evolution: Evolution
+    cells: Cells
+    pool: Pool
+    load_range: tuple[float, float]
+    delay: float
+    fallback: Fallback | None
+
+    def react(
+        self,
+        step: OpenStep,
+        rows: np.ndarray,
+        pressure: np.ndarray,
+        velocity: np.ndarray | None,
+        response: Response,
+        where: np.ndarray,
+    ) -> Call:
+        """Take cells `rows` (k,) through the step; their results go to positions `where` (k,) of a response.
+
+        The call returned lacks its idle cells. Raises ClosureError by policy.
+        """
+        clock, dt = self.evolution.clock, step.dt
+        ids, old = self.cells.ids[rows], self.cells.record[rows]
+        record = old.copy()
+        speed = np.zeros(len(rows)) if velocity is None else velocity
+        arrived = life.load(record, pressure, speed, self.cells.pressure[rows], step.t, dt, clock)
+        since = old["tau"].copy()
+        runs = (old["life"] == Life.ACTIVE) | (old["life"] == Life.BEYOND_HORIZON)
+        rate = np.where(runs | arrived, 1.0, 0.0)
+        rate[runs] = life.factor(record[runs], pressure[runs], clock)
+        record["tau"][runs] += rate[runs] * dt
+        up = record["up"].copy()  # m/s, before any clamp
+        if arrived.any():
+            part = record[arrived]
+            up[arrived], since[arrived] = self._start(part, ids[arrived], step.t + dt, velocity is not None)
+            record[arrived] = part
+        block, place = np.full(len(rows), -1), np.full(len(rows), -1)
+        served = (record["life"] == Life.ACTIVE) & ((record["flags"] & Status.FALLBACK) == 0)
+        wanted = life.frames_wanted(record, clock)
+        go = np.flatnonzero(served & (wanted > record["frame"]))
+        if len(go):
+            part = record[go]
+            block[go], place[go] = self.evolution.run(
+                rows[go], ids[go], part, wanted[go], self.pool, step.blocks
+            )
+            record[go] = part
+        late = life.past_horizon(record, clock)
+        if late.any():
+            part = record[late]
+            life.retire(part, clock)
+            record[late] = part
+        values = old["value"].copy()
+        helped = (record["flags"] & Status.FALLBACK).astype(bool) & (record["life"] == Life.ACTIVE)
+        reads = ~helped & ((record["life"] == Life.ACTIVE) | (record["life"] == Life.BEYOND_HORIZON))
+        if reads.any():
+            part = record[reads]
+            values[reads] = life.read(part, clock)
+            record[reads] = part
+        if helped.any():
+            part = record[helped]
+            values[helped] = self._help(helped, rows, ids, part, pressure, since, values)
+            done = values[helped]
+            life.finish(part, done)
+            values[helped], record[helped] = done, part
+        record["value"] = values
+        self._report(response, where, record, old, rate, dt)
+        return Call(rows, pressure, rows, record, block, place)
+
+    def _start(
+        self, record: np.ndarray, ids: np.ndarray, now: float, has_velocity: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Give cells their load and start their clocks; returns loads unclamped and clocks at arrival."""
+        table, settings = self.evolution.table, self.evolution.settings
+        up = table.piston_speed(
+            settings.load, record["peak"].copy(), record["velocity"].copy() if has_velocity else None
+        )
+        low, high = self.load_range
+        weak, strong = up < low * (1 - LOAD_SLACK), up > high * (1 + LOAD_SLACK)
+        outside = weak | strong
+        if outside.any():
+            if settings.on_extrapolation == "error":
+                raise ClosureError(
+                    f"load of {cells(ids[outside])}, {up[outside][0]:.1f} m/s, lies outside the trained "
+                    f"{low:g} to {high:g} m/s; choose policy 'clamp' or 'fallback' to go on",
+                    ids[outside],
+                )
+            record["flags"][outside] |= Status.EXTRAPOLATING
+            record["flags"][weak] |= Status.LOAD_LOW
+            record["flags"][strong] |= Status.LOAD_HIGH
+            if settings.on_extrapolation == "fallback":
+                record["flags"][outside] |= Status.FALLBACK
+        record["up"] = np.clip(up, low, high)
+        delay = self.delay / table.shock_speed(record["up"])
+        life.start(record, delay, now)
+        return up, delay
+
+    def true_load(self, record: np.ndarray) -> np.ndarray:
+        """The loads (m/s) of cells before any clamp."""
+        return self.evolution.table.piston_speed(
+            self.evolution.settings.load, record["peak"].copy(), record["velocity"].copy()
+        )
+
+    def _help(
+        self,
+        helped: np.ndarray,
+        rows: np.ndarray,
+        ids: np.ndarray,
+        record: np.ndarray,
+        pressure: np.ndarray,
+        since: np.ndarray,
+        before: np.ndarray,
+    ) -> np.ndarray:
+        if self.fallback is None:
+            raise ClosureError(
+                f"{cells(ids[helped])} need the fallback, and none was given at open", ids[helped]
+            )
+        request = FallbackRequest(
+            ids=ids[helped],
+            patches=lambda: self.evolution.sources.gather(rows[helped]),
+            up=self.true_load(record),
+            shock_pressure=record["peak"].copy(),
+            pressure=pressure[helped],
+            since=since[helped],
+            until=record["tau"].copy(),
+            before=before[helped],
+        )
+        return check_fallback(self.fallback(request), before[helped], ids[helped])
+
+    def _report(
+        self,
+        response: Response,
+        where: np.ndarray,
+        record: np.ndarray,
+        old: np.ndarray,
+        rate: np.ndarray,
+        dt: float,
+    ) -> None:
+        clock = self.evolution.clock
+        response.status[where] = LIFE_STATUS[record["life"]] | record["flags"]
+        shocked = record["life"] >= Life.ACTIVE
+        respond(response, where[shocked], record["value"][shocked], old["value"][shocked], dt)
+        response.uncertainty[where] = np.where(record["life"] == Life.ACTIVE, record["spread"] * rate, 0.0)
+        burned = record["right"][:, life.BURNED] - record["left"][:, life.BURNED]
+        slope = np.where(record["frame"] > 0, burned / clock.step * rate, 0.0)
+        live = record["life"] != Life.BURNED
+        fastest = np.maximum(slope, response.burn_rate[where])[live].max(initial=0.0)
+        limit = self.evolution.settings.max_burn_step
+        object.__setattr__(response, "dt_max", limit / fastest if fastest > 0 else float("inf"))
+
+    def commit(self, step: OpenStep) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Make what the step found the committed state; returns (rows, records, old records, pressures) of
+        the cells whose flags say that a policy was newly needed."""
+        parts = step.last_calls(len(self.cells))
+        keeps = [life.needs_slot(call.record) for call, _, _ in parts]
+        wanted = sum(
+            int((keep & counts & (call.record["slot"] == NO_SLOT)).sum())
+            for (call, _, counts), keep in zip(parts, keeps, strict=True)
+        )
+        self.pool.reserve(wanted)  # all that can fail comes before anything is changed
+        flagged = []
+        for (call, counts, live_counts), keep in zip(parts, keeps, strict=True):
+            self.cells.pressure[call.rows[counts]] = call.pressure[counts]
+            self._commit_live(step, call, live_counts, keep, flagged)
+        return flagged
+
+    def _commit_live(
+        self, step: OpenStep, call: Call, counts: np.ndarray, keep: np.ndarray, flagged: list
+    ) -> None:
+        rows, record = call.live[counts], call.record[counts]
+        if not len(rows):
+            return
+        keep, block, place = keep[counts], call.block[counts], call.place[counts]
+        old = self.cells.record[rows]
+        fresh = keep & (record["slot"] == NO_SLOT)
+        record["slot"][fresh] = self.pool.take(int(fresh.sum()))
+        gone = ~keep & (record["slot"] != NO_SLOT)
+        self.pool.release(record["slot"][gone])
+        record["slot"][gone] = NO_SLOT
+        for number, source in enumerate(step.blocks):
+            moved = keep & (block == number)
+            if moved.any():
+                self.pool.write(record["slot"][moved], source.latents, place[moved])
+        self.cells.write(rows, record)
+        new = (record["flags"] & ~old["flags"] & REASONS) != 0
+        if new.any():
+            pressure = self.cells.pressure[rows[new]]
+            flagged.append((rows[new], record[new], old[new], pressure))

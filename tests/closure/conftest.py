@@ -1,0 +1,143 @@
+"""Tiny bundles and cells for the closure: random networks, a made-up Hugoniot, and scripted burn curves."""
+
+import copy
+import functools
+import itertools
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from mld_closure.closure import pipeline
+from mld_closure.closure.load import LoadTable
+from mld_closure.closure.readout import Reading
+from mld_closure.closure.state import DRAWS
+from mld_closure.models import readout_head
+from mld_closure.models.bundle import Bundle
+from mld_closure.models.dynamics import Latent, MesoDynamics, MicroDynamics
+from mld_closure.models.readout_head import QUANTITIES, HeadConfig, ReadoutHead
+from mld_closure.models.settings import ModelConfig
+
+PIXEL, STEP, HORIZON = 50e-9, 0.4e-9, 12
+FRONT, ENTRY = 8, 12
+RHO0 = 1900.0
+BURNED = list(QUANTITIES).index("burned_fraction")
+AREA = list(QUANTITIES).index("hotspot_area_fraction")
+HOT = list(QUANTITIES).index("hotspot_temperature")
+
+
+def us(up):
+    return 2650.0 + 2.38 * up
+
+
+def shock_pressure(up):
+    return RHO0 * us(up) * up
+
+
+def table():
+    up = np.arange(300.0, 1701.0, 100.0)
+    p = shock_pressure(up)
+    behind = np.arange(16) < FRONT
+    T = 300 + 1e-4 * up**2
+    profile = np.ones((len(up), 3, 16))
+    profile[:, 0] = np.where(behind, T[:, None], 300.0)
+    profile[:, 1] = np.where(behind, p[:, None], 0.0)
+    return LoadTable(
+        up=up, us=us(up), p=p, rho=RHO0 * us(up) / (us(up) - up), T=T, profile=profile,
+        wave=np.full(len(up), ENTRY), profile_fields=("temperature", "pressure", "microstructure"),
+        front_column=FRONT, pixel=PIXEL, rho0=RHO0, rho_void=1.9, T0=300.0,
+    )  # fmt: skip
+
+
+def bundle(seed=0, head=True, **config):
+    """A new bundle of random networks; equal arguments give equal weights."""
+    return copy.deepcopy(_bundle(seed, head, **config))
+
+
+@functools.cache
+def _bundle(seed, head, **config):
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    config = ModelConfig(**{"base": 2, "residual": True, "standardize": True} | config)
+    micro = MicroDynamics(config)
+    meso = MesoDynamics.from_micro(micro)
+    with torch.no_grad():
+        for p in meso.coupled_mean.out.parameters():
+            p.mul_(2.0)
+    extras = {}
+    if head:
+        network = ReadoutHead(HeadConfig(config.latent_size, width=4, depth=1))
+        with torch.no_grad():
+            network.local.weight.mul_(8.0)
+        extras[readout_head.EXTRA] = network.to_extra()
+    return Bundle(
+        micro.eval(), meso.eval(), pixel=PIXEL, micro_step=STEP / 2, horizon=HORIZON,
+        load_range=(500.0, 1400.0), extras=extras,
+    )  # fmt: skip
+
+
+def patches(n, seed=0, shape=(32, 32)):
+    return (np.random.default_rng(seed).random((n, *shape)) > 0.1).astype(np.float32)
+
+
+def make(n=5, given=None, **settings):
+    """A closure with cells 100, 101, ... registered."""
+    options = {"device": "cpu", "threads": 1, "load_table": table(), "warm_start": False}
+    closure = pipeline.open(given if given is not None else bundle(), **options | settings)
+    if n:
+        closure.register(np.arange(100, 100 + n), patches=patches(n))
+    return closure
+
+
+def scripted(curve, n=1, uncertainty=None, **settings):
+    """A closure whose model steps count frames and whose readout is `curve` (frames, 6) at that count."""
+    closure = make(n, **settings)
+    curve = torch.as_tensor(np.asarray(curve), dtype=torch.float64)
+    model = closure.engine.model
+
+    def read(latent, load):
+        frame = latent.mean[:, 0, 0, 0].round().long().clamp_max(len(curve) - 1)
+        draws = torch.full((len(frame), DRAWS), torch.nan)
+        if uncertainty is not None:
+            draws = torch.arange(DRAWS) * uncertainty * frame[:, None]
+        return Reading(curve[frame], draws)
+
+    read.decodes, read.known = False, np.ones(len(QUANTITIES), bool)
+    closure.engine.reader = read
+    closure.engine.step = lambda z, load: Latent(z.mean + 1, z.logvar)
+    model.encode = lambda x: Latent(torch.zeros(len(x), 12, 4, 4), torch.zeros(len(x), 12, 4, 4))
+    return closure
+
+
+def curve(burned, area=None, hot=1000.0):
+    """(frames, 6): a burned fraction, a hot-spot area and constants."""
+    out = np.zeros((len(burned), len(QUANTITIES)))
+    out[:, BURNED] = burned
+    out[:, AREA] = np.asarray(burned) if area is None else area
+    out[:, HOT] = np.where(out[:, AREA] > 0, hot, 0.0)
+    out[:, list(QUANTITIES).index("mean_temperature")] = 400 + 100 * np.arange(len(burned))
+    out[:, list(QUANTITIES).index("mean_pressure")] = 5e9
+    out[:, list(QUANTITIES).index("porosity")] = 0.05
+    return out
+
+
+def ramp(t, peak, start=1e-9, rise=0.2e-9):
+    """Pressures of a shock that arrives at `start` and rises linearly to its peak."""
+    return peak * np.clip((t - start) / rise, 0.0, 1.0)
+
+
+def run(closure, times, pressure, **inputs):
+    """Steps between the times; pressure(t) of all cells. Returns the responses."""
+    out = []
+    for t0, t1 in itertools.pairwise(times):
+        closure.begin_step(t0, t1 - t0)
+        out.append(closure.advance(pressure=np.broadcast_to(pressure(t1), (len(closure.ids),)), **inputs))
+        closure.commit()
+    return out
+
+
+@pytest.fixture
+def kit():
+    """Everything above by name."""
+    return types.SimpleNamespace(**{k: v for k, v in globals().items() if not k.startswith("_")})
