@@ -108,7 +108,7 @@ def _print(summary: Any, as_json: bool) -> None:
         )
         for name in summary.steps
     ]
-    print_table("Training", ("stage", "state", "steps", "seconds", "last validation"), rows)
+    print_table("Training", ("stage", "state", "steps", "seconds", "validation of its weights"), rows)
     if summary.bundle:
         click.echo(f"bundle: {summary.bundle}")
     elif summary.open:

@@ -35,13 +35,17 @@ def write_history(folder: Path, history: History) -> None:
     checkpoints.write_text(folder / "history.csv", text.getvalue())
 
 
-def last_validation(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The numbers of the last validation of a stage; empty where there was none."""
-    for row in reversed(history):
-        found = {k.removeprefix("validation "): v for k, v in row.items() if k.startswith("validation ")}
-        if found:
-            return found
-    return {}
+def judgement(history: Sequence[Mapping[str, Any]], best: bool) -> dict[str, float]:
+    """The numbers of the validation with the lowest score, or of the last one; empty where there was none."""
+    found = [
+        {k.removeprefix("validation "): v for k, v in row.items() if k.startswith("validation ")}
+        for row in history
+    ]
+    found = [numbers for numbers in found if numbers]
+    scored = [numbers for numbers in found if "score" in numbers]
+    if best and scored:
+        return min(scored, key=lambda numbers: numbers["score"])
+    return found[-1] if found else {}
 
 
 def make_bundle(

@@ -33,7 +33,7 @@ from .clock import Clock
 from .loop import Plan, Progress, fit
 from .movies import Movies, digest, file_identity, weights_hash
 from .parallel import World
-from .results import last_validation, make_bundle, write_history
+from .results import judgement, make_bundle, write_history
 from .scoring import score_rollouts
 from .settings import StageConfig, TrainConfig
 from .stages import Networks, build, fit_scaling
@@ -136,7 +136,7 @@ class Run:
             clock.passed(stage, progress)
             summary.steps[stage.name] = progress.step
             summary.seconds[stage.name] = progress.seconds
-            summary.validation[stage.name] = last_validation(history[stage.name])
+            summary.validation[stage.name] = judgement(history[stage.name], stage.select != "last")
             (summary.finished if progress.finished else summary.open).append(stage.name)
             if self.world.rank == 0:
                 write_history(self.out, history)

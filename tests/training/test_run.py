@@ -17,6 +17,7 @@ from mld_closure.config import ConfigError
 from mld_closure.models.bundle import Bundle
 from mld_closure.models.parc_file import load_parc
 from mld_closure.training.curriculum import Phase
+from mld_closure.training.results import judgement
 from mld_closure.training.run import Run
 from mld_closure.training.settings import StageConfig, TrainConfig, load_config
 
@@ -344,3 +345,15 @@ def test_the_packaged_presets_can_be_read(name):
 def test_an_unknown_preset_names_the_known_ones():
     with pytest.raises(ConfigError, match=r"give a file or compact \| paper \| parc"):
         load_config("compct")
+
+
+def test_what_is_reported_belongs_to_the_weights_that_are_kept():
+    rows = [
+        {"step": 1},
+        {"validation score": 0.2, "validation loss": 5.0},
+        {"validation score": 0.3},
+        {"step": 4},
+    ]
+    assert judgement(rows, best=True) == {"score": 0.2, "loss": 5.0}
+    assert judgement(rows, best=False) == {"score": 0.3}
+    assert judgement(rows[:1], best=True) == {}
