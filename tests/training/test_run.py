@@ -19,6 +19,7 @@ from mld_closure.models.parc_file import load_parc
 from mld_closure.training.curriculum import Phase
 from mld_closure.training.results import judgement
 from mld_closure.training.run import Run
+from mld_closure.training.samples import WindowSamples
 from mld_closure.training.settings import StageConfig, TrainConfig, load_config
 
 TOML = """
@@ -207,30 +208,31 @@ def test_the_killed_command_goes_on_where_it_was(whole, tiny, tmp_path):
     assert (out / "losses.png").stat().st_size > 1000
 
 
-def test_validation_cases_are_seen_in_no_training_batch(settings, tiny, tmp_path, monkeypatch):
-    from mld_closure.training import samples
+@pytest.mark.parametrize("validate", [False, True])
+def test_training_and_validation_draw_from_their_own_cases(settings, tiny, tmp_path, monkeypatch, validate):
+    drawn = []
+    original = WindowSamples.collect
 
-    drawn = set()
-    for kind in (samples.WindowSamples, samples.StateSamples):
-        original = kind.collect
+    def spy(self, places, horizon, **how):
+        drawn.append((self.stage.name, [(self.movies.role, case) for _, case, _ in places]))
+        return original(self, places, horizon, **how)
 
-        def spy(self, places, horizon, *, crop=0, decode=False, original=original):
-            drawn.update((self.movies.role, case) for _, case, _ in places)
-            return original(self, places, horizon, crop=crop, decode=decode)
-
-        monkeypatch.setattr(kind, "collect", spy)
-    run = open_run(
-        replace(settings, stages=tuple(replace(s, validations=0, select="last") for s in settings.stages)),
-        tiny,
-        tmp_path,
+    monkeypatch.setattr(WindowSamples, "collect", spy)
+    steps = 1 if validate else 20
+    stages = tuple(
+        replace(s, phases=(Phase(steps=steps),), validations=int(validate), select="last")
+        for s in settings.stages
     )
-    reads = []
-    for role, split in run.splits.items():
-        assert not set(split.train) & set(split.validation)
-        reads += [(role, case) for case in split.validation]
+    run = open_run(replace(settings, stages=stages), tiny, tmp_path)
     run.train()
-    assert drawn
-    assert not drawn & set(reads)
+    aside = {(role, case) for role, split in run.splits.items() for case in split.validation}
+    assert {len(split.validation) for split in run.splits.values()} == {1}
+    for stage in ("decoupled", "coupled", "meso"):
+        batches = [places for name, places in drawn if name == stage]
+        training, validation = batches[:steps], batches[steps:]
+        assert not aside & {place for places in training for place in places}
+        assert {place for places in validation for place in places} <= aside
+        assert bool(validation) == validate
     recorded = json.loads((tmp_path / "run.json").read_text())["split"]
     assert recorded["meso"]["validation"] == list(run.splits["meso"].validation)
 
