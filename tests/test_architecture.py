@@ -34,6 +34,7 @@ ONLY_IN = {
         "data/trajectories.py",
         "data/importers.py",
         "models/keras_import.py",
+        "patches/specimen.py",
         "closure/capture.py",
         "runtime/restart.py",
         "viz/vtk.py",

@@ -1,0 +1,137 @@
+"""Compiled parts of the void generator: its random numbers, the placing of voids, their image.
+
+A void is a row (x, y, a, b, angle): centre, semi-axes a >= b and the angle of a to x; lengths in m, rad.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+SUPERSAMPLING = 4
+TRIES = 2000
+DIRECTIONS = np.deg2rad([0, *(sign * d for d in range(5, 80, 5) for sign in (1, -1))])
+
+
+@jit
+def _mix(z):
+    """The output function of splitmix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195)."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@jit
+def _uniform(state):
+    """The next number in (0, 1) of the stream `state` (1,) uint64."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    return (np.float64(_mix(state[0]) >> np.uint64(11)) + 0.5) * 2.0**-53
+
+
+@jit
+def _clear(a, b, gap):
+    """Whether a line with at least `gap` on it between the two ellipses was found: sure, never optimistic.
+
+    Two convex bodies lie a distance g apart if and only if a strip of width g separates them.
+    """
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    distance = math.hypot(dx, dy)
+    if distance >= a[2] + b[2] + gap:
+        return True
+    if distance < a[3] + b[3] + gap:
+        return False
+    towards = math.atan2(dy, dx)
+    for turn in DIRECTIONS:
+        angle = towards + turn
+        reach = 0.0
+        for void in (a, b):
+            along, across = math.cos(angle - void[4]), math.sin(angle - void[4])
+            reach += math.hypot(void[2] * along, void[3] * across)
+        if dx * math.cos(angle) + dy * math.sin(angle) - reach >= gap:
+            return True
+    return False
+
+
+@jit
+def _sizes(state, area, median, sigma, smallest, largest):
+    """Diameters, largest first, whose circles have `area` within half a smallest one."""
+    least = 0.25 * math.pi * smallest**2
+    found = np.empty(int(area / least) + 2)
+    n, rest = 0, area
+    while rest > 0.5 * least:
+        radius = math.sqrt(-2.0 * math.log(_uniform(state)))
+        normal = radius * math.cos(2.0 * math.pi * _uniform(state))
+        d = min(max(median * math.exp(sigma * normal), smallest), largest)
+        d = max(min(d, math.sqrt(4.0 * rest / math.pi)), smallest)
+        found[n] = d
+        n += 1
+        rest -= 0.25 * math.pi * d**2
+    return np.sort(found[:n])[::-1]
+
+
+@jit
+def place(seed, i, j, tile, area, sizes, aspects, gap, around):
+    """Voids (n, 5) with centres in tile (i, j) of side `tile`, clear of each other and of `around` (m, 5).
+
+    sizes: median, sigma, smallest, largest; aspects: least, greatest b/a. Ends early, with fewer voids than
+    drawn, where one finds no place; the second result is the number drawn.
+    """
+    state = np.empty(1, np.uint64)
+    state[0] = _mix(_mix(_mix(np.uint64(seed)) ^ np.uint64(i)) ^ np.uint64(j))
+    diameters = _sizes(state, area, sizes[0], sizes[1], sizes[2], sizes[3])
+    voids = np.empty((diameters.size, 5))
+    for n in range(diameters.size):
+        placed = False
+        for _ in range(TRIES):
+            aspect = aspects[0] + (aspects[1] - aspects[0]) * _uniform(state)
+            new = voids[n]
+            new[0] = (i + _uniform(state)) * tile
+            new[1] = (j + _uniform(state)) * tile
+            new[2] = 0.5 * diameters[n] / math.sqrt(aspect)
+            new[3] = 0.5 * diameters[n] * math.sqrt(aspect)
+            new[4] = math.pi * _uniform(state)
+            placed = True
+            for other in range(n):
+                placed = placed and _clear(new, voids[other], gap)
+            for other in range(len(around)):
+                placed = placed and _clear(new, around[other], gap)
+            if placed:
+                break
+        if not placed:
+            return voids[:n], diameters.size
+    return voids, diameters.size
+
+
+@jit
+def carve(mu, x0, y0, pixel, voids):
+    """Take the voids out of mu, the solid fraction (ny, nx) of the pixels from (x0, y0) on: 4 x 4 samples.
+
+    Each sample is worth 1/16, so float32 sums are exact and no order or window changes a bit.
+    """
+    ny, nx = mu.shape
+    step = pixel / SUPERSAMPLING
+    worth = np.float32(1.0 / SUPERSAMPLING**2)
+    for void in voids:
+        c, s = math.cos(void[4]), math.sin(void[4])
+        p, q = 1.0 / void[2] ** 2, 1.0 / void[3] ** 2
+        square, mixed, rest = c * c * p + s * s * q, c * s * (p - q), s * s * p + c * c * q
+        half_height = math.hypot(void[2] * s, void[3] * c)
+        low = max(math.floor((void[1] - half_height) / step), y0 * SUPERSAMPLING)
+        high = min(math.ceil((void[1] + half_height) / step), (y0 + ny) * SUPERSAMPLING - 1)
+        for line in range(low, high + 1):
+            dy = (line + 0.5) * step - void[1]
+            middle = -mixed * dy / square
+            half = middle * middle - (rest * dy * dy - 1.0) / square
+            if half <= 0.0:
+                continue
+            half = math.sqrt(half)
+            first = math.ceil((void[0] + middle - half) / step - 0.5)
+            last = math.floor((void[0] + middle + half) / step - 0.5)
+            row = mu[line // SUPERSAMPLING - y0]
+            for i in range(max(first // SUPERSAMPLING, x0), min(last // SUPERSAMPLING, x0 + nx - 1) + 1):
+                begin = max(first, SUPERSAMPLING * i)
+                end = min(last, SUPERSAMPLING * i + SUPERSAMPLING - 1)
+                row[i - x0] -= worth * np.float32(end - begin + 1)
