@@ -20,6 +20,7 @@ from ..models.vae import VAE
 
 Corners = Sequence[tuple[int, int]]
 
+HOT_KNEE = 0.3  # scaled temperature (1710 K) from which a place counts as hot
 DECODER_REACH = 4  # latent pixels around a place that its decoded value depends on
 
 
@@ -67,9 +68,11 @@ class DynamicsObjective(nn.Module):
         fields: Sequence[str] = (),
         hot_weight: float = 0.0,
         l1: float = 0.0,
+        latent_hot_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.dynamics, self.step, self.kinds = dynamics, step, tuple(kinds)
+        self.latent_hot_weight = latent_hot_weight
         self.fields = tuple(fields) or dynamics.config.fields
         self.hot_weight, self.l1 = hot_weight, l1
 
@@ -84,12 +87,15 @@ class DynamicsObjective(nn.Module):
         decoded_size: tuple[int, int] | None = None,
         truth: Tensor | None = None,
         eps: Tensor | None = None,
+        heat: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Losses of the window mean, logvar (b, horizon + 1, channel, y, x), rolled out from its first frame.
 
         load: (b,) as the model takes it. truth: (b, time, field, y, x), the pixels of the decoded part in the
         last frames of the window, with the fields `fields` and a size 8 times `decoded_size`. eps: (b, time,
-        channel, y, x) to decode a sample instead of the mean.
+        channel, y, x) to decode a sample instead of the mean. heat: (b, horizon, 1, y, x), the highest true
+        temperature in [0, 1] behind each latent pixel; where it is high, errors of means count
+        1 + `latent_hot_weight` times.
         """
         latent = Latent(mean[:, 0], logvar[:, 0])
         steps = []
@@ -97,13 +103,18 @@ class DynamicsObjective(nn.Module):
             latent = self.step(self.dynamics, latent, load)
             steps.append(latent)
         predicted = Latent(*(torch.stack(part, dim=1) for part in zip(*steps, strict=True)))
-        out = self._consistency(predicted, Latent(mean[:, 1:], logvar[:, 1:]), scored, scored_size)
+        out = self._consistency(predicted, Latent(mean[:, 1:], logvar[:, 1:]), scored, scored_size, heat)
         if truth is not None:
             out |= self._decoded(predicted, truth, decoded, decoded_size, eps)
         return out
 
     def _consistency(
-        self, predicted: Latent, target: Latent, corners: Corners | None, size: tuple[int, int] | None
+        self,
+        predicted: Latent,
+        target: Latent,
+        corners: Corners | None,
+        size: tuple[int, int] | None,
+        heat: Tensor | None,
     ) -> dict[str, Tensor]:
         slices, out = self.dynamics.config.slices(), {}
         for kind, p, t in zip(("mean", "logvar"), predicted, target, strict=True):
@@ -113,6 +124,9 @@ class DynamicsObjective(nn.Module):
                 scaling = self.dynamics.scaling
                 shift, scale = getattr(scaling, f"{kind}_shift"), getattr(scaling, f"{kind}_scale")
                 p, t = (p - shift) / scale, (t - shift) / scale
+            if heat is not None and kind == "mean":
+                emphasis = 1.0 + self.latent_hot_weight * (heat / HOT_KNEE).clamp(0.0, 1.0)
+                p = t + (p - t) * emphasis.sqrt()
             if corners is not None:
                 p, t = cut(p, corners, size), cut(t, corners, size)
             out[kind] = losses.consistency_loss(p, t, slices)

@@ -114,6 +114,8 @@ class WindowSamples:
             if name in first:
                 batch[name] = [row[name] for row in rows]
                 batch[f"{name}_size"] = first[f"{name}_size"]
+        if self.stage.latent_hot_weight:
+            batch["heat"] = torch.from_numpy(np.stack([row["heat"] for row in rows]))
         if decode:
             batch["truth"] = torch.from_numpy(np.stack([row["truth"] for row in rows]))
         if self.load is not None:
@@ -137,6 +139,9 @@ class WindowSamples:
         y, x, h, w = window
         part = (variant, case, slice(time, end), slice(None), slice(y, y + h), slice(x, x + w))
         out["mean"], out["logvar"] = self.movies.mean[part], self.movies.logvar[part]
+        if self.stage.latent_hot_weight:
+            heat = self._heat(case, time + 1, end, variant)
+            out["heat"] = heat[:, :, y : y + h, x : x + w]
         if decode:
             region = scored
             if self.stage.decode_crop:
@@ -153,6 +158,14 @@ class WindowSamples:
         frames = self.movies.frames[case, :, self.watched, half::LATENT_FACTOR, half::LATENT_FACTOR]
         change = np.abs(frames[end].astype(np.float64) - frames[time])
         return change[::-1] if variant else change
+
+    def _heat(self, case: int, begin: int, end: int, variant: int) -> np.ndarray:
+        """The highest temperature behind each latent pixel, (time, 1, y, x)."""
+        frames = self.movies.frames[case, begin:end, self.watched]
+        ny, nx = self.size
+        blocks = frames.reshape(len(frames), 1, ny, LATENT_FACTOR, nx, LATENT_FACTOR)
+        heat = blocks.max(axis=(3, 5))
+        return heat[:, :, ::-1] if variant else heat
 
     def _place(self, changes: np.ndarray, crop: int, rng: np.random.Generator) -> tuple[Part, Part]:
         """The evolved part and the scored part inside it, `margin` away from sides that are cut."""

@@ -42,6 +42,7 @@ class StageConfig:
     at the end of the window (0 = all) and of which fields (default: all for `field`, else temperature).
     sample: decoded losses use sampled latents, as in the paper, instead of means.
     hot_weight, l1: emphasis on hot pixels and absolute error beside squared, in losses on temperatures.
+    latent_hot_weight: the same emphasis, by the hottest true pixel behind each latent pixel, in `mean`.
     mirror: movies mirrored in y are samples too.
     """
 
@@ -72,6 +73,7 @@ class StageConfig:
     sample: bool = False
     hot_weight: float = 0.0
     l1: float = 0.0
+    latent_hot_weight: float = 0.0
     mirror: bool = True
 
     def __post_init__(self) -> None:

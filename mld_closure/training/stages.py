@@ -166,8 +166,8 @@ def _dynamics(
             f"stage '{stage.name}': this model evolves no log-variances; "
             "leave out the loss 'logvar' and sample = true, or set evolve_logvar"
         )
-    if "hot" in kinds and "temperature" not in model.config.fields:
-        raise ConfigError(f"stage '{stage.name}': the loss 'hot' needs the field temperature")
+    if ("hot" in kinds or stage.latent_hot_weight) and "temperature" not in model.config.fields:
+        raise ConfigError(f"stage '{stage.name}': emphasis on hot places needs the field temperature")
     groups = {"decoupled": ["decoupled"], "coupled": ["coupled"], "meso": ["coupled"]}[stage.kind]
     if stage.train == "all" and stage.kind != "decoupled":
         groups.append("decoupled")
@@ -181,6 +181,7 @@ def _dynamics(
         fields=fields,
         hot_weight=stage.hot_weight,
         l1=stage.l1,
+        latent_hot_weight=stage.latent_hot_weight,
     )
     load = None
     if model.config.load_conditioning:

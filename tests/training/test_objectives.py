@@ -152,6 +152,35 @@ def test_losses_of_a_window_are_those_of_its_rollout(model, movies):
     assert set(found) == {"mean", "hot"}
 
 
+def test_hot_places_count_more_in_the_latent_loss(model, movies):
+    one = stage(crop=8, latent_hot_weight=4.0)
+    samples = WindowSamples(movies, one, fields=("temperature",), load=None, seed=5)
+    batch = samples(one.phases[0], 1, range(3))
+    objective = DynamicsObjective(model, LatentDynamics.advance, ("mean",), latent_hot_weight=4.0)
+    heat = batch["heat"]
+    for k in range(3):
+        case, time = samples.windows(2).sample(k, 5)
+        frames = torch.from_numpy(np.array(movies.frames[case, time + 1 : time + 3, :1]))
+        pooled = torch.nn.functional.max_pool2d(frames, 8)  # (time, 1, y, x)
+        parts = [pooled[..., x : x + 8] for x in (0, 4)] + [pooled.flip(2)[..., x : x + 8] for x in (0, 4)]
+        assert any(torch.equal(heat[k], part) for part in parts)
+    assert float(heat.max()) > 0.04
+    with torch.no_grad():
+        found = objective(**batch)["mean"]
+        rolled = model.rollout_latents(Latent(batch["mean"][:, 0], batch["logvar"][:, 0]), 2).mean
+    expected = 0.0
+    weight = 1 + 4 * (heat / 0.3).clamp(0, 1)
+    for channels in model.config.slices().values():
+        p, t = (
+            cut(z[:, :, channels], batch["scored"], batch["scored_size"])
+            for z in (rolled, batch["mean"][:, 1:])
+        )
+        w = cut(weight, batch["scored"], batch["scored_size"])
+        error = (w * (p - t) ** 2) / (losses.state_norm(t) + 1e-6) ** 2
+        expected += error.mean(dim=(0, 2, 3, 4)).sum()
+    torch.testing.assert_close(found, torch.as_tensor(expected))
+
+
 def test_vae_losses_are_per_pixel_and_of_the_sampled_latent():
     torch.manual_seed(3)
     vae = VAE(base=2)
