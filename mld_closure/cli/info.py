@@ -37,7 +37,7 @@ def command(ctx: click.Context, path: str, quick: bool, as_json: bool) -> None:
         else:
             _print_trajectories(found)
         ctx.exit(1 if found["faults"] else 0)
-    from mld_closure.models.bundle import describe
+    from mld_closure.models.manifest import describe
 
     found = _finite(describe(path))
     if as_json:
@@ -114,7 +114,7 @@ def _is_trajectories(path: str) -> bool:
     with open(file, "rb") as opened:
         if opened.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
             return True
-    from mld_closure.models.bundle import is_bundle
+    from mld_closure.models.manifest import is_bundle
 
     return not is_bundle(path)
 
