@@ -174,11 +174,14 @@ class Engine:
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
-        """Torch on its own number of threads, the host's setting put back afterwards."""
+        """Torch on its own number of threads, the host's setting put back afterwards; fp32 means fp32."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.device.threads)
+        exact = self.device.precision == "fp32"
+        flags = {"benchmark": False, "deterministic": self.reproducible, "allow_tf32": not exact}
         try:
-            yield
+            with torch.backends.cudnn.flags(enabled=True, **flags):
+                yield
         finally:
             torch.set_num_threads(before)
 

@@ -23,6 +23,7 @@ from .sources import Sources
 from .state import Life, Pool
 
 _BAD = Status.NOT_FINITE | Status.OUT_OF_BOUNDS | Status.NOT_MONOTONE
+_CHUNK = 64  # cells copied together
 _EVOLVED = ("left", "right", "draws", "spread", "frame", "life", "relax", "relaxing")
 
 
@@ -97,17 +98,9 @@ class Evolution:
     def _compute(
         self, rows: np.ndarray, ids: np.ndarray, record: np.ndarray, wanted: np.ndarray, pool: Pool
     ) -> Latent:
-        latents = self.engine.empty(len(rows), self.settings.patch_shape)
+        latents = self._committed(record, pool)
         loads = self.config.scale_load(record["up"])
         first = np.flatnonzero(record["frame"] < 0)
-        known = np.flatnonzero(record["frame"] >= 0)
-        if len(known):
-            with torch.inference_mode():
-                there = pool.read(record["slot"][known])
-                index = torch.from_numpy(known).to(latents.mean.device)
-                latents.mean[index] = there.mean
-                if pool.with_logvar:
-                    latents.logvar[index] = there.logvar
         if len(first):
             values, draws = self.engine.encode(
                 latents, first, loads[first], ids[first],
@@ -125,6 +118,21 @@ class Evolution:
             if self.shadow is not None:
                 self.shadow(self.engine, latents, go, loads[go], ids[go], record["frame"][go], values)
 
+    def _committed(self, record: np.ndarray, pool: Pool) -> Latent:
+        """Copies of the latents that records (k,) have in the pool, zeros for those that have none."""
+        known = np.flatnonzero(record["frame"] >= 0)
+        if len(known) == len(record):
+            return pool.read(record["slot"])
+        latents = self.engine.empty(len(record), self.settings.patch_shape)
+        with torch.inference_mode():
+            for first in range(0, len(known), _CHUNK):
+                chunk = known[first : first + _CHUNK]
+                there, index = pool.read(record["slot"][chunk]), torch.from_numpy(chunk)
+                latents.mean[index.to(pool.device)] = there.mean
+                if pool.with_logvar:
+                    latents.logvar[index.to(pool.device)] = there.logvar
+        return latents
+
     def _accept(
         self, ids: np.ndarray, record: np.ndarray, index: np.ndarray, values: np.ndarray, draws: np.ndarray
     ) -> None:
@@ -133,7 +141,7 @@ class Evolution:
         first = part["frame"] < 0
         before = np.where(first, 0.0, part["right"][:, BURNED])
         usable, reasons = check_frames(values, before, self.engine.reader.known)
-        change = np.where(first[:, None], 0.0, draws - part["draws"]) / self.clock.step
+        change = (draws - np.where(first[:, None], draws, part["draws"])) / self.clock.step
         spread = change.std(axis=1, ddof=1)
         spread = np.where(np.isnan(spread), self.default_spread, spread)
         if self.settings.max_uncertainty is not None:

@@ -1,4 +1,8 @@
-"""Status words, policies, and the checks of what goes into a closure and what comes out of its model."""
+"""Status words, policies, and the checks of what goes into a closure and what comes out of its model.
+
+A cell releases its heat of reaction times the rise of its burned fraction, so a burned fraction that rises
+within [0, 1] is also the guarantee that no step releases more than the chemical energy that is left.
+"""
 
 from __future__ import annotations
 

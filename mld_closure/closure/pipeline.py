@@ -31,7 +31,7 @@ from .readout import Response, at_rest
 from .record import Recorder
 from .restart import adopt, snapshot
 from .settings import Settings
-from .sources import DirectPatches, Sources, SpecimenPatches, measure
+from .sources import Sources, make_source, measure
 from .state import NO_SLOT, Cells, Life, Pool
 from .step import Call, OpenStep, Stepper
 
@@ -105,34 +105,17 @@ class Closure:
         """
         self._no_step("register cells")
         ids = id_array(ids)
-        if (patches is None) == (specimen is None):
-            raise ClosureError("give either patches or a specimen with offsets")
-        pixel = specimen.pixel if specimen is not None else pixel
-        if pixel is not None and abs(pixel - self.bundle.pixel) > 1e-3 * self.bundle.pixel:
-            raise ClosureError(
-                f"pixels of {pixel:g} m, but the bundle was trained on {self.bundle.pixel:g} m; resample the "
-                "microstructure or use another bundle"
-            )
-        if patches is not None:
-            source: Any = DirectPatches(patches)
-        elif self.settings.patch_shape is None:
-            raise ClosureError("a specimen needs the size of its patches: open with patch_shape=(ny, nx)")
-        else:
-            source = SpecimenPatches(specimen, offsets, self.settings.patch_shape)
+        shape = self.settings.patch_shape
+        source = make_source(patches, specimen, offsets, pixel, self.bundle.pixel, shape)
         if source.count != len(ids):
             raise ClosureError(f"{len(ids)} ids but {source.count} patches; they must be as many")
-        if self.settings.patch_shape is not None and source.shape != tuple(self.settings.patch_shape):
-            raise ClosureError(
-                f"patches of {source.shape[0]} x {source.shape[1]} pixels; this closure serves "
-                f"{self.settings.patch_shape[0]} x {self.settings.patch_shape[1]}"
-            )
         self._check_shape(source.shape)
         porosity = measure(source, ids)
+        if self._stepper is None:
+            self._prepare(source.shape)
         self.cells.add(ids, porosity, self.table.T0)
         self.sources.add(source)
         self._porosity = np.append(self._porosity, porosity)
-        if self._stepper is None:
-            self._prepare(source.shape)
 
     def unregister(self, ids: Any) -> None:
         """Forget cells and free what they hold; ClosureError naming unknown ones."""
@@ -290,7 +273,7 @@ class Closure:
         """Everything that waits for the size of the patches."""
         self._check_shape(shape)
         ny, nx = (int(n) for n in shape)
-        self.settings = settings = replace(self.settings, patch_shape=(ny, nx))
+        settings = replace(self.settings, patch_shape=(ny, nx))
         bundle, model, table = self.bundle, self.engine.model, self.table
         step = bundle.meso_step if settings.scale == "meso" else bundle.micro_step
         ratio = 1 if settings.scale == "meso" else bundle.config.meso_micro_ratio
@@ -309,10 +292,10 @@ class Closure:
         latent = (model.config.latent_size, ny // LATENT_FACTOR, nx // LATENT_FACTOR)
         pool = Pool(latent, model.config.evolve_logvar, self.device.torch)
         delay = (0.5 * nx - table.front_column) * bundle.pixel
-        self._stepper = Stepper(evolution, self.cells, pool, bundle.load_range, delay, self._fallback)
-        self._p_ignite = clock.p_ignite
         if settings.warm_start:
             self.engine.warm_up((len(model.config.fields), ny, nx))
+        self._stepper = Stepper(evolution, self.cells, pool, bundle.load_range, delay, self._fallback)
+        self.settings, self._p_ignite = settings, clock.p_ignite
         log.info(
             "closure: %s scale, %s readout, patches %d x %d, %s, micro-batch %d%s, %.0f kB a reacting cell",
             settings.scale, settings.readout, ny, nx, self.device, settings.micro_batch,

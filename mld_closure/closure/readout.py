@@ -30,7 +30,7 @@ _RATES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Response:
     """Homogenised quantities of cells at the end of the step, (n,) each, and the next step they allow.
 

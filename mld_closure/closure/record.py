@@ -83,7 +83,7 @@ class Recorder:
         descriptions = [
             {
                 "why": names(int(record["flags"][i])),
-                "load_given_to_the_model": float(record["up"][i]),
+                "load_served": float(record["up"][i]),
                 "P_s": float(record["peak"][i]),
                 "velocity": float(record["velocity"][i]),
                 "arrival": float(record["arrival"][i]),

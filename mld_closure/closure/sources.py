@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..patches.plan import PatchPlan
-from ..patches.specimen import Specimen
+from ..patches.specimen import Specimen, same_pixel
 from .guards import ClosureError, cells
 
 SLACK = 1e-6  # solid fractions may leave [0, 1] by so much
@@ -44,6 +44,39 @@ class SpecimenPatches:
     def gather(self, numbers: np.ndarray) -> np.ndarray:
         """Patches (k, ny, nx), float32."""
         return self._plan.gather(self.specimen, cells=numbers)
+
+
+def make_source(
+    patches: Any,
+    specimen: Specimen | None,
+    offsets: Any,
+    pixel: float | None,
+    wanted_pixel: float,
+    shape: tuple[int, int] | None,
+) -> DirectPatches | SpecimenPatches:
+    """The source a host describes: patches, or a specimen with offsets, of `shape` where that is known.
+
+    Raises ClosureError for both or neither, and where pixel or shape are not those of the model.
+    """
+    if (patches is None) == (specimen is None):
+        raise ClosureError("give either patches or a specimen with offsets")
+    pixel = specimen.pixel if specimen is not None else pixel
+    if pixel is not None and not same_pixel(pixel, wanted_pixel):
+        raise ClosureError(
+            f"pixels of {pixel:g} m, but the bundle was trained on {wanted_pixel:g} m; resample the "
+            "microstructure or use another bundle"
+        )
+    if specimen is not None:
+        if shape is None:
+            raise ClosureError("a specimen needs the size of its patches: open with patch_shape=(ny, nx)")
+        return SpecimenPatches(specimen, offsets, shape)
+    source = DirectPatches(patches)
+    if shape is not None and source.shape != tuple(shape):
+        raise ClosureError(
+            f"patches of {source.shape[0]} x {source.shape[1]} pixels; this closure serves "
+            f"{shape[0]} x {shape[1]}"
+        )
+    return source
 
 
 class Sources:

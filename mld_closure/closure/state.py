@@ -2,8 +2,8 @@
 
 Memory: `CELL` is 234 bytes a registered cell, beside its id, its pressure and its way to the patch (45
 bytes). A reacting cell has one latent state besides (means, and log-variances where the model evolves them);
-while a step is open, the cells that take a model step in it have a second one. The pool grows by half its
-size, so up to a third of it may be unused.
+while a step is open, the cells that take a model step in it have a second one, and one more for each further
+call in it that asks for other frames. The pool grows by half its size, so up to a third of it may be unused.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CELL = np.dtype(
         ("arrival", "f8"),  # s, time at which the pressure crossed p_ignite
         ("peak", "f8"),  # Pa, running maximum of the pressure, then P_s
         ("velocity", "f8"),  # m/s, running maximum of the velocity
-        ("up", "f8"),  # m/s, the load the model was given
+        ("up", "f8"),  # m/s, the load the model (or the fallback) was given
         ("relax", "f8"),  # 1/s, specific burn rate where the model serves no more
         ("spread", "f8"),  # 1/s, uncertainty of the burn rate between the two frames
         ("left", "f8", (_N,)),  # readout of the frame before `frame`

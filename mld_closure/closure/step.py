@@ -89,10 +89,9 @@ class Stepper:
         rate = np.where(runs | arrived, 1.0, 0.0)
         rate[runs] = life.factor(record[runs], pressure[runs], clock)
         record["tau"][runs] += rate[runs] * dt
-        up = record["up"].copy()  # m/s, before any clamp
         if arrived.any():
             part = record[arrived]
-            up[arrived], since[arrived] = self._start(part, ids[arrived], step.t + dt, velocity is not None)
+            since[arrived] = self._start(part, ids[arrived], step.t + dt)
             record[arrived] = part
         block, place = np.full(len(rows), -1), np.full(len(rows), -1)
         served = (record["life"] == Life.ACTIVE) & ((record["flags"] & Status.FALLBACK) == 0)
@@ -126,14 +125,10 @@ class Stepper:
         self._report(response, where, record, old, rate, dt)
         return Call(rows, pressure, rows, record, block, place)
 
-    def _start(
-        self, record: np.ndarray, ids: np.ndarray, now: float, has_velocity: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Give cells their load and start their clocks; returns loads unclamped and clocks at arrival."""
+    def _start(self, record: np.ndarray, ids: np.ndarray, now: float) -> np.ndarray:
+        """Give cells their load and start their clocks; returns the clocks (s) at arrival."""
         table, settings = self.evolution.table, self.evolution.settings
-        up = table.piston_speed(
-            settings.load, record["peak"].copy(), record["velocity"].copy() if has_velocity else None
-        )
+        up = self.true_load(record)
         low, high = self.load_range
         weak, strong = up < low * (1 - LOAD_SLACK), up > high * (1 + LOAD_SLACK)
         outside = weak | strong
@@ -147,12 +142,13 @@ class Stepper:
             record["flags"][outside] |= Status.EXTRAPOLATING
             record["flags"][weak] |= Status.LOAD_LOW
             record["flags"][strong] |= Status.LOAD_HIGH
-            if settings.on_extrapolation == "fallback":
-                record["flags"][outside] |= Status.FALLBACK
         record["up"] = np.clip(up, low, high)
+        if settings.on_extrapolation == "fallback":
+            record["flags"][outside] |= Status.FALLBACK
+            record["up"][outside] = up[outside]
         delay = self.delay / table.shock_speed(record["up"])
         life.start(record, delay, now)
-        return up, delay
+        return delay
 
     def true_load(self, record: np.ndarray) -> np.ndarray:
         """The loads (m/s) of cells before any clamp."""
@@ -170,13 +166,9 @@ class Stepper:
         since: np.ndarray,
         before: np.ndarray,
     ) -> np.ndarray:
-        if self.fallback is None:
-            raise ClosureError(
-                f"{cells(ids[helped])} need the fallback, and none was given at open", ids[helped]
-            )
         request = FallbackRequest(
             ids=ids[helped],
-            patches=lambda: self.evolution.sources.gather(rows[helped]),
+            patches=lambda: self._patches(rows[helped]),
             up=self.true_load(record),
             shock_pressure=record["peak"].copy(),
             pressure=pressure[helped],
@@ -185,6 +177,12 @@ class Stepper:
             before=before[helped],
         )
         return check_fallback(self.fallback(request), before[helped], ids[helped])
+
+    def _patches(self, rows: np.ndarray) -> np.ndarray:
+        """Patches (k, ny, nx) as the model sees them: solid where the shock of frame 0 stands."""
+        mu = self.evolution.sources.gather(rows).copy()
+        mu[:, :, : self.evolution.table.entry] = 1.0
+        return mu
 
     def _report(
         self,
@@ -205,7 +203,7 @@ class Stepper:
         live = record["life"] != Life.BURNED
         fastest = np.maximum(slope, response.burn_rate[where])[live].max(initial=0.0)
         limit = self.evolution.settings.max_burn_step
-        object.__setattr__(response, "dt_max", limit / fastest if fastest > 0 else float("inf"))
+        response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
 
     def commit(self, step: OpenStep) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """Make what the step found the committed state; returns (rows, records, old records, pressures) of

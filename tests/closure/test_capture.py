@@ -40,7 +40,7 @@ def test_cells_that_needed_a_policy_are_written_once_each(kit, tmp_path):
         assert status[0] == Status.EXTRAPOLATING | Status.LOAD_LOW
         story = data.description(1)
         assert story["why"] == "EXTRAPOLATING, LOAD_HIGH"
-        assert story["load_given_to_the_model"] == pytest.approx(1400.0)
+        assert story["load_served"] == pytest.approx(1400.0)
         assert story["before"]["burned_fraction"] == 0
         assert story["after"]["burned_fraction"] == pytest.approx(data.scalars["burned_fraction"][1])
 
