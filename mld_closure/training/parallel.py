@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -63,6 +64,11 @@ def connect(device: str) -> tuple[World, str]:
 
 
 def disconnect(world: World) -> None:
-    """Leave the group joined with `connect`."""
+    """Leave the group joined with `connect`, all ranks together.
+
+    Wrapped modules in reference cycles hold the group; they go first, or its threads outlive it at exit.
+    """
     if world.size > 1 and dist.is_initialized():
+        gc.collect()
+        dist.barrier()
         dist.destroy_process_group()
