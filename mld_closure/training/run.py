@@ -171,7 +171,7 @@ class Run:
             for one in movies.values():
                 one.encode(model, mirror=mirror, bf16=self.config.encode_bf16)
             if model.config.standardize and networks.meso is None:
-                self._scale_latents(model)
+                fit_scaling(model, list(movies.values()))
         identity = digest(
             {
                 "stage": to_dict(stage),
@@ -196,13 +196,8 @@ class Run:
         return task, identity
 
     def _roles_of(self, kind: str) -> list[str]:
-        """The files a kind of stage reads, as far as they were given."""
-        wanted = {
-            "vae": ["micro", "meso"],
-            "meso": ["meso"],
-            "parc": ["meso"] if "meso" in self.files else ["micro"],
-        }.get(kind, ["micro"])
-        return [role for role in wanted if role in self.files]
+        """The files a kind of stage reads: the rival the meso movies if there are any, others all."""
+        return ["meso"] if kind == "parc" and "meso" in self.files else list(self.files)
 
     def _movies(self, role: str, fields: Sequence[str]) -> Movies:
         name = role if tuple(fields) == self.config.model_config().fields else f"parc-{role}"
@@ -211,12 +206,6 @@ class Run:
                 name, self.files[role], fields, self.splits[role], self.out / "cache", self.world
             )
         return self.movies[name]
-
-    def _scale_latents(self, model: MicroDynamics) -> None:
-        role = "micro" if "micro" in self.files else "meso"
-        movies = self._movies(role, model.config.fields)
-        if movies.mean is not None:
-            fit_scaling(model, movies)
 
     def _plan(self, stage: StageConfig) -> Plan:
         names = ("batch", "lr", "lr_end", "warmup", "betas", "clip", "ema", "bf16", "validations")

@@ -25,7 +25,7 @@ from .objectives import DynamicsObjective, ParcObjective, VAEObjective
 from .samples import FrameSamples, StateSamples, WindowSamples
 from .settings import StageConfig, TrainConfig
 
-FIT_FRAMES = 2000  # frames at most from which the scaling of latents is fitted
+FIT_PIXELS = 200_000  # latent pixels of a file from which the scaling of latents is fitted
 
 Samples = FrameSamples | WindowSamples | StateSamples
 Score = Callable[[nn.Module, Movies], dict[str, float]]
@@ -101,16 +101,22 @@ def build(
     return StageTask(objective, stage.losses, curriculum, samples, judge)
 
 
-def fit_scaling(model: LatentDynamics, movies: Movies) -> None:
-    """Fit the standardisation of latents to the training cases (at most `FIT_FRAMES` frames, evenly)."""
-    cases = list(movies.split.train)
-    every = max(1, -(-len(cases) * movies.n_frames // FIT_FRAMES))
-    mean, logvar = (
-        torch.from_numpy(np.stack([values[0, case, ::every] for case in cases]))
-        for values in (movies.mean, movies.logvar)
-    )
+def fit_scaling(model: LatentDynamics, sources: Sequence[Movies]) -> None:
+    """Fit the standardisation of latents to the training cases of all files, `FIT_PIXELS` of each at most.
+
+    Why: meso frames are hotter than micro ones, so either alone would leave the other badly scaled.
+    """
+    parts: dict[str, list[np.ndarray]] = {"mean": [], "logvar": []}
+    for movies in sources:
+        cases = list(movies.split.train)
+        ny, nx = movies.mean.shape[-2:]
+        pixels = np.linspace(0, len(cases) * movies.n_frames * ny * nx - 1, FIT_PIXELS).astype(int)
+        which, time, y, x = np.unravel_index(np.unique(pixels), (len(cases), movies.n_frames, ny, nx))
+        for name, kept in parts.items():
+            kept.append(getattr(movies, name)[0, np.array(cases)[which], time, :, y, x])  # (pixel, channel)
     device = next(model.parameters()).device
-    model.scaling.fit(mean.to(device), logvar.to(device))
+    mean, logvar = (torch.from_numpy(np.concatenate(kept)).to(device) for kept in parts.values())
+    model.scaling.fit(mean[:, :, None, None], logvar[:, :, None, None])
 
 
 def _needed(stage: StageConfig, movies: Movies | None) -> Movies:
