@@ -129,6 +129,7 @@ class Cells:
 
     def _set(self, ids: np.ndarray, record: np.ndarray, pressure: np.ndarray) -> None:
         self.ids, self.record, self.pressure = ids, record, pressure
+        self.ids.setflags(write=False)  # responses show it to the host
         self.life = record["life"].copy()
         self._index()
 
