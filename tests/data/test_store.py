@@ -26,10 +26,14 @@ SPEC = TrajectorySpec(
 )
 
 
-def run_case(store, index):
+def case(index):
     rng = np.random.default_rng(index)
     arrays = {n: rng.random((3, 4, 5), dtype=np.float32) for n in SPEC.fields}
-    store.write(index, arrays, {"piston_speed": 500.0 + index}, {"seed": index})
+    return index, arrays, {"piston_speed": 500.0 + index}, {"seed": index}
+
+
+def run_case(store, index):
+    store.write(*case(index))
 
 
 def contents(path):
@@ -122,7 +126,7 @@ def test_a_name_appears_only_after_its_bytes_are_on_the_disk(tmp_path, monkeypat
 def test_processes_write_side_by_side(tmp_path, whole):
     store = CaseStore(tmp_path / "p.h5", SPEC)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        pool.starmap(run_case, [(store, i) for i in range(6)])
+        pool.starmap_async(store.write, [case(i) for i in range(6)]).get(timeout=60)
     assert contents(store.merge()) == whole
 
 
