@@ -19,6 +19,7 @@ import torch
 from ..device import Device
 from ..grids import LATENT_FACTOR
 from ..models.dynamics import Latent, LatentDynamics
+from .cost import Cost
 from .guards import ClosureError, cells
 
 log = logging.getLogger("mld_closure")
@@ -29,7 +30,8 @@ class Engine:
     """Encodes, steps and reads latents of any number of cells.
 
     reader: `HeadReader` or `DecodeReader`. step: advances latents (b, channel, y, x) under scaled loads (b,)
-    by one frame; None takes the model's own (eager). `fitting`: the largest micro-batch that has fitted.
+    by one frame; None takes the model's own (eager). `fitting`: the largest micro-batch that has fitted; `cost`:
+    time spent.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Engine:
         self.model, self.reader, self.device = model, reader, device
         self.micro_batch, self.reproducible = micro_batch, reproducible
         self.fitting = micro_batch
+        self.cost = Cost(device.torch)
         self.step: Step = step or model.advance
 
     def warm_up(self, frame_shape: tuple[int, int, int]) -> None:
@@ -82,7 +85,10 @@ class Engine:
         """
 
         def make(positions: np.ndarray, rows: torch.Tensor, load: torch.Tensor) -> Latent:
-            return self.model.encode(torch.from_numpy(frames(positions)).to(self.device.torch))
+            with self.cost.part("gather"):
+                physical = frames(positions)
+            with self.cost.part("encode"):
+                return self.model.encode(torch.from_numpy(physical).to(self.device.torch))
 
         return self._run(make, self.reader, latents, index, loads, ids)
 
@@ -92,7 +98,8 @@ class Engine:
         """Advance rows `index` (k,) of latents by one frame and read them; arguments as for `encode`."""
 
         def make(positions: np.ndarray, rows: torch.Tensor, load: torch.Tensor) -> Latent:
-            return self.step(Latent(latents.mean[rows], latents.logvar[rows]), load)
+            with self.cost.part("evolve"):
+                return self.step(Latent(latents.mean[rows], latents.logvar[rows]), load)
 
         return self._run(make, self.reader, latents, index, loads, ids)
 
@@ -130,7 +137,7 @@ class Engine:
                             if make is None
                             else make(positions, rows, load)
                         )
-                    with self._autocast(read_low):
+                    with self._autocast(read_low), self.cost.part("readout"):
                         reading = reader(z, load)
                 except (RuntimeError, MemoryError) as err:
                     if not _out_of_memory(err):

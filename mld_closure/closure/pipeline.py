@@ -88,6 +88,11 @@ class Closure:
         counts = np.bincount(self.cells.life, minlength=len(Life))
         return {stage.name: int(counts[stage]) for stage in Life}
 
+    @property
+    def cost(self) -> dict[str, float]:
+        """Seconds spent since the closure was opened, by part (`cost.PARTS`)."""
+        return dict(self.engine.cost.seconds)
+
     def register(
         self,
         ids: Any,

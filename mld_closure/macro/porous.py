@@ -44,3 +44,14 @@ def porous_shock(up: float, porosity: float, m: Material) -> ShockState:
     p = hugoniot_pressure(rho, m, rho00, 0.0, 0.0)
     e = 0.5 * p * (1 / rho00 - 1 / rho)
     return ShockState(up, p / (rho00 * up), p, rho, e, float(temperature(np.float64(rho), np.float64(e), m)))
+
+
+def detonation_speed(porosity: float, heat: float, m: Material) -> float:
+    """Speed (m/s) of the Chapman-Jouguet detonation of porous material with that heat (J/kg).
+
+    The least speed over the products' Hugoniot, relative to the unshocked material.
+    """
+    rho00 = porous_density(porosity, m)
+    rho = np.linspace(1.001, min(1.8, 0.99 * (1 + 2 / m.G)), 4001) * rho00
+    p = np.array([hugoniot_pressure(r, m, rho00, 0.0, heat) for r in rho])
+    return float(np.sqrt((p / (1 - rho00 / rho) / rho00)[p > 0].min()))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mld_closure.dns.eos import Material, pressure
-from mld_closure.dns.exact import shock_from_piston
+from mld_closure.dns.exact import chapman_jouguet, shock_from_piston
 from mld_closure.dns.loading import shock_front
-from mld_closure.macro.porous import greatest_porosity, porous_shock
+from mld_closure.macro.porous import detonation_speed, greatest_porosity, porous_shock
 from mld_closure.macro.problems import MacroCase, start
 
 M = Material()
@@ -69,3 +69,9 @@ def test_shocks_that_do_not_exist_are_refused():
         porous_shock(900.0, greatest_porosity(M), M)
     with pytest.raises(ValueError, match="positive, got 0"):
         porous_shock(0.0, 0.1, M)
+
+
+def test_without_pores_the_detonation_is_that_of_the_solid_and_pores_slow_it_down():
+    m, heat = M, 4e6
+    assert detonation_speed(0.0, heat, m) == pytest.approx(chapman_jouguet(m, heat)[0], rel=1e-5)
+    assert detonation_speed(0.2, heat, m) < detonation_speed(0.1, heat, m) < detonation_speed(0.0, heat, m)
