@@ -21,6 +21,7 @@ COMMANDS = {
     "train": ("train", "Train the surrogate, stage by stage."),
     "evaluate": ("evaluate", "Score a bundle on whole movies it never saw."),
     "predict": ("predict", "Roll a bundle out from frame 0 of a case."),
+    "run": ("run", "Run the shock initiation of a slab with a closure in its cells."),
     "bench": ("bench", "Measure speed against the machine's limits."),
 }
 

@@ -30,8 +30,8 @@ class Engine:
     """Encodes, steps and reads latents of any number of cells.
 
     reader: `HeadReader` or `DecodeReader`. step: advances latents (b, channel, y, x) under scaled loads (b,)
-    by one frame; None takes the model's own (eager). `fitting`: the largest micro-batch that has fitted; `cost`:
-    time spent.
+    by one frame; None takes the model's own (eager). `fitting`: the largest micro-batch that has fitted;
+    `cost`: time spent.
     """
 
     def __init__(

@@ -1,0 +1,87 @@
+"""`mld-closure run`: shock initiation of a slab on macro cells whose burning a closure gives."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from .output import json_option, print_json, print_table, progress
+
+
+@click.command()
+@click.argument("case_path", metavar="CASE.toml", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of results."
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Frames kept, evenly over the run.",
+)
+@click.option("--checkpoint-every", type=click.IntRange(1), metavar="STEPS", help="Write checkpoints.")
+@click.option(
+    "--restart",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Checkpoint to go on from: DIR/checkpoints/NAME.",
+)
+@click.option("--device", help="Of a surrogate: auto | cpu | cuda[:i], over the case's own.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "bf16-decode"]), help="Of a surrogate.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads of a surrogate.")
+@json_option
+def command(case_path, out, frames, checkpoint_every, restart, device, precision, threads, as_json) -> None:
+    """Run a case of shock initiation and draw it.
+
+    CASE.toml describes a slab and the closure that burns its cells: none, ignition-growth, or a surrogate
+    (a bundle's name or path). DIR gets history.h5, history.vtkhdf (ParaView), steps.csv with the cost of
+    every step, xt.png, profiles.png, front.png and summary.json. A run that goes on from a checkpoint gives
+    the bits of one that was never interrupted; its case may have another end_time, nothing else.
+
+    \b
+    Examples:
+      mld-closure run examples/cases/slab_ignition_growth.toml --out slab
+      mld-closure run case.toml --out slab --checkpoint-every 500
+      mld-closure run case.toml --out slab --restart slab/checkpoints/step-00000500
+    """
+    begun = time.perf_counter()
+    from .. import config
+    from ..macro.problems import MacroCase
+    from .run_case import CaseRun
+    from .run_files import STEPS, checkpoints
+    from .run_results import rows, write_results
+
+    case = config.load(MacroCase, case_path)
+    if restart is None and (out / STEPS).exists():
+        known = checkpoints(out)
+        cure = f"go on with --restart {known[-1]}, or " if known else ""
+        raise click.UsageError(f"{out} holds a run already; {cure}choose another --out")
+    options = {"device": device, "precision": precision, "threads": threads}
+    options = {name: value for name, value in options.items() if value is not None}
+    if options and case.closure.kind != "surrogate":
+        raise click.UsageError(
+            f"--{next(iter(options))} is for a surrogate, the case has '{case.closure.kind}'"
+        )
+    run = CaseRun(case, out, frames=frames, every=checkpoint_every or 0, restart=restart, options=options)
+    try:
+        with progress() as bar:
+            task = bar.add_task("shock, % of the time", total=100, status="")
+            run.go(
+                lambda r: bar.update(
+                    task, completed=int(100 * r.solver.time / case.end_time), status=_status(r)
+                )
+            )
+        summary = write_results(run, time.perf_counter() - begun)
+    finally:
+        run.close()
+    if as_json:
+        print_json(summary)
+    else:
+        print_table(str(out), ["", "result"], rows(summary))
+        click.echo(f"wrote {', '.join(summary['files'])} in {out}")
+
+
+def _status(run) -> str:
+    return f"{run.active} active cells, front at {1e3 * run.front:.2f} mm"

@@ -1,0 +1,48 @@
+"""How fast a front runs, and where a shock turned into a detonation, from positions over time."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def front_speed(times: ArrayLike, position: ArrayLike, span: float) -> np.ndarray:
+    """Speed (n,) of a front: slope of the least-squares line through its positions within +- span/2.
+
+    times: (n,), rising; position: (n,), NaN where there is no front; span: distance over which to average, in
+    the units of position. A captured front moves in small jerks from cell to cell, so the span should be
+    some cells. NaN where there are fewer than three positions within the span, or no full span of path to
+    either side.
+    """
+    t, x = np.asarray(times, float), np.asarray(position, float)
+    if t.shape != x.shape or t.ndim != 1:
+        raise ValueError(f"times and positions must both be (n,), got {t.shape} and {x.shape}")
+    out = np.full(len(t), np.nan)
+    seen = np.isfinite(x)
+    if not seen.any():
+        return out
+    low, high = x[seen].min() + 0.5 * span, x[seen].max() - 0.5 * span
+    for i in np.flatnonzero(seen & (x >= low) & (x <= high)):
+        near = seen & (np.abs(x - x[i]) <= 0.5 * span)
+        if near.sum() >= 3 and np.ptp(t[near]) > 0:
+            centred = t[near] - t[near].mean()
+            out[i] = (centred * x[near]).sum() / (centred**2).sum()
+    return out
+
+
+def transition(
+    times: ArrayLike, position: ArrayLike, speed: ArrayLike, level: float
+) -> tuple[float, float] | None:
+    """Time and position at which the speed first rises through `level`, between samples linearly.
+
+    All (n,). None where it never does (a front that is faster from the start has run no distance to it).
+    """
+    t, x, v = (np.asarray(a, float) for a in (times, position, speed))
+    known = np.flatnonzero(np.isfinite(v) & np.isfinite(x))
+    for a, b in itertools.pairwise(known):
+        if v[a] < level <= v[b]:
+            share = (level - v[a]) / (v[b] - v[a])
+            return float(t[a] + share * (t[b] - t[a])), float(x[a] + share * (x[b] - x[a]))
+    return None
