@@ -58,8 +58,8 @@ def simulate(
     store = CaseStore(out, spec)
     if started is not None:
         started(len(finished), cases)
-    todo = [i for i in range(cases) if i not in finished]
-    campaign.run(config, seed, todo[rank::size], store, workers=workers, done=done)
+    missing = [i for i in range(cases) if i not in finished]
+    campaign.run(config, seed, missing[rank::size], store, workers=workers, done=done)
     if comm is not None:
         comm.barrier()
     if rank == 0:
