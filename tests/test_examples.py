@@ -43,7 +43,9 @@ def test_readme_command_exists_with_its_options(line):
 
 def test_readme_python_runs(tmp_path):
     (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    run = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(
+        [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert run.returncode == 0, run.stderr
 
 
