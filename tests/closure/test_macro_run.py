@@ -1,0 +1,122 @@
+"""The command `run` with a surrogate of random networks: what it records, and restarts to the bit."""
+
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from mld_closure.cli.main import main
+from mld_closure.closure import load
+
+CASE = """
+cells = {cells}
+rows = {rows}
+cell_size = 2.4e-6
+piston_speed = 900
+porosity = 0.1
+end_time = {end}
+[closure]
+kind = "surrogate"
+bundle = "{bundle}"
+options = {{ patch_shape = [32, 32], micro_batch = 4, seed = 3, threads = 1, device = "cpu" }}
+[[blocks]]
+x = 1.2e-5
+y = 0.0
+width = 2.4e-6
+height = 1.0
+porosity = 0.0
+"""
+
+
+@pytest.fixture
+def case(kit, tmp_path):
+    bundle = kit.bundle()
+    bundle.extras[load.EXTRA] = kit.table().to_extra()
+    bundle.save(tmp_path / "bundle")
+
+    def write(cells=12, rows=1, end=6e-9):
+        path = tmp_path / f"case-{rows}.toml"
+        path.write_text(CASE.format(cells=cells, rows=rows, end=end, bundle=tmp_path / "bundle"))
+        return path
+
+    return write
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as end:
+        main(["run", *map(str, words)])
+    return int(end.value.code or 0)
+
+
+def results(folder):
+    with h5py.File(folder / "history.h5") as file:
+        fields = {name: item[()] for name, item in file["fields"].items()}
+    with open(folder / "steps.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return fields, rows
+
+
+def test_a_surrogate_burns_a_slab_and_a_restart_gives_its_bits(case, tmp_path, capsys):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run(case(), "--out", whole, "--checkpoint-every", 6, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    fields, rows = results(whole)
+    assert sum(found["closure_status"].values()) == 12
+    assert found["closure_status"]["IDLE"] < 12
+    assert all(found["seconds"][part] > 0 for part in ("hydro", "gather", "encode", "evolve", "readout"))
+    assert max(int(r["active_cells"]) for r in rows) > 0
+    assert fields["hotspot_temperature"].max() > 0
+    assert (np.diff(fields["burned_fraction"], axis=0) >= 0).all()
+    assert fields["status"].max() > 0
+    served = [int(r["step"]) for r in rows if int(r["active_cells"]) and int(r["step"]) % 6 == 0]
+    start = whole / f"checkpoints/step-{served[0]:08d}"
+    assert run(case(), "--out", cut, "--restart", start) == 0
+    again, rows_again = results(cut)
+    assert all(np.array_equal(fields[name], again[name]) for name in fields)
+    for row in (*rows, *rows_again):
+        for part in [name for name in row if name.startswith("seconds")]:
+            del row[part]
+    assert rows == rows_again
+
+
+def test_cells_take_their_own_patch_of_the_specimen(case, kit):
+    from mld_closure import config
+    from mld_closure.cli.run_case import open_closure
+    from mld_closure.macro.problems import MacroCase
+    from mld_closure.patches.specimen import Specimen
+
+    macro = config.load(MacroCase, case(rows=2))
+    closure = open_closure(macro, {"warm_start": False})
+    sample = Specimen.generate((400, 900), kit.PIXEL, 3, porosity=0.1)
+    step = round(macro.cell_size / kit.PIXEL)
+    for number in (0, 3, 12, 23):  # ids run along x, row by row
+        row, column = divmod(number, 12)
+        (patch,) = closure.sources.gather(closure.cells.rows(np.array([number])))
+        assert np.array_equal(patch, sample.window(step * column, step * row, 32, 32)), number
+    solid = closure.sources.gather(closure.cells.rows(np.array([5, 17])))
+    assert (solid == 1).all()
+    closure.close()
+
+
+def test_a_surrogate_in_two_dimensions_draws_maps(case, tmp_path):
+    out = tmp_path / "plane"
+    assert run(case(rows=3, end=2e-9), "--out", out, "--frames", 10, "--device", "cpu") == 0
+    fields, _ = results(out)
+    assert fields["pressure"].shape[1:] == (3, 12)
+    assert "velocity_y" in fields
+    assert (out / "maps.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("seed = 3", "horizn = 3"), ('"cpu"', '"abacus"')],
+)
+def test_wrong_options_end_with_one_line(case, tmp_path, capsys, change, words):
+    path = case()
+    path.write_text(path.read_text().replace(change, words))
+    assert run(path, "--out", tmp_path / "o") == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert words.split()[0].strip('"') in err
