@@ -47,6 +47,13 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
         turned = transition(
             series["time"], series["distance"], speed, 0.5 * (inert.us + levels["Chapman-Jouguet"])
         )
+    unresolved = None
+    if (
+        heat > 0
+        and turned is None
+        and (fast := np.flatnonzero(speed >= 0.9 * levels["Chapman-Jouguet"])).size
+    ):
+        unresolved = float(series["distance"][fast[0]])
     _write_files(run, times, np.array(frames["step"]), fields, series)
     _draw(run, times, fields, series, levels, turned)
     known = speed[np.isfinite(speed)]
@@ -69,6 +76,7 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
         "chapman_jouguet_speed_m_per_s": levels.get("Chapman-Jouguet"),
         "transition_time_s": turned[0] if turned else None,
         "transition_distance_m": turned[1] if turned else None,
+        "detonates_before_m": unresolved,
         "seconds": {"wall": wall, **cost},
         "checkpoints": [path.name for path in checkpoints(out)],
         "files": sorted(p.name for p in out.iterdir() if p.is_file() and p.name != FRAMES),
@@ -111,6 +119,8 @@ def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
                 f"{1e3 * s['transition_distance_m']:.2f} mm, {1e9 * s['transition_time_s']:.0f} ns",
             )
         )
+    if s["detonates_before_m"] is not None:
+        lines.append(("run to detonation", f"not resolved, below {1e3 * s['detonates_before_m']:.2f} mm"))
     if "closure_status" in s:
         lines.append(("closure", ", ".join(f"{n} {k.lower()}" for k, n in s["closure_status"].items() if n)))
     lines += [
