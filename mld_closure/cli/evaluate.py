@@ -58,10 +58,11 @@ def command(
 ) -> None:
     """Score a bundle on whole movies, rolled out from frame 0, beside baselines.
 
-    Every number is a root-mean-square error unless it says otherwise, in brackets its share of the truth's
-    mean value in the last frame. Baselines: nothing changes; with --train, the training cases' hot-spot
-    curves regressed on the piston speed; with --against, other bundles or a PARCv2 file. "Empty left out"
-    drops the frames without a hot pixel, where the reference's definition counts a temperature of 0 K.
+    A surrogate's movies are decoded; what its readout head says stands in a column of its own. Every number
+    is a root-mean-square error unless it says otherwise, in brackets its share of the truth's mean value in
+    the last frame. Baselines: nothing changes; with --train, the training cases' hot-spot curves regressed
+    on the piston speed; with --against, other bundles or a PARCv2 file. "Empty left out" drops the frames
+    without a hot pixel, where the reference's definition counts a temperature of 0 K.
 
     \b
     Examples:
@@ -71,7 +72,7 @@ def command(
     from ..data.trajectories import Trajectories
     from ..device import choose
     from ..training.baselines import MeanCurves, persistence
-    from ..training.forecasts import rollout
+    from ..training.forecasts import read_rollout, rollout
     from ..training.scoring import score
     from .surrogates import open_surrogate, parse_cases
 
@@ -82,10 +83,12 @@ def command(
         for path in (bundle, *against):
             found = open_surrogate(path, truth, scale if path == bundle else None, where.name)
             members = ensemble if ensemble and (path == bundle or found.model.config.evolve_logvar) else 0
-            forecaster = rollout(
-                found.model, truth, members=members, seed=seed, precision=precision, readout=found.readout
-            )
-            judged.append((_unused(found.name, judged), path, forecaster, found.model.config.fields))
+            forecaster = rollout(found.model, truth, members=members, seed=seed, precision=precision)
+            name, fields = _unused(found.name, judged), found.model.config.fields
+            judged.append((name, path, forecaster, fields))
+            if found.head is not None:
+                read = read_rollout(found.model, found.head, truth, precision=precision)
+                judged.append((f"{name}, head", path, read, fields))
         names = judged[0][3]
         if train is not None:
             forecaster = _mean_curves(MeanCurves, Trajectories, train, data, chosen, bar).forecaster(truth)

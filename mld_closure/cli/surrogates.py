@@ -11,12 +11,12 @@ TOLERANCE = 1e-2  # relative, of time steps and pixels that should agree
 
 
 class Surrogate(NamedTuple):
-    """A model at the scale of the data, what to call it, and its readout of quantities if it has one."""
+    """A model at the scale of the data, what to call it, and its readout head if it has one."""
 
     name: str
     model: Any
     scale: str
-    readout: Any
+    head: Any
 
 
 def open_surrogate(path: str, data: Any, scale: str | None, device: str) -> Surrogate:
@@ -36,6 +36,7 @@ def open_surrogate(path: str, data: Any, scale: str | None, device: str) -> Surr
         _check("frame interval", interval, model.config.interval, "s", path)
         return Surrogate(Path(path).stem, model, "-", None)
     from ..models.bundle import Bundle
+    from ..models.readout_head import EXTRA, ReadoutHead
 
     bundle = Bundle.load(path, device)
     steps = {"meso": bundle.meso_step, "micro": bundle.micro_step}
@@ -48,8 +49,8 @@ def open_surrogate(path: str, data: Any, scale: str | None, device: str) -> Surr
     scale = scale or fitting[0]
     _check("pixel size", data.pixel, bundle.pixel, "m", path)
     _check("frame interval", interval, steps[scale], "s", f"{path} ({scale})")
-    readout = getattr(bundle, "readout", None)
-    return Surrogate(Path(path).name, getattr(bundle, scale), scale, readout)
+    head = ReadoutHead.from_extra(bundle.extras[EXTRA]) if EXTRA in bundle.extras else None
+    return Surrogate(Path(path).name, getattr(bundle, scale), scale, head)
 
 
 def parse_cases(text: str | None, n_cases: int, limit: int | None = None) -> list[int]:

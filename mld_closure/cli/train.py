@@ -70,7 +70,7 @@ def command(
     place = devices.Device(name, place.precision, place.threads)
     stop = _Stop(stop_after)
     try:
-        run = Run(settings, out, micro, meso, device=place, world=world)
+        run = Run(settings, out, micro, meso, device=place, world=world, extras=_loading)
         with _Bars(world.rank == 0) as bars:
             summary = run.train(
                 stages,
@@ -84,6 +84,14 @@ def command(
         parallel.disconnect(world)
     if world.rank == 0:
         _print(summary, as_json)
+
+
+def _loading(pixel: float) -> dict[str, Any]:
+    """What a closure needs to start from a load alone; see `dns.load_table`."""
+    from mld_closure.closure.load import EXTRA, LoadTable
+    from mld_closure.dns.load_table import load_table
+
+    return {EXTRA: LoadTable.from_arrays(load_table(pixel=pixel)).to_extra()}
 
 
 def _print(summary: Any, as_json: bool) -> None:

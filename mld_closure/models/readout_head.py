@@ -87,6 +87,13 @@ class ReadoutHead(nn.Module):
 
         Raises ValueError for a wrong number of channels or a missing load.
         """
+        return pool_maps(self.maps(mean, load))
+
+    def maps(self, mean: torch.Tensor, load: torch.Tensor | None = None) -> torch.Tensor:
+        """Local quantities (b, 6, y, x), whose means over the frame `pool_maps` turns into `QUANTITIES`.
+
+        Raises ValueError for a wrong number of channels or a missing load.
+        """
         if mean.ndim != 4 or mean.shape[1] != self.config.latent_size:
             raise ValueError(
                 f"latents of shape {tuple(mean.shape)}; this head reads "
@@ -101,16 +108,17 @@ class ReadoutHead(nn.Module):
         area, hot, burned, temperature, pressure, porosity = self.local(x).float().unbind(dim=1)  # (b, y, x)
         top = field_table.get("temperature").high
         area = torch.sigmoid(area)
-        hot = HOT + (top - HOT) * torch.sigmoid(hot)
-        pooled = {
-            "hotspot_area_fraction": _pool(area),
-            "hotspot_temperature": _pool(area * hot) / _pool(area).clamp_min(1e-12),
-            "burned_fraction": _pool(torch.sigmoid(burned)),
-            "mean_temperature": field_table.get("temperature").unscale(_pool(temperature)),
-            "mean_pressure": field_table.get("pressure").unscale(_pool(pressure)),
-            "porosity": _pool(torch.sigmoid(porosity)),
-        }
-        return torch.stack([pooled[name] for name in QUANTITIES], dim=1)
+        return torch.stack(
+            [
+                area,
+                area * (HOT + (top - HOT) * torch.sigmoid(hot)),
+                torch.sigmoid(burned),
+                field_table.get("temperature").unscale(temperature),
+                field_table.get("pressure").unscale(pressure),
+                torch.sigmoid(porosity),
+            ],
+            dim=1,
+        )
 
     def to_extra(self) -> Extra:
         """The head as a part of a bundle: `bundle.extras[EXTRA] = head.to_extra()`."""
@@ -131,8 +139,15 @@ class ReadoutHead(nn.Module):
         return head.eval().requires_grad_(False)
 
 
-def _pool(values: torch.Tensor) -> torch.Tensor:
-    return values.mean(dim=(-2, -1))
+def pool_maps(maps: torch.Tensor) -> torch.Tensor:
+    """`QUANTITIES` (b, 6) of maps (b, 6, y, x) that hold the hot-spot temperature times the hot area.
+
+    Where no area is hot the hot-spot temperature is 0 K.
+    """
+    pooled = maps.mean(dim=(-2, -1))
+    area, heat = pooled[:, 0], pooled[:, 1]
+    hot = torch.where(area > 0, heat / area.clamp_min(1e-12), 0.0)
+    return torch.cat([area[:, None], hot[:, None], pooled[:, 2:]], dim=1)
 
 
 def targets_from_fields(frames: Mapping[str, Any], threshold: float = HOT) -> dict[str, Any]:

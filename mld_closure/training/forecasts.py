@@ -15,8 +15,10 @@ import torch
 
 from .. import fields as field_table
 from ..metrics.calibration import EnsembleMoments
-from ..metrics.hotspots import HotspotCurves, burned_fraction, hot_fraction, hotspot_curves
+from ..metrics.hotspots import HotspotCurves, burned_fraction, curves_from, hot_fraction, hotspot_curves
+from ..models.readout_head import QUANTITIES, ReadoutHead
 
+SEEN = 1e-3  # hot share of a frame from which on a readout head is asked for a hot-spot temperature
 TOLERANCE = 1e-2  # relative, of frame intervals and pixel sizes that should agree
 
 
@@ -41,9 +43,6 @@ class Model(Protocol):
     encode: Callable[..., Any]
     advance: Callable[..., Any]
     decode: Callable[..., torch.Tensor]
-
-
-Readout = Callable[[Any], Mapping[str, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,6 @@ def rollout(
     members: int = 0,
     seed: int = 0,
     precision: str = "fp32",
-    readout: Readout | None = None,
     frames: int | None = None,
     sample: bool = False,
     keep_latents: bool = False,
@@ -93,10 +91,9 @@ def rollout(
     """Forecasts by `model` from frame 0 of a case over all its frames; the latent's mean is decoded.
 
     members: samples drawn beside that for an ensemble (0 or at least 2); precision: `fp32`, `bf16` or
-    `bf16-decode`, by autocast; readout: takes a latent and returns at least `burned_fraction` (b,); frames:
-    how many, frame 0 included, where not as many as the data have; sample: decode a sample of the latent
-    instead of its mean; report: called with the number of each finished frame. Raises ValueError for fields
-    the data lack, a load they do not give, or a model that cannot sample.
+    `bf16-decode`, by autocast; frames: how many, frame 0 included, where not as many as the data have;
+    sample: decode a sample of the latent instead of its mean; report: called with the number of each finished
+    frame. Raises ValueError for fields the data lack, a load they do not give, or a model that cannot sample.
     """
     names = tuple(model.config.fields)
     if missing := [name for name in names if name not in data.fields]:
@@ -118,23 +115,19 @@ def rollout(
     @torch.inference_mode()
     def forecast(case: int) -> Forecast:
         first = data.read(case, names, slice(0, 1))[0]  # (field, y, x)
-        scaled = np.stack([field_table.get(n).scale(v) for n, v in zip(names, first, strict=True)])
         load = _load(model, data, case, device)
         generator = torch.Generator(device).manual_seed(seed + case)
         movie, means, stds = [first], [first], [np.zeros_like(first)]
-        burned = [0.0]
         was_training = model.training
         model.eval()
         with autocast(precision == "bf16"):
-            latent = model.encode(torch.from_numpy(scaled)[None].to(device))
+            latent = _first_latent(model, data, case, device)
             latents = [latent]
             for frame in range(1, frames or len(data.times)):
                 latent = model.advance(latent, load)
                 movie.append(decode(latent, generator if sample else None))
                 if keep_latents:
                     latents.append(latent)
-                if readout is not None:
-                    burned.append(float(readout(latent)["burned_fraction"][0]))
                 if members:
                     moments = EnsembleMoments()
                     for _ in range(members):
@@ -145,11 +138,51 @@ def rollout(
         model.train(was_training)
         return Forecast(
             movie=np.stack(movie),
-            burned=np.array(burned) if readout is not None else None,
             mean=np.stack(means) if members else None,
             std=np.stack(stds) if members else None,
             members=members,
             latents=np.stack([z.mean[0].float().cpu().numpy() for z in latents]) if keep_latents else None,
+        )
+
+    return forecast
+
+
+@torch.inference_mode()
+def _first_latent(model: Model, data: Reader, case: int, device: torch.device) -> Any:
+    names = tuple(model.config.fields)
+    first = data.read(case, names, slice(0, 1))[0]  # (field, y, x)
+    scaled = np.stack([field_table.get(n).scale(v) for n, v in zip(names, first, strict=True)])
+    return model.encode(torch.from_numpy(scaled)[None].to(device))
+
+
+def read_rollout(model: Model, head: ReadoutHead, data: Reader, *, precision: str = "fp32") -> Forecaster:
+    """Forecasts of the curves alone, as a readout head reads them off the model's rollout from frame 0.
+
+    precision: as in `rollout`. A hot spot has a temperature where the hot area is `SEEN` of the frame at
+    least. Raises ValueError for a load that the data do not give.
+    """
+    device = next(model.parameters()).device
+    names = list(QUANTITIES)
+    interval, frame = frame_interval(data), data.shape[0] * data.shape[1] * data.pixel**2
+
+    @torch.inference_mode()
+    def forecast(case: int) -> Forecast:
+        load = _load(model, data, case, device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            latent = _first_latent(model, data, case, device)
+            means = [latent.mean]
+            for _ in range(1, len(data.times)):
+                latent = model.advance(latent, load)
+                means.append(latent.mean)
+        loads = load.expand(len(means)) if head.config.load_input else None
+        read = head(torch.cat(means).float(), loads).double().cpu().numpy()  # (time, 6)
+        area, hot, burned = (
+            read[:, names.index(n)]
+            for n in ("hotspot_area_fraction", "hotspot_temperature", "burned_fraction")
+        )
+        seen = area >= SEEN
+        return Forecast(
+            curves=curves_from(frame * area, np.where(seen, hot, 0.0), seen, interval), burned=burned
         )
 
     return forecast

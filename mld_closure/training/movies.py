@@ -20,8 +20,10 @@ from torch import nn
 from ..data.trajectories import Trajectories
 from ..data.windows import Split
 from ..fields import get
-from ..grids import check_frame
-from ..models.dynamics import LatentDynamics
+from ..grids import LATENT_FACTOR, check_frame
+from ..models.dynamics import Latent, LatentDynamics
+from ..models.readout_head import QUANTITIES
+from ..models.readout_maps import NEEDED, maps_from_fields
 from .parallel import World
 
 Fill = Callable[[np.ndarray], None]
@@ -53,6 +55,8 @@ class Movies:
         self.frames = self._map(f"{role}-frames", self.identity, shape, self._fill_frames)
         self.mean: np.ndarray | None = None
         self.logvar: np.ndarray | None = None
+        self.rolled: np.ndarray | None = None
+        self._maps: np.ndarray | None = None
 
     @property
     def n_frames(self) -> int:
@@ -88,6 +92,47 @@ class Movies:
                             out[kind, variant, case, time : time + 8] = values.float().cpu().numpy()
 
         self.mean, self.logvar = self._map(f"{self.role}-latents", key, shape, fill)
+
+    def roll(self, model: LatentDynamics, *, bf16: bool = False) -> None:
+        """Roll the model out from frame 0 of every case: `rolled`, means of the same shape as `mean`.
+
+        Frame 0 is the encoded one. Opens what an earlier call with the same weights left.
+        """
+        device = next(model.parameters()).device
+        key = digest({"data": self.identity, "model": weights_hash(model), "bf16": bf16})
+        load = None
+        if model.config.load_conditioning:
+            load = torch.as_tensor(model.config.scale_load(self.load), dtype=torch.float32, device=device)
+
+        @torch.inference_mode()
+        def fill(out: np.ndarray) -> None:
+            for variant, case in np.ndindex(out.shape[:2]):
+                first = (
+                    torch.from_numpy(np.array(part[variant, case, :1])) for part in (self.mean, self.logvar)
+                )
+                latent = Latent(*(z.to(device) for z in first))
+                out[variant, case, 0] = self.mean[variant, case, 0]
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+                    for time in range(1, self.n_frames):
+                        latent = model.advance(latent, None if load is None else load[case : case + 1])
+                        out[variant, case, time] = latent.mean[0].float().cpu().numpy()
+
+        self.rolled = self._map(f"{self.role}-rolled", key, self.mean.shape, fill)
+
+    @property
+    def maps(self) -> np.ndarray:
+        """What a readout head learns, (case, time, 6, y/8, x/8); see `models.readout_maps`."""
+        if self._maps is None:
+            cases, times, _, ny, nx = self.frames.shape
+            shape = (cases, times, len(QUANTITIES), ny // LATENT_FACTOR, nx // LATENT_FACTOR)
+            self._maps = self._map(f"{self.role}-maps", self.identity, shape, self._fill_maps)
+        return self._maps
+
+    def _fill_maps(self, out: np.ndarray) -> None:
+        names = [name for name in NEEDED if name in self.trajectories.fields]
+        for case in range(len(out)):
+            values = self.trajectories.read(case, names)  # (time, field, y, x)
+            out[case] = maps_from_fields({name: values[:, i] for i, name in enumerate(names)})
 
     def _fill_frames(self, out: np.ndarray) -> None:
         for case in range(len(out)):

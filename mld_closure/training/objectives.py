@@ -16,6 +16,8 @@ from ..grids import LATENT_FACTOR
 from ..models import losses
 from ..models.dynamics import Latent, LatentDynamics
 from ..models.parc import Parc
+from ..models.readout_head import ReadoutHead
+from ..models.readout_maps import readout_loss
 from ..models.vae import VAE
 
 Corners = Sequence[tuple[int, int]]
@@ -55,8 +57,9 @@ class DynamicsObjective(nn.Module):
     """Consistency of a latent rollout with the encoded movie, and of its decoded frames with the true ones.
 
     step: one frame ahead, `Latent -> Latent`, with or without coupling. kinds: of "mean", "logvar", "field",
-    "hot"; the last is the hot-weighted error of temperature, averaged over pixels and summed over steps like
-    the others. Models that standardise latents are judged on standardised ones.
+    "hot", "readout"; "hot" is the hot-weighted error of temperature, averaged over pixels and summed over
+    steps like the others, "readout" that of what `head` reads, which also reads the window's first frame.
+    Models that standardise latents are judged on standardised ones.
     """
 
     def __init__(
@@ -69,8 +72,10 @@ class DynamicsObjective(nn.Module):
         hot_weight: float = 0.0,
         l1: float = 0.0,
         latent_hot_weight: float = 0.0,
+        head: ReadoutHead | None = None,
     ) -> None:
         super().__init__()
+        self.head = head if "readout" in kinds else None
         self.dynamics, self.step, self.kinds = dynamics, step, tuple(kinds)
         self.latent_hot_weight = latent_hot_weight
         self.fields = tuple(fields) or dynamics.config.fields
@@ -88,6 +93,7 @@ class DynamicsObjective(nn.Module):
         truth: Tensor | None = None,
         eps: Tensor | None = None,
         heat: Tensor | None = None,
+        maps: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Losses of the window mean, logvar (b, horizon + 1, channel, y, x), rolled out from its first frame.
 
@@ -95,7 +101,7 @@ class DynamicsObjective(nn.Module):
         last frames of the window, with the fields `fields` and a size 8 times `decoded_size`. eps: (b, time,
         channel, y, x) to decode a sample instead of the mean. heat: (b, horizon, 1, y, x), the highest true
         temperature in [0, 1] behind each latent pixel; where it is high, errors of means count
-        1 + `latent_hot_weight` times.
+        1 + `latent_hot_weight` times. maps: (b, horizon + 1, 6, y, x), what the head should read.
         """
         latent = Latent(mean[:, 0], logvar[:, 0])
         steps = []
@@ -106,7 +112,25 @@ class DynamicsObjective(nn.Module):
         out = self._consistency(predicted, Latent(mean[:, 1:], logvar[:, 1:]), scored, scored_size, heat)
         if truth is not None:
             out |= self._decoded(predicted, truth, decoded, decoded_size, eps)
+        if self.head is not None:
+            seen = torch.cat([mean[:, :1], predicted.mean.float()], dim=1)
+            out["readout"] = self._readout(seen, maps, load, scored, scored_size)
         return out
+
+    def _readout(
+        self,
+        mean: Tensor,
+        maps: Tensor,
+        load: Tensor | None,
+        corners: Corners | None,
+        size: tuple[int, int] | None,
+    ) -> Tensor:
+        times = mean.shape[1]
+        load = load.repeat_interleave(times) if self.head.config.load_input else None
+        read = self.head.maps(mean.flatten(0, 1), load).unflatten(0, (-1, times))
+        if corners is not None:
+            read, maps = cut(read, corners, size), cut(maps, corners, size)
+        return times * readout_loss(read.flatten(0, 1), maps.flatten(0, 1))
 
     def _consistency(
         self,
@@ -153,6 +177,18 @@ class DynamicsObjective(nn.Module):
             )
             out["hot"] = hot * truth.shape[1]
         return out
+
+
+class HeadObjective(nn.Module):
+    """What a readout head makes of latents, against the truth behind them."""
+
+    def __init__(self, head: ReadoutHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, mean: Tensor, maps: Tensor, load: Tensor | None = None) -> dict[str, Tensor]:
+        """Loss for latent means (b, channel, y, x) and maps (b, 6, y, x)."""
+        return {"readout": readout_loss(self.head.maps(mean, load), maps)}
 
 
 class ParcObjective(nn.Module):

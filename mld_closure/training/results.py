@@ -16,9 +16,10 @@ from ..config import to_dict
 from ..data.trajectories import Trajectories
 from ..data.windows import Split
 from ..models.bundle import Bundle
+from ..models.readout_head import EXTRA
 from . import checkpoints
 from .settings import TrainConfig
-from .stages import Networks
+from .stages import BURN_RATE, Networks
 
 History = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -64,6 +65,11 @@ def make_bundle(
     file, ratio = files[role], config.model_config().meso_micro_ratio
     interval = float(file.times[1] - file.times[0])
     speeds = [f.scalars["piston_speed"] for f in files.values() if "piston_speed" in f.scalars]
+    extras = {}
+    if networks.head is not None:
+        extras[EXTRA] = networks.head.to_extra()
+        rates = [v[BURN_RATE] for v in facts["scores"].values() if BURN_RATE in v]
+        extras[EXTRA].config["burn_rate_error"] = rates[-1] if rates else None
     low_high = (min(s.min() for s in speeds), max(s.max() for s in speeds)) if speeds else ()
     return Bundle(
         networks.micro,
@@ -72,6 +78,7 @@ def make_bundle(
         micro_step=interval / ratio if role == "meso" else interval,
         horizon=file.n_frames - 1 if role == "meso" else max(1, (file.n_frames - 1) // ratio),
         load_range=tuple(map(float, low_high)) or networks.micro.config.load_range,
+        extras=extras,
         provenance={
             "training": to_dict(config),
             "data": {

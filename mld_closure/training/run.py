@@ -25,6 +25,7 @@ from ..config import ConfigError, to_dict
 from ..data.trajectories import Trajectories
 from ..data.windows import split_cases
 from ..device import Device
+from ..models.bundle import Extra
 from ..models.dynamics import MicroDynamics
 from ..models.parc import Parc
 from ..models.parc_file import save_parc
@@ -39,7 +40,7 @@ from .settings import StageConfig, TrainConfig
 from .stages import Networks, build, fit_scaling
 
 StepReport = Callable[[StageConfig, Progress, dict[str, float], int, float | None], None]
-LATENT_KINDS = ("decoupled", "coupled", "meso")
+LATENT_KINDS = ("decoupled", "coupled", "meso", "head")
 
 
 @dataclass
@@ -57,7 +58,8 @@ class Summary:
 class Run:
     """One run in the folder `out`; `train` may be called again and again until everything is finished.
 
-    device: from `device.choose`; world: from `parallel.connect`. Raises ConfigError where the folder holds a
+    device: from `device.choose`; world: from `parallel.connect`; extras: what else the bundle should carry,
+    given the pixel size (m). Raises ConfigError where the folder holds a
     run of another configuration or of other data.
     """
 
@@ -70,10 +72,11 @@ class Run:
         *,
         device: Device | None = None,
         world: World | None = None,
+        extras: Callable[[float], dict[str, Extra]] | None = None,
     ) -> None:
         if micro is None and meso is None:
             raise ConfigError("nothing to train on; give --micro FILE, --meso FILE or both")
-        self.config, self.out = config, Path(out)
+        self.config, self.out, self.extras = config, Path(out), extras
         self.device, self.world = device or Device("cpu", "fp32", 1), world or World()
         self.files = {
             role: Trajectories(p) for role, p in (("micro", micro), ("meso", meso)) if p is not None
@@ -181,6 +184,7 @@ class Run:
                 "processes": self.world.size,
                 "micro": weights_hash(model),
                 "meso": weights_hash(networks.meso) if networks.meso is not None else "",
+                "head": weights_hash(networks.head) if networks.head is not None else "",
             }
         )
         task = build(
@@ -291,5 +295,7 @@ class Run:
             "scores": summary.validation,
         }
         bundle = make_bundle(self.config, networks, self.files, self.splits, facts)
+        if self.extras is not None:
+            bundle.extras |= self.extras(bundle.pixel)
         bundle.save(self.out / "bundle", overwrite=True)
         return self.out / "bundle"

@@ -116,6 +116,8 @@ class WindowSamples:
                 batch[f"{name}_size"] = first[f"{name}_size"]
         if self.stage.latent_hot_weight:
             batch["heat"] = torch.from_numpy(np.stack([row["heat"] for row in rows]))
+        if self.stage.losses.get("readout"):
+            batch["maps"] = torch.from_numpy(np.stack([row["maps"] for row in rows]))
         if decode:
             batch["truth"] = torch.from_numpy(np.stack([row["truth"] for row in rows]))
         if self.load is not None:
@@ -142,6 +144,9 @@ class WindowSamples:
         if self.stage.latent_hot_weight:
             heat = self._heat(case, time + 1, end, variant)
             out["heat"] = heat[:, :, y : y + h, x : x + w]
+        if self.stage.losses.get("readout"):
+            maps = self.movies.maps[case, time:end]
+            out["maps"] = (maps[..., ::-1, :] if variant else maps)[..., y : y + h, x : x + w].copy()
         if decode:
             region = scored
             if self.stage.decode_crop:
@@ -193,6 +198,37 @@ class WindowSamples:
         frames = self.movies.frames[case, begin:end, :, y : y + h, x : x + w]
         frames = mirrored(frames, self.movies.fields) if variant else frames
         return np.ascontiguousarray(frames[:, self.channels])
+
+
+class HeadSamples:
+    """Frames of latents with what a readout head should read there, of both scales in equal parts.
+
+    A share `rollouts` of them comes from the models' own rollouts, which must be there then.
+    """
+
+    def __init__(self, sources: Sequence[Movies], stage: StageConfig, scale_load: Any, seed: int) -> None:
+        self.sources, self.stage, self.scale_load, self.seed = tuple(sources), stage, scale_load, seed
+
+    def epoch(self, phase: Phase) -> int:
+        """Samples in one epoch: one a training frame."""
+        return sum(len(m.split.train) * m.n_frames for m in self.sources)
+
+    def __call__(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
+        movies = self.sources[step % len(self.sources)]
+        rows = []
+        for k in samples:
+            rng = sample_rng(self.seed, k)
+            case, time = int(rng.choice(movies.split.train)), int(rng.integers(movies.n_frames))
+            variant = int(rng.integers(2)) if self.stage.mirror and len(movies.mean) == 2 else 0
+            means = movies.rolled if rng.random() < self.stage.rollouts else movies.mean
+            maps = movies.maps[case, time]
+            rows.append((means[variant, case, time], maps[..., ::-1, :] if variant else maps, case))
+        mean, maps = (torch.from_numpy(np.stack(part)) for part in list(zip(*rows, strict=True))[:2])
+        batch: dict[str, Any] = {"mean": mean, "maps": maps}
+        if self.scale_load is not None:
+            loads = self.scale_load(movies.load)
+            batch["load"] = torch.tensor([float(loads[case]) for _, _, case in rows])
+        return batch
 
 
 class StateSamples:

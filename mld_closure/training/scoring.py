@@ -42,7 +42,8 @@ class Scores:
     """How far forecasts are from the truth; SI units, shares of the truth's mean value in the last frame.
 
     fields, fields_per_frame: RMSE by field. hotspots, hotspots_left_out: RMSE of the hot-spot curves by
-    quantity, as the reference defines them and with empty masks left out. final_area_bias: mean of
+    quantity, as the reference defines them and with empty masks left out. per_case: RMSE of the hot-spot area
+    curve (m2), the hot-spot temperature (K) and the burned fraction of each case. final_area_bias: mean of
     prediction - truth in the last frame (m2). burned: RMSE of the burned fraction, read from the hot area
     (`area proxy`) or stated by the forecaster (`direct`). arrival_bias: in frames, positive = late;
     arrival_reached: share of columns the front was seen to reach. calibration: of an ensemble, by field.
@@ -56,6 +57,7 @@ class Scores:
     hotspots: dict[str, float] = field(default_factory=dict)
     hotspots_left_out: dict[str, float] = field(default_factory=dict)
     hotspots_per_frame: dict[str, list[float]] = field(default_factory=dict)
+    per_case: dict[str, list[float]] = field(default_factory=dict)
     final_area_bias: float = float("nan")
     burned: dict[str, float] = field(default_factory=dict)
     arrival_bias: float = float("nan")
@@ -212,11 +214,17 @@ class _Sums:
             found["hotspots_left_out"] = _floats(hotspot_errors(predicted, true, empty="left out"))
             per_frame = hotspot_errors(predicted, true, per_time=True)
             found["hotspots_per_frame"] = {n: v.tolist() for n, v in per_frame.items()}
+            found["per_case"] = {
+                n: rmse(getattr(predicted, n), getattr(true, n), -1).tolist() for n in ("area", "temperature")
+            }
             found["final_area_bias"] = float(np.mean(predicted.area[:, -1] - true.area[:, -1]))
         found["burned"] = {
             way: float(rmse(*(np.stack(side) for side in zip(*pairs, strict=True))))
             for way, pairs in self.burned.items()
         }
+        for way, pairs in self.burned.items():
+            per_case = [float(rmse(*pair)) for pair in pairs]
+            found.setdefault("per_case", {})[f"burned, {way}"] = per_case
         if self.arrivals:
             bias, reached = np.array(self.arrivals).T
             seen = np.isfinite(bias)

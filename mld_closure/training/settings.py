@@ -13,13 +13,14 @@ from ..models.parc import ParcConfig
 from ..models.settings import ModelConfig, from_table
 from .curriculum import Phase
 
-Kind = Literal["vae", "decoupled", "coupled", "meso", "parc"]
+Kind = Literal["vae", "decoupled", "coupled", "meso", "head", "parc"]
 
 LOSSES: dict[str, tuple[str, ...]] = {
     "vae": ("reconstruction", "kl", "edge"),
     "decoupled": ("mean", "logvar", "field", "hot"),
-    "coupled": ("mean", "logvar", "field", "hot"),
-    "meso": ("mean", "logvar", "field", "hot"),
+    "coupled": ("mean", "logvar", "field", "hot", "readout"),
+    "meso": ("mean", "logvar", "field", "hot", "readout"),
+    "head": ("readout",),
     "parc": ("absolute",),
 }
 
@@ -44,6 +45,8 @@ class StageConfig:
     hot_weight, l1: emphasis on hot pixels and absolute error beside squared, in losses on temperatures.
     latent_hot_weight: the same emphasis, by the hottest true pixel behind each latent pixel, in `mean`.
     mirror: movies mirrored in y are samples too.
+    rollouts: share of a head's samples that come from the model's own rollouts from frame 0 (head stages);
+    the loss `readout` of other stages trains the head along with the networks.
     """
 
     name: str
@@ -75,6 +78,7 @@ class StageConfig:
     l1: float = 0.0
     latent_hot_weight: float = 0.0
     mirror: bool = True
+    rollouts: float = 0.0
 
     def __post_init__(self) -> None:
         for loss, weight in self.losses.items():
@@ -90,7 +94,7 @@ class StageConfig:
         for name in ("batch", "lr", "share"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"stage '{self.name}': {name} must be positive, got {getattr(self, name)}")
-        for name, low, high in (("warmup", 0, 1), ("centred", 0, 1), ("ema", 0, 1)):
+        for name, low, high in (("warmup", 0, 1), ("centred", 0, 1), ("ema", 0, 1), ("rollouts", 0, 1)):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"stage '{self.name}': {name} must be in [0, 1], got {getattr(self, name)}")
         multiple = {"vae": 8, "parc": 32}.get(self.kind, 4)
@@ -121,7 +125,7 @@ class TrainConfig:
     validation_windows: at most so many windows are judged per validation.
     budget: minutes for everything, shared out by the stages' `share`; 0 = every stage takes all its steps.
     checkpoint_every, record_every: steps between checkpoints, and between lines of the history.
-    encode_bf16: encode the training latents in bfloat16.
+    encode_bf16: encode the training latents in bfloat16. head_width: features of the readout head.
     """
 
     model: dict[str, Any]
@@ -134,6 +138,7 @@ class TrainConfig:
     checkpoint_every: int = 200
     record_every: int = 20
     encode_bf16: bool = False
+    head_width: int = 32
     parc: ParcConfig = field(default_factory=ParcConfig)
 
     def __post_init__(self) -> None:
@@ -172,7 +177,7 @@ class TrainConfig:
         return tuple(s for s in stages if not names or {s.name, short[s.name]} & set(names))
 
 
-PRESETS = ("compact", "paper", "parc")
+PRESETS = ("compact", "hmx-compact", "paper", "parc")
 
 
 def load_config(name: str | Path) -> TrainConfig:

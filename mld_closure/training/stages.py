@@ -19,15 +19,18 @@ from ..data.windows import Windows
 from ..fields import get
 from ..models.dynamics import LatentDynamics, MesoDynamics, MicroDynamics
 from ..models.parc import Parc
+from ..models.readout_head import QUANTITIES, HeadConfig, ReadoutHead, pool_maps
 from .curriculum import Curriculum, Phase
 from .movies import Movies
-from .objectives import DynamicsObjective, ParcObjective, VAEObjective
-from .samples import FrameSamples, StateSamples, WindowSamples
+from .objectives import DynamicsObjective, HeadObjective, ParcObjective, VAEObjective
+from .samples import FrameSamples, HeadSamples, StateSamples, WindowSamples
 from .settings import StageConfig, TrainConfig
 
+BURN_RATE = "burn rate (1/s)"  # name of its error in a head's judgement
+BURNED = list(QUANTITIES).index("burned_fraction")
 FIT_PIXELS = 200_000  # latent pixels of a file from which the scaling of latents is fitted
 
-Samples = FrameSamples | WindowSamples | StateSamples
+Samples = FrameSamples | WindowSamples | StateSamples | HeadSamples
 Score = Callable[[nn.Module, Movies], dict[str, float]]
 
 
@@ -37,6 +40,7 @@ class Networks:
 
     micro: MicroDynamics
     meso: MesoDynamics | None = None
+    head: ReadoutHead | None = None
     parc: Parc | None = None
 
     def meso_from_micro(self) -> MesoDynamics:
@@ -44,6 +48,17 @@ class Networks:
         if self.meso is None:
             self.meso = MesoDynamics.from_micro(self.micro, shared=("vaes",))
         return self.meso
+
+    def make_head(self, width: int) -> ReadoutHead:
+        """The readout head, made for the models where there is none yet, with their scaling of latents."""
+        if self.head is None:
+            config = self.micro.config
+            self.head = ReadoutHead(
+                HeadConfig(config.latent_size, width, load_input=config.load_conditioning)
+            ).to(next(self.micro.parameters()).device)
+            self.head.shift.copy_(self.micro.scaling.mean_shift)
+            self.head.scale.copy_(self.micro.scaling.mean_scale)
+        return self.head
 
 
 @dataclass
@@ -86,6 +101,10 @@ def build(
         sources = [m for m in (micro, meso) if m is not None]
         objective, samples, judge = _vae(stage, networks, sources, kinds, seed, config)
         judged = sources[-1]
+    elif stage.kind == "head":
+        sources = [m for m in (micro, meso) if m is not None]
+        objective, samples, judge = _head(stage, networks, sources, seed, config)
+        judged = sources[-1]
     else:
         judged = _needed(stage, {"meso": meso, "parc": meso or micro}.get(stage.kind, micro))
         if stage.kind == "parc":
@@ -93,7 +112,7 @@ def build(
             networks.parc.requires_grad_(True)
             samples = StateSamples(judged, stage, seed)
         else:
-            objective, samples = _dynamics(stage, networks, judged, kinds, seed)
+            objective, samples = _dynamics(stage, networks, judged, kinds, seed, config)
         judge = _Judge(stage, config, objective, samples, judged, rollout)
     if stage.select != "last" and not judged.split.validation:
         raise ConfigError(f"stage '{stage.name}' selects by {stage.select}; set validation cases aside")
@@ -161,11 +180,16 @@ def _vae(
 
 
 def _dynamics(
-    stage: StageConfig, networks: Networks, movies: Movies, kinds: Sequence[str], seed: int
+    stage: StageConfig,
+    networks: Networks,
+    movies: Movies,
+    kinds: Sequence[str],
+    seed: int,
+    config: TrainConfig,
 ) -> tuple[DynamicsObjective, WindowSamples]:
     model = networks.meso_from_micro() if stage.kind == "meso" else networks.micro
     learning = [kind for kind in ("mean", "logvar") if kind in kinds]
-    if {"field", "hot"} & set(kinds):
+    if {"field", "hot", "readout"} & set(kinds):
         learning += ["mean", *(["logvar"] if stage.sample else [])]
     if "logvar" in learning and not model.config.evolve_logvar:
         raise ConfigError(
@@ -188,13 +212,63 @@ def _dynamics(
         hot_weight=stage.hot_weight,
         l1=stage.l1,
         latent_hot_weight=stage.latent_hot_weight,
+        head=networks.make_head(config.head_width).requires_grad_(True) if "readout" in kinds else None,
     )
     load = None
     if model.config.load_conditioning:
-        if movies.load is None:
-            raise ConfigError(f"stage '{stage.name}' needs piston speeds; {movies.role} data holds none")
+        _need_load(stage, movies)
         load = model.config.scale_load(movies.load)
     return objective, WindowSamples(movies, stage, fields=fields, load=load, seed=seed)
+
+
+def _head(
+    stage: StageConfig, networks: Networks, sources: Sequence[Movies], seed: int, config: TrainConfig
+) -> tuple[HeadObjective, HeadSamples, Callable[[], dict[str, float]]]:
+    if not sources:
+        raise ConfigError(f"stage '{stage.name}' needs movies; give --micro FILE or --meso FILE")
+    for movies in sources:
+        if networks.micro.config.load_conditioning:
+            _need_load(stage, movies)
+        if stage.rollouts:
+            model = networks.meso_from_micro() if movies.role == "meso" else networks.micro
+            movies.roll(model.requires_grad_(False), bf16=config.encode_bf16)
+    head = networks.make_head(config.head_width).requires_grad_(True)
+    scale_load = networks.micro.config.scale_load if head.config.load_input else None
+    samples = HeadSamples(sources, stage, scale_load, seed)
+    movies = sources[-1]
+
+    @torch.inference_mode()
+    def judge() -> dict[str, float]:
+        """Errors along the last file's validation movies, rolled out where the stage has rollouts."""
+        means = movies.rolled if stage.rollouts else movies.mean
+        device = next(head.parameters()).device
+        squares, final = [], []
+        for case in movies.split.validation:
+            load = None
+            if scale_load is not None:
+                load = torch.full((movies.n_frames,), float(scale_load(movies.load[case])), device=device)
+            read = (
+                head(torch.from_numpy(np.array(means[0, case])).to(device), load).cpu().numpy()
+            )  # (time, 6)
+            truth = pool_maps(torch.from_numpy(np.array(movies.maps[case]))).numpy()
+            squares.append(np.square(read - truth).mean(axis=0))
+            squares[-1] = np.append(squares[-1], np.square(np.diff((read - truth)[:, BURNED])).mean())
+            final.append(truth[-1])
+        errors = np.sqrt(np.mean(squares, axis=0))
+        floor = [size for _, size in QUANTITIES.values()]
+        whole = np.maximum(np.abs(np.mean(final, axis=0)), floor)
+        shares = {n: float(errors[i] / whole[i]) for i, n in enumerate(QUANTITIES)}
+        known = [shares[n] for n in ("hotspot_area_fraction", "burned_fraction") if np.isfinite(shares[n])]
+        interval = float(movies.trajectories.times[1] - movies.trajectories.times[0])
+        found = {f"{n} / final": v for n, v in shares.items()} | {BURN_RATE: float(errors[-1] / interval)}
+        return {n: v for n, v in found.items() if np.isfinite(v)} | {"score": float(np.mean(known))}
+
+    return HeadObjective(head), samples, judge if movies.split.validation else dict
+
+
+def _need_load(stage: StageConfig, movies: Movies) -> None:
+    if movies.load is None:
+        raise ConfigError(f"stage '{stage.name}' needs piston speeds; {movies.role} data holds none")
 
 
 def _decoupled_step(model: LatentDynamics, latent: Any, load: Any) -> Any:
