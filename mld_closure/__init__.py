@@ -14,7 +14,7 @@ _PUBLIC = {
     "Bundle": "mld_closure.models.bundle",
     "Specimen": "mld_closure.patches.specimen",
     "Trajectories": "mld_closure.data.trajectories",
-    "open": "mld_closure.closure.pipeline",
+    "open": "mld_closure.runtime.opening",
     "simulate": "mld_closure.simulate",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import typing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 if typing.TYPE_CHECKING:
     import torch
@@ -68,3 +68,17 @@ def choose(name: str = "auto", precision: str = "fp32", threads: int | None = No
 def available_cores() -> int:
     """Cores this process may be scheduled on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_count() -> int:
+    """GPUs that torch sees."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def copy_into(target: Any, values: Any) -> None:
+    """Copy a host array (n,) into memory on any device that `target` lends through DLPack."""
+    import torch
+
+    torch.from_dlpack(target).copy_(torch.from_numpy(values))

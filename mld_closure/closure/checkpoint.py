@@ -1,6 +1,6 @@
-"""Restart folders: arrays as safetensors and a manifest in JSON, whole at every instant.
+"""Restart folders: arrays as safetensors, in one file or several, and a manifest; whole at any instant.
 
-The arrays go to a file with a new name, flushed; then the manifest that names it, flushed under a temporary
+The arrays go to files with new names, flushed; then the manifest that names them, flushed under a temporary
 name, is renamed over the old one, which is the one atomic moment; then the old arrays are removed.
 """
 
@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +19,60 @@ import safetensors
 import safetensors.numpy
 
 from .guards import ClosureError
+from .state import NO_SLOT
 
 FORMAT = "mld-closure-restart"
-VERSION = 1
+VERSION = 2
 MANIFEST = "restart.json"
+
+
+def new_name() -> str:
+    """A name for the files of one restart that no earlier one has."""
+    return uuid.uuid4().hex[:8]
 
 
 def write(folder: str | Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
     """Write arrays and JSON-ready facts; what was in the folder before stays whole until it is replaced."""
+    name = new_name()
+    write_manifest(folder, name, [write_shard(folder, name, 0, arrays)], facts)
+
+
+def write_shard(
+    folder: str | Path, name: str, number: int, arrays: Mapping[str, np.ndarray]
+) -> dict[str, str]:
+    """Write one file of a restart, flushed; returns its entry for the manifest."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
-    name = f"state-{uuid.uuid4().hex[:8]}.safetensors"
-    _flushed(folder / name, data)
-    digest = hashlib.sha256(data).hexdigest()
-    manifest = {"format": FORMAT, "version": VERSION, "arrays": name, "sha256": digest, **facts}
+    file = f"state-{name}-{number:05d}.safetensors"
+    _flushed(folder / file, data)
+    return {"file": file, "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def write_manifest(
+    folder: str | Path, name: str, shards: Sequence[Mapping[str, str]], facts: Mapping[str, Any]
+) -> None:
+    """Make a restart of files that are there, in place of the one before, whose files are removed."""
+    folder = Path(folder)
+    manifest = {"format": FORMAT, "version": VERSION, "shards": list(shards), **facts}
     temporary = folder / f".{MANIFEST}.{name}"
     _flushed(temporary, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     os.replace(temporary, folder / MANIFEST)
     _sync(folder)
+    mine = {shard["file"] for shard in shards}
     for old in (*folder.glob("state-*.safetensors"), *folder.glob(f".{MANIFEST}.*")):
-        if old.name != name:
+        if old.name not in mine:
             old.unlink(missing_ok=True)
 
 
 def read(folder: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts; FileNotFoundError where there is none, ClosureError where it is damaged."""
+    facts = read_manifest(folder)
+    return join([read_shard(folder, shard) for shard in facts["shards"]]), facts
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """The facts of a restart, and the entries of its files as `shards`; raises as `read` does."""
     path = Path(folder) / MANIFEST
     try:
         facts = json.loads(path.read_text())
@@ -54,14 +82,34 @@ def read(folder: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise ClosureError(f"{path} is damaged ({err}); use another restart") from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT or facts.get("version") != VERSION:
         raise ClosureError(f"{path} is no restart of format version {VERSION}")
-    file = Path(folder) / Path(facts["arrays"]).name
+    return facts
+
+
+def read_shard(folder: str | Path, shard: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The arrays of one file; ClosureError where it is missing or damaged."""
+    file = Path(folder) / Path(shard["file"]).name
     try:
         data = file.read_bytes()
     except FileNotFoundError:
         raise ClosureError(f"{folder} lacks {file.name}; use another restart") from None
-    if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+    if hashlib.sha256(data).hexdigest() != shard["sha256"]:
         raise ClosureError(f"{file} is damaged (its SHA-256 differs); use another restart")
-    return safetensors.numpy.load(data), facts
+    return safetensors.numpy.load(data)
+
+
+def join(shards: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of several files as those of one, latents in the order of the cells that have one."""
+    if len(shards) == 1 and "latent_ids" not in shards[0]:
+        return shards[0]
+    names = sorted({name for shard in shards for name in shard})
+    out = {n: np.concatenate([shard[n] for shard in shards if n in shard]) for n in names}
+    held = out.pop("latent_ids")
+    wanted = out["ids"][out["cell_slot"] != NO_SLOT]
+    order = np.argsort(held)
+    if not np.array_equal(np.sort(wanted), held[order]):
+        raise ClosureError("the restart lacks latents of some of its cells; use another restart")
+    at = order[np.searchsorted(held[order], wanted)]
+    return out | {n: out[n][at] for n in names if n in ("latent_mean", "latent_logvar")}
 
 
 def pack(record: np.ndarray, prefix: str = "cell_") -> dict[str, np.ndarray]:

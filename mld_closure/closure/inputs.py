@@ -39,3 +39,23 @@ class Ticket:
     def __init__(self, ids: np.ndarray, pressure: np.ndarray, velocity: np.ndarray | None) -> None:
         self.ids, self.pressure, self.velocity = ids, pressure, velocity
         self.response: Response | None = None
+
+
+def merge(tickets: list[Ticket]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Ids, pressures and velocities (None where there are none) of calls as those of one call."""
+    with_u = [t.velocity is not None for t in tickets]
+    if any(with_u) and not all(with_u):
+        raise ClosureError("some of the calls handed in have velocities and some have not; give all or none")
+    ids = np.concatenate([np.empty(0, np.int64), *(t.ids for t in tickets)])
+    p = np.concatenate([np.empty(0), *(t.pressure for t in tickets)])
+    u = np.concatenate([np.empty(0), *(t.velocity for t in tickets)]) if all(with_u) else None
+    return ids, p, u
+
+
+def share(whole: Response, tickets: list[Ticket]) -> None:
+    """Give each call its part of the response to all of them."""
+    first = 0
+    for ticket in tickets:
+        last = first + len(ticket.ids)
+        ticket.response = whole.part(slice(first, last))
+        first = last

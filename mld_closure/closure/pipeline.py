@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ..config import from_dict
-from ..device import Device, choose
+from ..device import Device
 from ..grids import LATENT_FACTOR, check_frame
 from ..models.bundle import Bundle
 from . import checkpoint
@@ -24,8 +22,9 @@ from .engine import Engine
 from .evolve import Evolution
 from .fallback import Fallback
 from .guards import ClosureError, cells, check_pressure
-from .inputs import Ticket, host_array, id_array
+from .inputs import Ticket, host_array, id_array, merge, share
 from .load import LoadTable
+from .parts import load_parts
 from .readers import make_reader, make_shadow
 from .readout import Response, at_rest
 from .record import Recorder
@@ -127,11 +126,14 @@ class Closure:
         self._no_step("unregister cells")
         rows = self.cells.rows(id_array(ids))
         slots = self.cells.record["slot"][rows]
+        self._drop(rows)
+        if self._stepper is not None:
+            self._stepper.pool.release(slots[slots != NO_SLOT])
+
+    def _drop(self, rows: np.ndarray) -> None:
         kept = self.cells.remove(rows)
         self.sources.keep(kept)
         self._porosity = self._porosity[kept]
-        if self._stepper is not None:
-            self._stepper.pool.release(slots[slots != NO_SLOT])
 
     def begin_step(self, t: float, dt: float) -> None:
         """Open the step from t to t + dt (s). Raises ClosureError where one is open, or time goes back."""
@@ -163,6 +165,18 @@ class Closure:
     def _advance(
         self, step: OpenStep, rows: np.ndarray | None, ids: np.ndarray, p: np.ndarray, u: np.ndarray | None
     ) -> Response:
+        rows, response, work = self._look(rows, ids, p, u)
+        if not len(work):
+            step.calls.append(self._idle(rows, p))
+            return response
+        live = self._stepper.react(step, rows[work], p[work], None if u is None else u[work], response, work)
+        step.calls.append(Call(rows, p, live.live, live.record, live.block, live.place))
+        return response
+
+    def _look(
+        self, rows: np.ndarray | None, ids: np.ndarray, p: np.ndarray, u: np.ndarray | None
+    ) -> tuple[np.ndarray, Response, np.ndarray]:
+        """Check what came in: (rows (n,), a response of cells at rest, places (k,) of those at work)."""
         low, high = (p.min(), p.max()) if len(p) else (0.0, 0.0)
         if not (low >= 0 and high < np.inf):
             check_pressure(p, ids)
@@ -170,19 +184,20 @@ class Closure:
         porosity = self._porosity.copy() if rows is None else self._porosity[rows]
         response = at_rest(ids, p.copy(), porosity, self.table.T0)
         rows = self.cells.all_rows if rows is None else rows
-        nothing = self.cells.all_rows[:0]
         if not len(p) or (high < self._p_ignite and not life.any()):
-            step.calls.append(Call(rows, p, nothing, self.cells.record[:0], nothing, nothing))
-            return response
+            return rows, response, self.cells.all_rows[:0]
         work = np.flatnonzero((life != Life.IDLE) | (p >= self._p_ignite))
         if u is not None and not np.isfinite(u[work]).all():
             bad = ids[work][~np.isfinite(u[work])]
             raise ClosureError(
                 f"velocity of {cells(bad)} is not finite; repair the state of these cells", bad
             )
-        live = self._stepper.react(step, rows[work], p[work], None if u is None else u[work], response, work)
-        step.calls.append(Call(rows, p, live.live, live.record, live.block, live.place))
-        return response
+        return rows, response, work
+
+    def _idle(self, rows: np.ndarray, p: np.ndarray) -> Call:
+        """A call in which no cell lives."""
+        nothing = self.cells.all_rows[:0]
+        return Call(rows, p, nothing, self.cells.record[:0], nothing, nothing)
 
     def submit(self, ids: Any, *, pressure: Any, velocity: Any = None) -> Ticket:
         """Hand in a call to be made together with others; `wait` makes them, the ticket gives the result."""
@@ -195,21 +210,9 @@ class Closure:
         """Make all calls handed in as one, which must name every cell once at most."""
         self._need_step("wait")
         tickets, self._tickets = self._tickets, []
-        if not tickets:
-            return
-        ids, p = (np.concatenate([getattr(t, name) for t in tickets]) for name in ("ids", "pressure"))
-        with_u = [t.velocity is not None for t in tickets]
-        if any(with_u) and not all(with_u):
-            raise ClosureError(
-                "some of the calls handed in have velocities and some have not; give all or none"
-            )
-        u = np.concatenate([t.velocity for t in tickets]) if all(with_u) else None
-        whole = self.advance(ids, pressure=p, velocity=u)
-        first = 0
-        for ticket in tickets:
-            last = first + len(ticket.ids)
-            ticket.response = whole.part(slice(first, last))
-            first = last
+        if tickets:
+            ids, p, u = merge(tickets)
+            share(self.advance(ids, pressure=p, velocity=u), tickets)
 
     def commit(self) -> None:
         """Make what the step's calls found the committed state, and close the step."""
@@ -243,6 +246,13 @@ class Closure:
         """
         self._no_step("restore")
         adopt(self, *checkpoint.read(path))
+
+    def migrate(self, ids: Any, new_owner: Any) -> None:
+        """Hand cells to other ranks; here there is one, so that nothing moves. ClosureError otherwise."""
+        self._no_step("migrate cells")
+        rows = self.cells.rows(id_array(ids))
+        if (np.broadcast_to(np.asarray(new_owner), rows.shape) != 0).any():
+            raise ClosureError("this closure has one rank, 0; cells cannot migrate to another")
 
     def close(self) -> None:
         """Drop the open step, if there is one, and give the memory back; closing twice is harmless."""
@@ -363,17 +373,8 @@ def open(
     size = 1 if comm is None else getattr(comm, "size", None) or comm.Get_size()
     if size != 1:
         raise ValueError(f"this closure serves one process, the communicator has {size}")
-    chosen = from_dict(Settings, {"readout": readout, **settings}, "settings")
-    before = torch.get_num_threads()
-    where = choose(device, precision, threads)
-    torch.set_num_threads(before)
-    loaded = bundle.to(where.name) if isinstance(bundle, Bundle) else Bundle.load(bundle, where.name)
-    if load_table is None:
-        table = LoadTable.from_bundle(loaded)
-    else:
-        table = load_table if isinstance(load_table, LoadTable) else LoadTable.from_arrays(load_table)
-        table.check_pixel(loaded.pixel)
-    return Closure(loaded, chosen, where, table, fallback=fallback, capture=capture, failures=failures)
+    parts = load_parts(bundle, device, precision, {"readout": readout, **settings}, threads, load_table)
+    return Closure(*parts, fallback=fallback, capture=capture, failures=failures)
 
 
 def replay(path: str | Path, bundle: str | Path | Bundle, **options: Any) -> Response:

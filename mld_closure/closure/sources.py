@@ -13,6 +13,7 @@ from .guards import ClosureError, cells
 
 SLACK = 1e-6  # solid fractions may leave [0, 1] by so much
 _CHUNK = 64  # patches looked at together
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads ids evenly (Knuth, TAOCP 3, 6.4)
 
 
 class DirectPatches:
@@ -38,6 +39,7 @@ class SpecimenPatches:
 
     def __init__(self, specimen: Specimen, offsets: Any, shape: tuple[int, int]) -> None:
         self.specimen = specimen
+        self.offsets = np.asarray(offsets, np.float64)
         self._plan = PatchPlan(specimen.shape, offsets, shape, specimen.edge, pixel=specimen.pixel)
         self.count, self.shape = len(self._plan), shape
 
@@ -109,10 +111,28 @@ class Sources:
             out[which == s] = part
         return out
 
-    def fingerprint(self) -> int:
-        """CRC-32 of up to 64 patches, evenly spread over the rows: tells other patches from these."""
-        rows = np.unique(np.linspace(0, len(self._source) - 1, _CHUNK).astype(np.int64))
-        return zlib.crc32(np.ascontiguousarray(self.gather(rows))) if len(self._source) else 0
+    def origins(self, rows: np.ndarray) -> tuple[list[Any], np.ndarray, np.ndarray]:
+        """Where the patches of these rows (k,) come from: all sources, the number (k,) of each row's source,
+        and the offset (k, 2) in m of its patch in the specimen; NaN for patches given directly."""
+        which, offsets = self._source[rows], np.full((len(rows), 2), np.nan)
+        for s in np.unique(which):
+            if isinstance(self._sources[s], SpecimenPatches):
+                offsets[which == s] = self._sources[s].offsets[self._number[rows[which == s]]]
+        return self._sources, which, offsets
+
+    def fingerprint(self, ids: np.ndarray) -> dict[str, int]:
+        """CRC-32 of the patches of up to 64 cells, by id, from the ids (n,) of all rows: tells other patches
+        from these. Which cells they are depends on the ids alone."""
+        rows = chosen(ids)
+        return {
+            str(i): zlib.crc32(np.ascontiguousarray(self.gather(rows[k : k + 1])))
+            for k, i in enumerate(ids[rows])
+        }
+
+
+def chosen(ids: np.ndarray) -> np.ndarray:
+    """Places of up to 64 ids (n,) that stand for all, whatever their order."""
+    return np.argsort(ids.astype(np.uint64) * _MIX, kind="stable")[:_CHUNK]
 
 
 def measure(source: DirectPatches | SpecimenPatches, ids: np.ndarray) -> np.ndarray:

@@ -87,10 +87,14 @@ class Cells:
         names = list(QUANTITIES)
         fresh["value"][:, names.index("mean_temperature")] = rest_temperature
         fresh["value"][:, names.index("porosity")] = porosity
+        self.take_over(ids, fresh, np.zeros(len(ids)))
+
+    def take_over(self, ids: np.ndarray, record: np.ndarray, pressure: np.ndarray) -> None:
+        """Add cells (k,) that are not there yet, with their records and pressures."""
         self._set(
             np.concatenate([self.ids, ids]),
-            np.concatenate([self.record, fresh]),
-            np.concatenate([self.pressure, np.zeros(len(ids))]),
+            np.concatenate([self.record, record]),
+            np.concatenate([self.pressure, pressure]),
         )
 
     def remove(self, rows: np.ndarray) -> np.ndarray:

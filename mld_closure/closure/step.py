@@ -52,11 +52,44 @@ class OpenStep:
 
 
 @dataclass
+class Motion:
+    """Cells (k,) on their way through a step: between what their owner does before and after model steps.
+
+    old, record: committed records and new ones. rate: of the cells' clocks. since: clocks (s) at the start.
+    wanted: model frames, for the cells in `go`, which need some; block, place: see `Call`.
+    """
+
+    rows: np.ndarray
+    ids: np.ndarray
+    pressure: np.ndarray
+    old: np.ndarray
+    record: np.ndarray
+    rate: np.ndarray
+    since: np.ndarray
+    wanted: np.ndarray
+    go: np.ndarray
+    block: np.ndarray
+    place: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call leaves for the cells (k,) whose last call it was; keep: which hold a latent state."""
+
+    rows: np.ndarray
+    record: np.ndarray
+    keep: np.ndarray
+    block: np.ndarray
+    place: np.ndarray
+
+
+@dataclass
 class Stepper:
     """Works out a step for cells that are shocked, from their committed records; changes no committed state.
 
-    load_range: trained piston speeds (m/s). delay: pixels between the front of frame 0 and the patch's centre
-    times the pixel size (m).
+    `prepare` and `finish` are the work of whoever owns a cell, `evolution.run` and the pool that of whoever
+    holds its latents; here both are one process. load_range: trained piston speeds (m/s). delay: pixels
+    between the front of frame 0 and the patch's centre times the pixel size (m).
     """
 
     evolution: Evolution
@@ -79,6 +112,20 @@ class Stepper:
 
         The call returned lacks its idle cells. Raises ClosureError by policy.
         """
+        motion = self.prepare(step, rows, pressure, velocity)
+        go = motion.go
+        if len(go):
+            part = motion.record[go]
+            motion.block[go], motion.place[go] = self.evolution.run(
+                rows[go], motion.ids[go], part, motion.wanted[go], self.pool, step.blocks
+            )
+            motion.record[go] = part
+        return self.finish(step, motion, response, where)
+
+    def prepare(
+        self, step: OpenStep, rows: np.ndarray, pressure: np.ndarray, velocity: np.ndarray | None
+    ) -> Motion:
+        """Load cells `rows` (k,), move their clocks, and find out which model frames they need."""
         clock, dt = self.evolution.clock, step.dt
         ids, old = self.cells.ids[rows], self.cells.record[rows]
         record = old.copy()
@@ -93,22 +140,21 @@ class Stepper:
             part = record[arrived]
             since[arrived] = self._start(part, ids[arrived], step.t + dt)
             record[arrived] = part
-        block, place = np.full(len(rows), -1), np.full(len(rows), -1)
         served = (record["life"] == Life.ACTIVE) & ((record["flags"] & Status.FALLBACK) == 0)
         wanted = life.frames_wanted(record, clock)
         go = np.flatnonzero(served & (wanted > record["frame"]))
-        if len(go):
-            part = record[go]
-            block[go], place[go] = self.evolution.run(
-                rows[go], ids[go], part, wanted[go], self.pool, step.blocks
-            )
-            record[go] = part
+        nowhere = np.full(len(rows), -1)
+        return Motion(rows, ids, pressure, old, record, rate, since, wanted, go, nowhere, nowhere.copy())
+
+    def finish(self, step: OpenStep, motion: Motion, response: Response, where: np.ndarray) -> Call:
+        """Read cells that have their model frames, or let the fallback serve them; see `react`."""
+        clock, record, ids = self.evolution.clock, motion.record, motion.ids
         late = life.past_horizon(record, clock)
         if late.any():
             part = record[late]
             life.retire(part, clock)
             record[late] = part
-        values = old["value"].copy()
+        values = motion.old["value"].copy()
         helped = (record["flags"] & Status.FALLBACK).astype(bool) & (record["life"] == Life.ACTIVE)
         reads = ~helped & ((record["life"] == Life.ACTIVE) | (record["life"] == Life.BEYOND_HORIZON))
         if reads.any():
@@ -117,13 +163,13 @@ class Stepper:
             record[reads] = part
         if helped.any():
             part = record[helped]
-            values[helped] = self._help(helped, rows, ids, part, pressure, since, values)
+            values[helped] = self._help(helped, motion.rows, ids, part, motion.pressure, motion.since, values)
             done = values[helped]
             life.finish(part, done)
             values[helped], record[helped] = done, part
         record["value"] = values
-        self._report(response, where, record, old, rate, dt)
-        return Call(rows, pressure, rows, record, block, place)
+        self._report(response, where, record, motion.old, motion.rate, step.dt)
+        return Call(motion.rows, motion.pressure, motion.rows, record, motion.block, motion.place)
 
     def _start(self, record: np.ndarray, ids: np.ndarray, now: float) -> np.ndarray:
         """Give cells their load and start their clocks; returns the clocks (s) at arrival."""
@@ -176,7 +222,14 @@ class Stepper:
             until=record["tau"].copy(),
             before=before[helped],
         )
-        return check_fallback(self.fallback(request), before[helped], ids[helped])
+        try:
+            found = self.fallback(request)
+        except ClosureError:
+            raise
+        except Exception as err:
+            text = f"the fallback failed for {cells(request.ids)}: {type(err).__name__}: {err}"
+            raise ClosureError(text, request.ids) from err
+        return check_fallback(found, before[helped], ids[helped])
 
     def _patches(self, rows: np.ndarray) -> np.ndarray:
         """Patches (k, ny, nx) as the model sees them: solid where the shock of frame 0 stands."""
@@ -208,38 +261,46 @@ class Stepper:
     def commit(self, step: OpenStep) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """Make what the step found the committed state; returns (rows, records, old records, pressures) of
         the cells whose flags say that a policy was newly needed."""
-        parts = step.last_calls(len(self.cells))
-        keeps = [life.needs_slot(call.record) for call, _, _ in parts]
-        wanted = sum(
-            int((keep & counts & (call.record["slot"] == NO_SLOT)).sum())
-            for (call, _, counts), keep in zip(parts, keeps, strict=True)
-        )
-        self.pool.reserve(wanted)  # all that can fail comes before anything is changed
-        flagged = []
-        for (call, counts, live_counts), keep in zip(parts, keeps, strict=True):
-            self.cells.pressure[call.rows[counts]] = call.pressure[counts]
-            self._commit_live(step, call, live_counts, keep, flagged)
-        return flagged
+        outcomes = self.outcomes(step)
+        fresh = [o.keep & (o.record["slot"] == NO_SLOT) for o in outcomes]
+        self.pool.reserve(sum(int(f.sum()) for f in fresh))  # all that can fail comes before any change
+        for outcome, new in zip(outcomes, fresh, strict=True):
+            self._store(step, outcome, new)
+        return self.write(step, outcomes)
 
-    def _commit_live(
-        self, step: OpenStep, call: Call, counts: np.ndarray, keep: np.ndarray, flagged: list
-    ) -> None:
-        rows, record = call.live[counts], call.record[counts]
-        if not len(rows):
-            return
-        keep, block, place = keep[counts], call.block[counts], call.place[counts]
-        old = self.cells.record[rows]
-        fresh = keep & (record["slot"] == NO_SLOT)
+    def outcomes(self, step: OpenStep) -> list[Outcome]:
+        """What the step's calls leave behind, call by call; every cell that was live is in one of them."""
+        found = []
+        for call, _, counts in step.last_calls(len(self.cells)):
+            record = call.record[counts]
+            keep = life.needs_slot(record)
+            found.append(Outcome(call.live[counts], record, keep, call.block[counts], call.place[counts]))
+        return found
+
+    def _store(self, step: OpenStep, outcome: Outcome, fresh: np.ndarray) -> None:
+        """Move latents to the pool, give `fresh` cells (k,) a slot, and free the slots of cells that end."""
+        record, keep = outcome.record, outcome.keep
         record["slot"][fresh] = self.pool.take(int(fresh.sum()))
         gone = ~keep & (record["slot"] != NO_SLOT)
         self.pool.release(record["slot"][gone])
         record["slot"][gone] = NO_SLOT
         for number, source in enumerate(step.blocks):
-            moved = keep & (block == number)
+            moved = keep & (outcome.block == number)
             if moved.any():
-                self.pool.write(record["slot"][moved], source.latents, place[moved])
-        self.cells.write(rows, record)
-        new = (record["flags"] & ~old["flags"] & REASONS) != 0
-        if new.any():
-            pressure = self.cells.pressure[rows[new]]
-            flagged.append((rows[new], record[new], old[new], pressure))
+                self.pool.write(record["slot"][moved], source.latents, outcome.place[moved])
+
+    def write(
+        self, step: OpenStep, outcomes: list[Outcome]
+    ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Commit pressures and records; returns as `commit` does."""
+        flagged = []
+        for call, counts, _ in step.last_calls(len(self.cells)):
+            self.cells.pressure[call.rows[counts]] = call.pressure[counts]
+        for outcome in outcomes:
+            rows, record = outcome.rows, outcome.record
+            old = self.cells.record[rows]
+            self.cells.write(rows, record)
+            new = (record["flags"] & ~old["flags"] & REASONS) != 0
+            if new.any():
+                flagged.append((rows[new], record[new], old[new], self.cells.pressure[rows[new]]))
+        return flagged

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Set by the launchers of Open MPI, MPICH / Intel MPI, and Slurm for every process they start.
 _LAUNCHER_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
@@ -35,6 +38,10 @@ class SerialComm:
         """The first of one value."""
         return values[0]
 
+    def Allgather(self, values: np.ndarray, everybodys: np.ndarray) -> None:
+        """Copy the values (n,) to the one row of (1, n)."""
+        everybodys[...] = values
+
 
 def launched_size() -> int:
     """Processes an MPI launcher says it started; 1 under plain `python`."""
@@ -64,3 +71,43 @@ def default_comm() -> Any:
             "use the mpirun of the MPI that mpi4py was built with"
         )
     return MPI.COMM_WORLD
+
+
+def from_handle(handle: int, library: str | None = None) -> Any:
+    """The communicator of a host program, from its Fortran handle (MPI_Comm_c2f).
+
+    library: path of the MPI library that the host has loaded, which mpi4py must use too. Raises RuntimeError
+    where MPI is not running, mpi4py cannot be loaded or uses another MPI, and for the wrong mpirun.
+    """
+    if library is None:
+        raise RuntimeError("a communicator was given, but the program has loaded no MPI library; pass none")
+    before = os.environ.get("MPI4PY_LIBMPI")
+    os.environ["MPI4PY_LIBMPI"] = before or library
+    try:
+        import mpi4py
+
+        mpi4py.rc.initialize = mpi4py.rc.finalize = False
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as err:
+        raise RuntimeError(
+            f"mpi4py cannot be loaded beside {library} ({err}); install it with: pip install 'mld_closure[mpi]'"
+        ) from None
+    finally:
+        if before is None:
+            del os.environ["MPI4PY_LIBMPI"]
+    if not MPI.Is_initialized():
+        raise RuntimeError(
+            f"MPI is not initialised as mpi4py sees it: call MPI_Init first, and let mpi4py use {library}"
+        )
+    if MPI.Is_finalized():
+        raise RuntimeError("MPI was finalised; open the closure before MPI_Finalize")
+    expected, found = launched_size(), MPI.COMM_WORLD.size
+    if expected > 1 and found == 1:
+        raise RuntimeError(
+            f"wrong mpirun: it started {expected} processes, but each is alone in its MPI_COMM_WORLD; use the "
+            f"mpirun that belongs to {library}"
+        )
+    comm = MPI.Comm.f2py(handle)
+    if comm == MPI.COMM_NULL:
+        raise RuntimeError(f"the handle {handle} is no communicator; pass MPI_Comm_c2f(communicator)")
+    return comm

@@ -8,6 +8,7 @@ import torch
 
 import mld_closure
 from mld_closure import fields as field_table
+from mld_closure.closure import pipeline
 from mld_closure.closure.guards import ClosureError, Status
 from mld_closure.models.readout_head import EXTRA, ReadoutHead
 from mld_closure.patches.specimen import Specimen
@@ -280,7 +281,7 @@ def test_open_is_public_and_serves_one_process(kit, tmp_path):
         size = 2
 
     with pytest.raises(ValueError, match="one process, the communicator has 2"):
-        mld_closure.open(tmp_path / "b", comm=Two(), **options)
+        pipeline.open(tmp_path / "b", comm=Two(), **options)
     with pytest.raises(ValueError, match="did you mean 'micro_batch'"):
         mld_closure.open(tmp_path / "b", **options, micro_bacth=3)
     with pytest.raises(ValueError, match="readout must be one of"):

@@ -1,0 +1,97 @@
+"""What goes wrong on one rank, said on all: each scenario notes the error that this rank got."""
+
+from pathlib import Path
+
+import numpy as np
+from shared import argument, communicator, ids, kit, open_closure, pressure, run, times, write_json
+
+comm = communicator()
+folder, said = Path(argument(1)), {}
+last = comm.size - 1
+
+
+def note(name, call):
+    try:
+        call()
+        said[name] = "no error"
+    except Exception as err:
+        said[name] = [type(err).__name__, str(err), [int(i) for i in getattr(err, "ids", ())]]
+
+
+def opening(name, **changes):
+    note(name, lambda: open_closure(comm, **changes)[0].close())
+
+
+opening("missing bundle", given=kit.bundle() if comm.rank < last else str(folder / "nowhere"))
+opening("other bundle", given=kit.bundle(seed=int(comm.rank == last)))
+opening("other setting", micro_batch=4 + (comm.rank == last))
+opening("bad setting", horizon=-1 if comm.rank == last else None)
+opening("serving", serving="1 per device")
+
+closure, mine = open_closure(comm, "blocks", on_extrapolation="error")
+state = closure.cells.record.tobytes()
+
+
+def registering(name, new, patches):
+    note(name, lambda: closure.register(new, patches=patches))
+
+
+one = kit.patches(1)
+registering("id of another rank", [900 + comm.rank % 2], one)
+registering("id known elsewhere", [ids[0] if comm.rank == last else 950 + comm.rank], one)
+registering("bad patch", [960 + comm.rank], one + (5 if comm.rank == last else 0))
+registering("other size", [970 + comm.rank], one if comm.rank < last else kit.patches(1, shape=(64, 64)))
+assert np.array_equal(closure.ids, ids[mine])
+note("migrate", lambda: closure.migrate(closure.ids, comm.size if comm.rank == last else 0))
+note("two steps", lambda: closure.begin_step(0.0, 1e-9 * (1 + comm.rank)))
+note("commit first", closure.commit)
+closure.begin_step(0.0, 1e-9)
+note("begin twice", lambda: closure.begin_step(0.0, 1e-9))
+nan = pressure(1e-9, mine)
+if comm.rank == last:
+    nan[-2:] = np.nan
+note("nan", lambda: closure.advance(pressure=nan))
+note("length", lambda: closure.advance(pressure=nan[: -1 if comm.rank == last else None]))
+unknown = [4711] if comm.rank == last else closure.ids[:1]
+note("unknown", lambda: closure.advance(unknown, pressure=[1e9]))
+closure.rollback()
+note("rollback twice", closure.rollback)
+assert closure.cells.record.tobytes() == state
+strong = np.where(ids[mine] == 706, 60e9, pressure(2e-9, mine))
+for t in (0.0, 1e-9, 2e-9, 3e-9):
+    closure.begin_step(t, 1e-9)
+    note("load", lambda: closure.advance(pressure=strong))
+    if said["load"] != "no error":
+        closure.rollback()
+        break
+    closure.commit()
+closure.close()
+
+
+def broken(request):
+    raise ZeroDivisionError("no physics today")
+
+
+options = {"on_bad_result": "fallback", "fallback": broken}
+closure, mine = open_closure(comm, "blocks", **options)
+if comm.rank == 0:  # the networks of one server give nonsense, so that owners everywhere need the fallback
+    closure.engine.reader.head.local.weight.data.fill_(np.nan)
+note("fallback", lambda: run(comm, closure))
+closure.rollback()
+closure.close()
+
+closure, mine = open_closure(comm, "blocks", on_bad_result="error")
+if comm.rank == last:
+    closure.engine.reader.head.local.weight.data.fill_(np.nan)
+note("server", lambda: run(comm, closure))
+closure.rollback()
+if comm.rank == last:
+    closure.engine.reader.head.local.weight.data.copy_(
+        kit_weight := closure.bundle.extras["readout_head"].state["local.weight"]
+    )
+time = closure.time
+said["goes on"] = float(run(comm, closure, np.array([time, *times[times > time * (1 + 1e-9)]]))[0][-1].max())
+closure.close()
+
+note("restart missing", lambda: open_closure(comm)[0].restore(folder / "no restart"))
+write_json(comm, folder, "errors", said)

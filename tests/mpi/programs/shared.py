@@ -1,0 +1,117 @@
+"""What the programs of these tests share: tiny networks, a shock over 13 cells, and who owns them."""
+
+import importlib.util
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+ids = np.arange(700, 713)
+peaks = np.linspace(5e9, 15e9, 13)
+starts = np.linspace(0.1e-9, 2.2e-9, 13)
+times = np.linspace(0, 4e-9, 11)
+
+
+def load_kit():
+    """The tiny bundles of the closure's own tests."""
+    spec = importlib.util.spec_from_file_location("kit", HERE.parents[1] / "closure/conftest.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+kit = load_kit()
+
+
+def pressure(t, mine=slice(None)):
+    return kit.ramp(t, peaks, starts)[mine]
+
+
+def owners(kind, size):
+    """Which rank owns each of the 13 cells."""
+    return {
+        "blocks": np.arange(13) * size // 13,
+        "spread": np.arange(13)[::-1] % size,
+        "last": np.full(13, size - 1),
+    }[kind]
+
+
+def open_closure(comm, kind="blocks", given=None, patches=True, **settings):
+    """A closure with the 13 cells registered; the cells (k,) of this rank."""
+    import mld_closure as mld
+
+    options = {"device": "cpu", "threads": 1, "load_table": kit.table(), "warm_start": False}
+    options |= {"micro_batch": 4, "reproducible": True, "patch_shape": (32, 32)}
+    closure = mld.open(given if given is not None else kit.bundle(), comm, **options | settings)
+    mine = np.flatnonzero(owners(kind, comm.size) == comm.rank)
+    if patches:
+        closure.register(ids[mine], patches=kit.patches(13)[mine])
+    else:
+        sample = mld.Specimen.generate((64, 256), kit.PIXEL, 3, porosity=0.1)
+        corners = np.stack([np.arange(13) * 16 * kit.PIXEL, np.full(13, 8 * kit.PIXEL)], axis=1)
+        closure.register(ids[mine], specimen=sample, offsets=corners[mine])
+    return closure, mine
+
+
+QUANTITIES = (
+    "burned_fraction",
+    "burn_rate",
+    "hotspot_temperature",
+    "mean_temperature",
+    "uncertainty",
+    "status",
+)
+
+
+def gathered(comm, closure, out):
+    """Quantities (6, 13) of all cells by id, and dt_max, on every rank."""
+    parts = comm.allgather((closure.ids, np.stack([getattr(out, q).astype(float) for q in QUANTITIES])))
+    every = np.concatenate([p[0] for p in parts])
+    values = np.concatenate([p[1] for p in parts], axis=1)
+    assert np.array_equal(np.sort(every), ids)
+    return values[:, np.argsort(every)], out.dt_max
+
+
+def run(comm, closure, moments=times, own=None):
+    """Steps between the moments, each tried, rolled back at times, and corrected; results of every step."""
+    values, limits = [], []
+    at = {int(i): k for k, i in enumerate(ids)}
+    for n, (t0, t1) in enumerate(itertools.pairwise(moments)):
+        mine = [at[int(i)] for i in closure.ids]
+        if n % 4 == 1:
+            closure.begin_step(t0, 2 * (t1 - t0))
+            closure.advance(pressure=pressure(t0 + 2 * (t1 - t0), mine))
+            closure.rollback()
+        closure.begin_step(t0, t1 - t0)
+        if n % 3 == 0:
+            closure.advance(pressure=0.9 * pressure(t1, mine))
+        out = closure.advance(pressure=pressure(t1, mine))
+        closure.commit()
+        value, limit = gathered(comm, closure, out)
+        values.append(value)
+        limits.append(limit)
+    return np.array(values), np.array(limits)
+
+
+def communicator():
+    from mpi4py import MPI
+
+    return MPI.COMM_WORLD
+
+
+def write(comm, folder, name, **arrays):
+    if comm.rank == 0:
+        np.savez(Path(folder) / f"{name}-{comm.size}.npz", **arrays)
+
+
+def write_json(comm, folder, name, value):
+    every = comm.gather(value)
+    if comm.rank == 0:
+        (Path(folder) / f"{name}-{comm.size}.json").write_text(json.dumps(every))
+
+
+def argument(number):
+    return sys.argv[number]

@@ -1,0 +1,51 @@
+"""An error on one rank is the same error on every rank, names rank and cells, and nothing hangs."""
+
+import json
+
+import pytest
+
+EXPECTED = {
+    "missing bundle": ("ClosureError", "rank 2: no bundle at ", []),
+    "other bundle": ("ClosureError", "the bundle differs between ranks: ", []),
+    "other setting": ("ClosureError", "setting micro_batch differs between ranks: 4 on rank 0, 5 on ra", []),
+    "bad setting": ("ClosureError", "rank 2: settings: horizon must be positive, got -1", []),
+    "serving": ("ClosureError", "on all 3 ranks: serving '1 per device', but no rank sees a GPU", []),
+    "id of another rank": ("ClosureError", "rank 2: cell 900 registered twice", [900]),
+    "id known elsewhere": ("ClosureError", "rank 0: cell 700 registered twice", [700]),
+    "bad patch": ("ClosureError", "rank 2: patch of cell 962 holds solid fractions", [962]),
+    "other size": ("ClosureError", "on all 3 ranks: ranks give patches of different sizes", []),
+    "migrate": ("ClosureError", "rank 2: cells 709, 710, 711, 712 to rank 3", [709, 710, 711, 712]),
+    "two steps": ("ClosureError", "ranks open different steps: t = 0.0 s, dt = 1e-09 s on rank 0", []),
+    "commit first": ("ClosureError", "on all 3 ranks: no step is open", []),
+    "begin twice": ("ClosureError", "on all 3 ranks: the step from 0.0 s is open", []),
+    "nan": ("ClosureError", "rank 2: pressure of cells 711, 712 is not finite", [711, 712]),
+    "length": ("ClosureError", "rank 2: pressure has shape (3,), the call has 4 cells", []),
+    "unknown": ("ClosureError", "rank 2: unknown cell 4711", [4711]),
+    "rollback twice": ("ClosureError", "on all 3 ranks: no step is open", []),
+    "load": ("ClosureError", "rank 1: load of cell 706, 3128.2 m/s, lies outside", [706]),
+    "fallback": ("ClosureError", "rank 0: the fallback failed for cell 700: ZeroDivisionError", [700]),
+    "server": ("ClosureError", "rank 2: result of the model for cell 702: NOT_FINITE", [702]),
+    "restart missing": ("FileNotFoundError", "on all 3 ranks: no restart at ", []),
+}
+
+
+@pytest.fixture(scope="module")
+def said(mpi, programs, tmp_path_factory):
+    """What every rank was told, by scenario."""
+    folder = tmp_path_factory.mktemp("errors")
+    mpi(3, programs / "errors.py", folder)
+    return json.loads((folder / "errors-3.json").read_text())
+
+
+@pytest.mark.parametrize("scenario", EXPECTED)
+def test_every_rank_raises_the_same_error(said, scenario):
+    kind, message, ids = EXPECTED[scenario]
+    first = said[0][scenario]
+    assert all(rank[scenario] == first for rank in said)
+    assert first[0] == kind
+    assert first[1].startswith(message)
+    assert first[2] == ids
+
+
+def test_a_closure_goes_on_after_an_error(said):
+    assert said[0]["goes on"] > 0

@@ -1,0 +1,63 @@
+"""One closure on 1, 2, 3 and 4 ranks: the same bits, even shares, and messages that know no latents."""
+
+import numpy as np
+import pytest
+
+SCENARIOS = ("blocks", "last", "specimen", "few", "no_logvar", "migrated", "together")
+LATENT_BYTES = 2 * 4 * 12 * 16  # of a patch of 32 x 32 pixels in these networks
+
+
+@pytest.fixture(scope="module")
+def answers(mpi, programs, tmp_path_factory):
+    """Results of `programs/same_answer.py` by number of ranks."""
+    folder = tmp_path_factory.mktemp("same")
+    for ranks in (1, 2, 3, 4):
+        mpi(ranks, programs / "same_answer.py", folder)
+    return {ranks: dict(np.load(folder / f"same-{ranks}.npz")) for ranks in (1, 2, 3, 4)}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_any_number_of_ranks_gives_the_same_bits(answers, scenario):
+    one = answers[1][scenario]
+    burned = one[..., 0, :]
+    assert burned.max() > 0.02
+    assert (burned > 0).sum() > 10
+    for ranks in (2, 3, 4):
+        assert np.array_equal(answers[ranks][scenario], one, equal_nan=True), ranks
+
+
+def test_the_step_limit_is_that_of_all_ranks(answers):
+    for ranks in (2, 3, 4):
+        for kind in ("blocks", "last"):
+            assert np.array_equal(answers[ranks][f"{kind}_dt"], answers[1]["blocks_dt"])
+    assert np.isfinite(answers[1]["blocks_dt"]).sum() > 4
+
+
+def test_who_owns_a_cell_changes_nothing(answers):
+    for kind in ("last", "few"):
+        assert np.array_equal(answers[3][kind], answers[3]["blocks"], equal_nan=True)
+
+
+def test_batches_of_other_sizes_agree_to_single_precision(answers):
+    one, exact = answers[1]["loose"], answers[1]["blocks"]
+    for ranks in (1, 2, 3, 4):
+        other = answers[ranks]["loose"]
+        for quantity in (0, 1, 2, 3):
+            scale = np.abs(exact[:, quantity]).max()
+            assert np.abs(other[:, quantity] - one[:, quantity]).max() <= 1e-5 * scale
+        assert np.abs(other[:, 0] - one[:, 0]).max() <= 1e-6
+
+
+def test_all_ranks_serve_the_cells_of_one(answers):
+    for ranks in (2, 3, 4):
+        served = answers[ranks]["last_served"]
+        assert served.sum() == 13
+        assert served.max() - served.min() <= 1
+
+
+def test_messages_are_small_beside_latents(answers):
+    for ranks in (2, 3, 4):
+        rows, sent = answers[ranks]["last_sent"].sum(axis=0)
+        assert rows > 13
+        patches = 13 * 32 * 32 * 4  # patches given directly travel, once
+        assert sent - patches < 0.15 * rows * LATENT_BYTES
