@@ -12,6 +12,9 @@ import click
 
 from .output import print_json, print_table, progress
 
+# steps from each true frame -> name of the column; 0 = no dynamics
+BUDGET = {0: "no dynamics", 1: "1 step", 8: "8 steps"}
+
 
 @click.command()
 @click.argument("bundle")
@@ -27,6 +30,7 @@ from .output import print_json, print_table, progress
     help="Training data, for the mean-curve baseline.",
 )
 @click.option("--against", multiple=True, help="Another bundle or PARCv2 baseline; may be repeated.")
+@click.option("--budget", is_flag=True, help="Where errors come from: truth in place of each part in turn.")
 @click.option("--ensemble", type=click.IntRange(2), help="Draw so many samples and judge their spread too.")
 @click.option("--seed", default=0, show_default=True, help="Of the samples.")
 @click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:i].")
@@ -49,6 +53,7 @@ def command(
     limit: int | None,
     train: str | None,
     against: tuple[str, ...],
+    budget: bool,
     ensemble: int | None,
     seed: int,
     device: str,
@@ -63,6 +68,9 @@ def command(
     the last frame. Baselines: nothing changes; with --train, the training cases' hot-spot curves regressed
     on the piston speed; with --against, other bundles or a PARCv2 file. "Empty left out" drops the frames
     without a hot pixel, where the reference's definition counts a temperature of 0 K.
+
+    With --budget the truth stands in for parts of the surrogate: "no dynamics" encodes and reads every true
+    frame, "8 steps" rolls out from every eighth.
 
     \b
     Examples:
@@ -89,6 +97,8 @@ def command(
             if found.head is not None:
                 read = read_rollout(found.model, found.head, truth, precision=precision)
                 judged.append((f"{name}, head", path, read, fields))
+            if budget and path == bundle:
+                judged += _budget(found, truth, path, precision)
         names = judged[0][3]
         if train is not None:
             forecaster = _mean_curves(MeanCurves, Trajectories, train, data, chosen, bar).forecaster(truth)
@@ -112,6 +122,20 @@ def command(
     if json_path:
         Path(json_path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     _print(data, chosen, results)
+
+
+def _budget(found: Any, truth: Any, path: str, precision: str) -> list[tuple[str, str, Any, Any]]:
+    """The same scores with the truth encoded at every frame, and with dynamics restarted from it."""
+    from ..training.forecasts import read_rollout, rollout
+
+    judged = []
+    for restart, name in BUDGET.items():
+        one = rollout(found.model, truth, precision=precision, restart=restart)
+        judged.append((name, path, one, found.model.config.fields))
+        if found.head is not None:
+            one = read_rollout(found.model, found.head, truth, precision=precision, restart=restart)
+            judged.append((f"{name}, head", path, one, found.model.config.fields))
+    return judged
 
 
 def _mean_curves(kind: Any, reader: Any, train: str, data: str, judged: list[int], bar: Any) -> Any:

@@ -5,7 +5,7 @@ A forecaster is a function of a case number; all of them are scored alike (see `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -86,14 +86,17 @@ def rollout(
     frames: int | None = None,
     sample: bool = False,
     keep_latents: bool = False,
+    restart: int | None = None,
     report: Callable[[int], None] = lambda frame: None,
 ) -> Forecaster:
     """Forecasts by `model` from frame 0 of a case over all its frames; the latent's mean is decoded.
 
     members: samples drawn beside that for an ensemble (0 or at least 2); precision: `fp32`, `bf16` or
     `bf16-decode`, by autocast; frames: how many, frame 0 included, where not as many as the data have;
-    sample: decode a sample of the latent instead of its mean; report: called with the number of each finished
-    frame. Raises ValueError for fields the data lack, a load they do not give, or a model that cannot sample.
+    sample: decode a sample of the latent instead of its mean; restart: start anew from the true frame after
+    so many steps, 0 = only encode and decode each true frame; report: called with the number of each
+    finished frame. Raises ValueError for fields the data lack, a load they do not give, or a model that
+    cannot sample.
     """
     names = tuple(model.config.fields)
     if missing := [name for name in names if name not in data.fields]:
@@ -120,14 +123,15 @@ def rollout(
         movie, means, stds = [first], [first], [np.zeros_like(first)]
         was_training = model.training
         model.eval()
+        latents = []
         with autocast(precision == "bf16"):
-            latent = _first_latent(model, data, case, device)
-            latents = [latent]
-            for frame in range(1, frames or len(data.times)):
-                latent = model.advance(latent, load)
-                movie.append(decode(latent, generator if sample else None))
+            steps = _latents(model, data, case, load, frames or len(data.times), restart)
+            for frame, latent in enumerate(steps):
                 if keep_latents:
                     latents.append(latent)
+                if not frame:
+                    continue
+                movie.append(decode(latent, generator if sample else None))
                 if members:
                     moments = EnsembleMoments()
                     for _ in range(members):
@@ -147,19 +151,37 @@ def rollout(
     return forecast
 
 
-@torch.inference_mode()
-def _first_latent(model: Model, data: Reader, case: int, device: torch.device) -> Any:
+def _latents(
+    model: Model, data: Reader, case: int, load: torch.Tensor | None, frames: int, restart: int | None
+) -> Iterator[Any]:
+    """Latents of frames 0, 1, ...: rolled out from frame 0, or from the truth every `restart` frames."""
+    device = next(model.parameters()).device
     names = tuple(model.config.fields)
-    first = data.read(case, names, slice(0, 1))[0]  # (field, y, x)
-    scaled = np.stack([field_table.get(n).scale(v) for n, v in zip(names, first, strict=True)])
-    return model.encode(torch.from_numpy(scaled)[None].to(device))
+
+    def encoded(frame: int) -> Any:
+        truth = data.read(case, names, slice(frame, frame + 1))[0]  # (field, y, x)
+        scaled = np.stack([field_table.get(n).scale(v) for n, v in zip(names, truth, strict=True)])
+        return model.encode(torch.from_numpy(scaled)[None].to(device))
+
+    latent = encoded(0)
+    yield latent
+    for frame in range(1, frames):
+        if restart == 0:
+            yield encoded(frame)
+            continue
+        if restart and frame > 1 and (frame - 1) % restart == 0:
+            latent = encoded(frame - 1)
+        latent = model.advance(latent, load)
+        yield latent
 
 
-def read_rollout(model: Model, head: ReadoutHead, data: Reader, *, precision: str = "fp32") -> Forecaster:
+def read_rollout(
+    model: Model, head: ReadoutHead, data: Reader, *, precision: str = "fp32", restart: int | None = None
+) -> Forecaster:
     """Forecasts of the curves alone, as a readout head reads them off the model's rollout from frame 0.
 
-    precision: as in `rollout`. A hot spot has a temperature where the hot area is `SEEN` of the frame at
-    least. Raises ValueError for a load that the data do not give.
+    precision, restart: as in `rollout`. A hot spot has a temperature where the hot area is `SEEN` of the
+    frame at least. Raises ValueError for a load that the data do not give.
     """
     device = next(model.parameters()).device
     names = list(QUANTITIES)
@@ -169,11 +191,8 @@ def read_rollout(model: Model, head: ReadoutHead, data: Reader, *, precision: st
     def forecast(case: int) -> Forecast:
         load = _load(model, data, case, device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-            latent = _first_latent(model, data, case, device)
-            means = [latent.mean]
-            for _ in range(1, len(data.times)):
-                latent = model.advance(latent, load)
-                means.append(latent.mean)
+            steps = _latents(model, data, case, load, len(data.times), restart)
+            means = [latent.mean for latent in steps]
         loads = load.expand(len(means)) if head.config.load_input else None
         read = head(torch.cat(means).float(), loads).double().cpu().numpy()  # (time, 6)
         area, hot, burned = (

@@ -86,6 +86,18 @@ def test_a_table_of_the_bundle_and_all_baselines(files, capsys):
     assert results["parc"]["calibration"] == {}
 
 
+def test_an_error_budget_puts_the_truth_in_place_of_the_parts(files, capsys):
+    arguments = ["evaluate", files / "bundle", files / "micro.h5", "--cases", "2", "--budget"]
+    code, out = run(capsys, *arguments, "--threads", 1, "--json", "-")
+    assert code == 0, out.err
+    results = {r["name"]: r["scores"] for r in json.loads(out.out)["results"]}
+    assert list(results) == ["bundle", "no dynamics", "1 step", "8 steps", "persistence"]
+    per_frame = {n: r["fields_per_frame"]["temperature"] for n, r in results.items()}
+    assert per_frame["1 step"][0] == pytest.approx(per_frame["bundle"][0], rel=1e-5)
+    assert per_frame["no dynamics"][0] != pytest.approx(per_frame["bundle"][0], rel=1e-5)
+    assert results["bundle"]["per_case"]["area"] == [pytest.approx(results["bundle"]["hotspots"]["area"])]
+
+
 def test_the_scale_follows_the_frames_and_the_table_has_units(files, capsys):
     code, out = run(capsys, "evaluate", files / "bundle", files / "meso.h5", "--limit", 1, "--threads", 1)
     assert code == 0, out.err

@@ -158,6 +158,20 @@ def test_a_rollout_starts_from_frame_zero_and_knows_the_load(conditioned, step):
         score_rollouts(Toy(True), Data(TRUTH), [0])
 
 
+@pytest.mark.parametrize("restart", [0, 1, 3])
+def test_the_truth_can_stand_in_every_few_frames(restart):
+    data = Data(TRUTH)
+    movie = rollout(Toy(), data, restart=restart)(0).movie
+    for frame in range(1, 5):
+        steps = 0 if restart == 0 else (frame - 1) % restart + 1
+        for i, name in enumerate(NAMES):
+            field = fields.get(name)
+            expected = field.unscale(field.scale(TRUTH[0, frame - steps, i]) + 0.1 * steps)
+            np.testing.assert_allclose(
+                movie[frame, i], expected, rtol=1e-5, atol=1e-3 * (field.high - field.low)
+            )
+
+
 def test_an_ensemble_right_about_its_spread_is_called_so():
     rng = np.random.default_rng(0)
     toy, data = Toy(), Data(TRUTH)
