@@ -31,6 +31,7 @@ BUDGET = {0: "no dynamics", 1: "1 step", 8: "8 steps"}
 )
 @click.option("--against", multiple=True, help="Another bundle or PARCv2 baseline; may be repeated.")
 @click.option("--budget", is_flag=True, help="Where errors come from: truth in place of each part in turn.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="Draw the hot-spot curves of all cases (.png).")
 @click.option("--ensemble", type=click.IntRange(2), help="Draw so many samples and judge their spread too.")
 @click.option("--seed", default=0, show_default=True, help="Of the samples.")
 @click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:i].")
@@ -54,6 +55,7 @@ def command(
     train: str | None,
     against: tuple[str, ...],
     budget: bool,
+    plot: str | None,
     ensemble: int | None,
     seed: int,
     device: str,
@@ -74,7 +76,7 @@ def command(
 
     \b
     Examples:
-      mld-closure evaluate hmx-compact heldout.h5
+      mld-closure evaluate hmx-compact heldout.h5 --plot curves.png
       mld-closure evaluate run/bundle heldout.h5 --train train.h5 --ensemble 8 --json scores.json
     """
     from ..data.trajectories import Trajectories
@@ -116,12 +118,39 @@ def command(
         "truth": results[0]["scores"].to_dict()["truth"],
         "results": [_result(r) for r in results],
     }
+    if plot:
+        _draw(data, chosen, results, plot)
     if json_path == "-":
         print_json(report)
         return
     if json_path:
         Path(json_path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     _print(data, chosen, results)
+
+
+def _draw(data: str, chosen: list[int], results: list[dict[str, Any]], path: str) -> None:
+    from ..data.trajectories import Trajectories
+    from ..viz.curves import draw_curves
+
+    with Trajectories(data) as file:
+        times, speeds = file.times, file.scalars.get("piston_speed")
+    order = list(range(len(chosen)))
+    titles = [f"case {case}" for case in chosen]
+    if speeds is not None:
+        order.sort(key=lambda i: speeds[chosen[i]])
+        titles = [f"case {chosen[i]}, {speeds[chosen[i]]:.0f} m/s" for i in order]
+    truth = {}
+    shown = {}
+    for result in results:
+        if result["name"] == "persistence":
+            continue
+        truth |= _ordered(result["scores"].truth_curves, order)
+        shown[result["name"]] = _ordered(result["scores"].curves, order)
+    draw_curves(times, titles, truth, shown, path)
+
+
+def _ordered(curves: dict[str, list[list[float]]], order: list[int]) -> dict[str, list[list[float]]]:
+    return {name: [values[i] for i in order] for name, values in curves.items()}
 
 
 def _budget(found: Any, truth: Any, path: str, precision: str) -> list[tuple[str, str, Any, Any]]:

@@ -43,8 +43,9 @@ class Scores:
 
     fields, fields_per_frame: RMSE by field. hotspots, hotspots_left_out: RMSE of the hot-spot curves by
     quantity, as the reference defines them and with empty masks left out. per_case: RMSE of the hot-spot area
-    curve (m2), the hot-spot temperature (K) and the burned fraction of each case. final_area_bias: mean of
-    prediction - truth in the last frame (m2). burned: RMSE of the burned fraction, read from the hot area
+    curve (m2), the hot-spot temperature (K) and the burned fraction of each case. curves, truth_curves: of
+    `area` (m2), `temperature` (K) and, where it is stated, `burned`, (case, time) each. final_area_bias: mean
+    of prediction - truth in the last frame (m2). burned: RMSE of the burned fraction, read from the hot area
     (`area proxy`) or stated by the forecaster (`direct`). arrival_bias: in frames, positive = late;
     arrival_reached: share of columns the front was seen to reach. calibration: of an ensemble, by field.
     truth: mean final values the shares refer to.
@@ -58,6 +59,8 @@ class Scores:
     hotspots_left_out: dict[str, float] = field(default_factory=dict)
     hotspots_per_frame: dict[str, list[float]] = field(default_factory=dict)
     per_case: dict[str, list[float]] = field(default_factory=dict)
+    curves: dict[str, list[list[float]]] = field(default_factory=dict)
+    truth_curves: dict[str, list[list[float]]] = field(default_factory=dict)
     final_area_bias: float = float("nan")
     burned: dict[str, float] = field(default_factory=dict)
     arrival_bias: float = float("nan")
@@ -217,6 +220,8 @@ class _Sums:
             found["per_case"] = {
                 n: rmse(getattr(predicted, n), getattr(true, n), -1).tolist() for n in ("area", "temperature")
             }
+            for name, side in (("curves", predicted), ("truth_curves", true)):
+                found[name] = {n: getattr(side, n).tolist() for n in ("area", "temperature")}
             found["final_area_bias"] = float(np.mean(predicted.area[:, -1] - true.area[:, -1]))
         found["burned"] = {
             way: float(rmse(*(np.stack(side) for side in zip(*pairs, strict=True))))
@@ -225,6 +230,10 @@ class _Sums:
         for way, pairs in self.burned.items():
             per_case = [float(rmse(*pair)) for pair in pairs]
             found.setdefault("per_case", {})[f"burned, {way}"] = per_case
+            stated, true_burned = (np.stack(side).tolist() for side in zip(*pairs, strict=True))
+            found.setdefault("truth_curves", {})["burned"] = true_burned
+            if way == "direct":
+                found.setdefault("curves", {})["burned"] = stated
         if self.arrivals:
             bias, reached = np.array(self.arrivals).T
             seen = np.isfinite(bias)

@@ -61,10 +61,11 @@ def test_a_table_of_the_bundle_and_all_baselines(files, capsys):
     args = ["--train", files / "micro.h5", "--against", files / "parc.safetensors", "--ensemble", 2]
     code, out = run(
         capsys, "evaluate", files / "bundle", files / "micro.h5", "--cases", "2", *args,
-        "--threads", 1, "--json", files / "e.json",
+        "--threads", 1, "--json", files / "e.json", "--plot", files / "curves.png",
     )  # fmt: skip
     assert code == 0, out.err
     assert "persistence" in out.out
+    assert (files / "curves.png").read_bytes()[1:4] == b"PNG"
     report = json.loads((files / "e.json").read_text())
     results = {r["name"]: r["scores"] for r in report["results"]}
     assert list(results) == ["bundle", "parc", "mean curve", "persistence"]
@@ -73,6 +74,9 @@ def test_a_table_of_the_bundle_and_all_baselines(files, capsys):
     # 48 and 56 pixels, 32 and 48 hot, at 700 and 800 m/s: the line through them meets the truth at 900 m/s
     assert results["mean curve"]["hotspots"]["area"] == pytest.approx(0, abs=1e-3 * PIXEL**2)
     assert results["mean curve"]["fields"] == {}
+    assert results["mean curve"]["truth_curves"]["area"][0][-1] == pytest.approx(64 * PIXEL**2)
+    assert results["mean curve"]["curves"]["area"][0][-1] == pytest.approx(64 * PIXEL**2, rel=1e-3)
+    assert results["bundle"]["truth_curves"] == results["mean curve"]["truth_curves"]
     with Trajectories(files / "micro.h5") as data:
         truth = data.read(2, FIELDS[:3])
     movie = Bundle.load(files / "bundle").rollout(truth[0], N - 1, scale="micro")
