@@ -26,11 +26,19 @@ class ConfigError(ValueError):
 def read_toml(path: str | Path) -> dict[str, Any]:
     """The TOML file as a dict; ConfigError if it is missing or not TOML."""
     try:
-        return tomllib.loads(Path(path).read_text())
+        return parse_toml(Path(path).read_text(), str(path))
     except FileNotFoundError:
         raise ConfigError(f"no such configuration file: {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+    except UnicodeDecodeError as err:
         raise ConfigError(f"{path} is not valid TOML: {err}") from None
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """TOML text as a dict; ConfigError if it is not TOML, naming `where` it came from."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as err:
+        raise ConfigError(f"{where} is not valid TOML: {err}") from None
 
 
 def load(cls: type[T], path: str | Path) -> T:

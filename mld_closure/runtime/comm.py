@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,8 @@ def from_handle(handle: int, library: str | None = None) -> Any:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as err:
         raise RuntimeError(
-            f"mpi4py cannot be loaded beside {library} ({err}); install it with: pip install 'mld_closure[mpi]'"
+            f"mpi4py cannot be loaded beside {library} ({err}); "
+            "install it with: pip install 'mld_closure[mpi]'"
         ) from None
     finally:
         if before is None:
@@ -104,10 +106,16 @@ def from_handle(handle: int, library: str | None = None) -> Any:
     expected, found = launched_size(), MPI.COMM_WORLD.size
     if expected > 1 and found == 1:
         raise RuntimeError(
-            f"wrong mpirun: it started {expected} processes, but each is alone in its MPI_COMM_WORLD; use the "
-            f"mpirun that belongs to {library}"
+            f"wrong mpirun: it started {expected} processes, but each is alone in its MPI_COMM_WORLD; "
+            f"use the mpirun that belongs to {library}"
         )
     comm = MPI.Comm.f2py(handle)
     if comm == MPI.COMM_NULL:
         raise RuntimeError(f"the handle {handle} is no communicator; pass MPI_Comm_c2f(communicator)")
     return comm
+
+
+def finalized() -> bool:
+    """Whether MPI was in use and has ended."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    return mpi is not None and mpi.Is_finalized()

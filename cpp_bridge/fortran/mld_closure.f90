@@ -1,0 +1,438 @@
+! mld_closure for Fortran 2008 and later, over the C interface; what the calls do and need stands in closure.h.
+!
+!     use mld_closure
+!     type(closure) :: c
+!     integer :: ierr
+!     call c%open("model/bundle", ierr, settings="device = 'cpu'")
+!     call c%register_patches(ids, patches, ierr)          ! patches(nx, ny, n), real(c_float)
+!     call c%begin_step(t, dt, ierr)
+!     call c%advance(ids, p, ierr, burned_fraction=f, burn_rate=rate)
+!     if (ierr /= mld_ok) print *, mld_error_message()
+!     call c%commit(ierr)
+!     call c%close(ierr)
+!
+! Every call gives an mld_error number in ierr. Arrays handed to submit must be contiguous and stay until wait.
+module mld_closure
+  use, intrinsic :: iso_c_binding
+  implicit none
+  private
+
+  integer(c_int), parameter, public :: mld_ok = 0, mld_e_argument = 1, mld_e_order = 2, mld_e_cells = 3, &
+    mld_e_file = 4, mld_e_memory = 5, mld_e_mpi = 6, mld_e_handle = 101, mld_e_python = 102, mld_e_internal = 103
+  integer(c_int32_t), parameter :: pressure_of = 1, velocity_of = 2, first_output = 101
+
+  public :: closure, mld_error_message, mld_error_cells, mld_is_recoverable
+
+  type, bind(c) :: options_t
+    integer(c_size_t) :: size
+    type(c_ptr) :: bundle = c_null_ptr, settings = c_null_ptr
+    integer(c_int32_t) :: has_comm = 0, comm = 0
+    type(c_funptr) :: fallback = c_null_funptr
+    type(c_ptr) :: fallback_data = c_null_ptr
+  end type
+
+  type, bind(c) :: array_t
+    integer(c_int32_t) :: quantity = 0, device = 0
+    type(c_ptr) :: data = c_null_ptr
+    integer(c_int64_t) :: stride = 0, device_index = 0
+  end type
+
+  type :: call_t
+    type(array_t) :: inputs(2), outputs(11)
+    integer(c_int32_t) :: n_in = 0, n_out = 0
+  end type
+
+  type :: closure
+    private
+    type(c_ptr) :: handle = c_null_ptr
+  contains
+    procedure :: open => open_closure
+    procedure :: register_patches
+    procedure :: register_image
+    procedure :: unregister
+    procedure :: migrate
+    procedure :: begin_step
+    procedure :: advance
+    procedure :: submit
+    procedure :: wait => wait_for_calls
+    procedure :: commit
+    procedure :: rollback
+    procedure :: dt_max
+    procedure :: counter
+    procedure :: save => save_state
+    procedure :: restore
+    procedure :: close => close_closure
+  end type
+
+  interface
+    integer(c_int) function c_open(options, handle) bind(c, name="mld_open")
+      import :: c_int, c_ptr, options_t
+      type(options_t), intent(in) :: options
+      type(c_ptr), intent(out) :: handle
+    end function
+    integer(c_int) function c_close(handle) bind(c, name="mld_close")
+      import :: c_int, c_ptr
+      type(c_ptr), intent(inout) :: handle
+    end function
+    integer(c_int) function c_patches(handle, n, ids, ny, nx, patches, pixel, ownership) &
+      bind(c, name="mld_register_patches")
+      import :: c_int, c_ptr, c_int64_t, c_int32_t, c_double
+      type(c_ptr), value :: handle, ids, patches
+      integer(c_int64_t), value :: n, ny, nx
+      real(c_double), value :: pixel
+      integer(c_int32_t), value :: ownership
+    end function
+    integer(c_int) function c_image(handle, n, ids, ny, nx, image, pixel, offsets, ownership) &
+      bind(c, name="mld_register_image")
+      import :: c_int, c_ptr, c_int64_t, c_int32_t, c_double
+      type(c_ptr), value :: handle, ids, image, offsets
+      integer(c_int64_t), value :: n, ny, nx
+      real(c_double), value :: pixel
+      integer(c_int32_t), value :: ownership
+    end function
+    integer(c_int) function c_unregister(handle, n, ids) bind(c, name="mld_unregister")
+      import :: c_int, c_ptr, c_int64_t
+      type(c_ptr), value :: handle, ids
+      integer(c_int64_t), value :: n
+    end function
+    integer(c_int) function c_migrate(handle, n, ids, owner) bind(c, name="mld_migrate")
+      import :: c_int, c_ptr, c_int64_t
+      type(c_ptr), value :: handle, ids, owner
+      integer(c_int64_t), value :: n
+    end function
+    integer(c_int) function c_begin(handle, t, dt) bind(c, name="mld_begin_step")
+      import :: c_int, c_ptr, c_double
+      type(c_ptr), value :: handle
+      real(c_double), value :: t, dt
+    end function
+    integer(c_int) function c_advance(handle, n, ids, inputs, n_in, outputs, n_out) bind(c, name="mld_advance")
+      import :: c_int, c_ptr, c_int64_t, c_int32_t, array_t
+      type(c_ptr), value :: handle, ids
+      integer(c_int64_t), value :: n
+      integer(c_int32_t), value :: n_in, n_out
+      type(array_t), intent(in) :: inputs(*), outputs(*)
+    end function
+    integer(c_int) function c_submit(handle, n, ids, inputs, n_in, outputs, n_out) bind(c, name="mld_submit")
+      import :: c_int, c_ptr, c_int64_t, c_int32_t, array_t
+      type(c_ptr), value :: handle, ids
+      integer(c_int64_t), value :: n
+      integer(c_int32_t), value :: n_in, n_out
+      type(array_t), intent(in) :: inputs(*), outputs(*)
+    end function
+    integer(c_int) function c_wait(handle) bind(c, name="mld_wait")
+      import :: c_int, c_ptr
+      type(c_ptr), value :: handle
+    end function
+    integer(c_int) function c_commit(handle) bind(c, name="mld_commit")
+      import :: c_int, c_ptr
+      type(c_ptr), value :: handle
+    end function
+    integer(c_int) function c_rollback(handle) bind(c, name="mld_rollback")
+      import :: c_int, c_ptr
+      type(c_ptr), value :: handle
+    end function
+    integer(c_int) function c_dt_max(handle, dt) bind(c, name="mld_dt_max")
+      import :: c_int, c_ptr, c_double
+      type(c_ptr), value :: handle
+      real(c_double), intent(out) :: dt
+    end function
+    integer(c_int) function c_counter(handle, name, value) bind(c, name="mld_counter")
+      import :: c_int, c_ptr, c_double, c_char
+      type(c_ptr), value :: handle
+      character(kind=c_char), intent(in) :: name(*)
+      real(c_double), intent(out) :: value
+    end function
+    integer(c_int) function c_save(handle, path) bind(c, name="mld_save")
+      import :: c_int, c_ptr, c_char
+      type(c_ptr), value :: handle
+      character(kind=c_char), intent(in) :: path(*)
+    end function
+    integer(c_int) function c_restore(handle, path) bind(c, name="mld_restore")
+      import :: c_int, c_ptr, c_char
+      type(c_ptr), value :: handle
+      character(kind=c_char), intent(in) :: path(*)
+    end function
+    integer(c_int) function c_recoverable(error) bind(c, name="mld_recoverable")
+      import :: c_int
+      integer(c_int), value :: error
+    end function
+    type(c_ptr) function c_message() bind(c, name="mld_message")
+      import :: c_ptr
+    end function
+    integer(c_int64_t) function c_cells(ids) bind(c, name="mld_message_cells")
+      import :: c_int64_t, c_ptr
+      type(c_ptr), intent(out) :: ids
+    end function
+    integer(c_size_t) function c_strlen(text) bind(c, name="strlen")
+      import :: c_size_t, c_ptr
+      type(c_ptr), value :: text
+    end function
+  end interface
+
+contains
+
+  ! comm: a communicator as `use mpi` knows it, or comm%mpi_val of `use mpi_f08`; without it this process alone.
+  subroutine open_closure(self, bundle, ierr, settings, comm)
+    class(closure), intent(inout) :: self
+    character(*), intent(in) :: bundle
+    integer(c_int), intent(out) :: ierr
+    character(*), intent(in), optional :: settings
+    integer, intent(in), optional :: comm
+    character(kind=c_char, len=:), allocatable, target :: bundle_c, settings_c
+    type(options_t) :: options
+    bundle_c = bundle//c_null_char
+    settings_c = c_null_char
+    if (present(settings)) settings_c = settings//c_null_char
+    options%size = c_sizeof(options)
+    options%bundle = c_loc(bundle_c)
+    options%settings = c_loc(settings_c)
+    if (present(comm)) then
+      options%has_comm = 1
+      options%comm = int(comm, c_int32_t)
+    end if
+    ierr = c_open(options, self%handle)
+  end subroutine
+
+  ! patches(nx, ny, n): solid fraction, copied unless borrow is true.
+  subroutine register_patches(self, ids, patches, ierr, pixel, borrow)
+    class(closure), intent(in) :: self
+    integer(c_int64_t), intent(in), contiguous, target :: ids(:)
+    real(c_float), intent(in), contiguous, target :: patches(:, :, :)
+    integer(c_int), intent(out) :: ierr
+    real(c_double), intent(in), optional :: pixel
+    logical, intent(in), optional :: borrow
+    ierr = mld_e_argument
+    if (size(patches, 3) /= size(ids)) return
+    ierr = c_patches(self%handle, size(ids, kind=c_int64_t), c_loc(ids), size(patches, 2, c_int64_t), &
+                     size(patches, 1, c_int64_t), c_loc(patches), given(pixel), ownership(borrow))
+  end subroutine
+
+  ! image(nx, ny) of the sample, offsets(2, n) = x, y in m of each patch's corner.
+  subroutine register_image(self, ids, image, pixel, offsets, ierr, borrow)
+    class(closure), intent(in) :: self
+    integer(c_int64_t), intent(in), contiguous, target :: ids(:)
+    real(c_float), intent(in), contiguous, target :: image(:, :)
+    real(c_double), intent(in) :: pixel
+    real(c_double), intent(in), contiguous, target :: offsets(:, :)
+    integer(c_int), intent(out) :: ierr
+    logical, intent(in), optional :: borrow
+    ierr = mld_e_argument
+    if (size(offsets, 1) /= 2 .or. size(offsets, 2) /= size(ids)) return
+    ierr = c_image(self%handle, size(ids, kind=c_int64_t), c_loc(ids), size(image, 2, c_int64_t), &
+                   size(image, 1, c_int64_t), c_loc(image), pixel, c_loc(offsets), ownership(borrow))
+  end subroutine
+
+  subroutine unregister(self, ids, ierr)
+    class(closure), intent(in) :: self
+    integer(c_int64_t), intent(in), contiguous, target :: ids(:)
+    integer(c_int), intent(out) :: ierr
+    ierr = c_unregister(self%handle, size(ids, kind=c_int64_t), c_loc(ids))
+  end subroutine
+
+  subroutine migrate(self, ids, new_owner, ierr)
+    class(closure), intent(in) :: self
+    integer(c_int64_t), intent(in), contiguous, target :: ids(:)
+    integer(c_int32_t), intent(in), contiguous, target :: new_owner(:)
+    integer(c_int), intent(out) :: ierr
+    ierr = mld_e_argument
+    if (size(new_owner) /= size(ids)) return
+    ierr = c_migrate(self%handle, size(ids, kind=c_int64_t), c_loc(ids), c_loc(new_owner))
+  end subroutine
+
+  subroutine begin_step(self, t, dt, ierr)
+    class(closure), intent(in) :: self
+    real(c_double), intent(in) :: t, dt
+    integer(c_int), intent(out) :: ierr
+    ierr = c_begin(self%handle, t, dt)
+  end subroutine
+
+  ! Arrays of as many numbers as there are ids; any of the outputs.
+  subroutine advance(self, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
+                     hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
+                     mean_pressure, porosity, uncertainty, status)
+    class(closure), intent(in) :: self
+    integer(c_int64_t), intent(in), contiguous, target :: ids(:)
+    real(c_double), intent(in), contiguous, target :: pressure(:)
+    integer(c_int), intent(out) :: ierr
+    real(c_double), intent(in), contiguous, target, optional :: velocity(:)
+    real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), burn_rate(:), &
+      hotspot_area_fraction(:), hotspot_area_rate(:), hotspot_temperature(:), hotspot_temperature_rate(:), &
+      mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:)
+    integer(c_int64_t), intent(inout), contiguous, target, optional :: status(:)
+    type(call_t) :: call
+    call collect(call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
+                 hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
+                 mean_pressure, porosity, uncertainty, status)
+    if (ierr == mld_ok) ierr = c_advance(self%handle, size(ids, kind=c_int64_t), c_loc(ids), call%inputs, &
+                                      call%n_in, call%outputs, call%n_out)
+  end subroutine
+
+  subroutine submit(self, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
+                    hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
+                    mean_pressure, porosity, uncertainty, status)
+    class(closure), intent(in) :: self
+    integer(c_int64_t), intent(in), contiguous, target :: ids(:)
+    real(c_double), intent(in), contiguous, target :: pressure(:)
+    integer(c_int), intent(out) :: ierr
+    real(c_double), intent(in), contiguous, target, optional :: velocity(:)
+    real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), burn_rate(:), &
+      hotspot_area_fraction(:), hotspot_area_rate(:), hotspot_temperature(:), hotspot_temperature_rate(:), &
+      mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:)
+    integer(c_int64_t), intent(inout), contiguous, target, optional :: status(:)
+    type(call_t) :: call
+    call collect(call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
+                 hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
+                 mean_pressure, porosity, uncertainty, status)
+    if (ierr == mld_ok) ierr = c_submit(self%handle, size(ids, kind=c_int64_t), c_loc(ids), call%inputs, &
+                                      call%n_in, call%outputs, call%n_out)
+  end subroutine
+
+  subroutine wait_for_calls(self, ierr)
+    class(closure), intent(in) :: self
+    integer(c_int), intent(out) :: ierr
+    ierr = c_wait(self%handle)
+  end subroutine
+
+  subroutine commit(self, ierr)
+    class(closure), intent(in) :: self
+    integer(c_int), intent(out) :: ierr
+    ierr = c_commit(self%handle)
+  end subroutine
+
+  subroutine rollback(self, ierr)
+    class(closure), intent(in) :: self
+    integer(c_int), intent(out) :: ierr
+    ierr = c_rollback(self%handle)
+  end subroutine
+
+  subroutine dt_max(self, dt, ierr)
+    class(closure), intent(in) :: self
+    real(c_double), intent(out) :: dt
+    integer(c_int), intent(out) :: ierr
+    ierr = c_dt_max(self%handle, dt)
+  end subroutine
+
+  subroutine counter(self, name, value, ierr)
+    class(closure), intent(in) :: self
+    character(*), intent(in) :: name
+    real(c_double), intent(out) :: value
+    integer(c_int), intent(out) :: ierr
+    ierr = c_counter(self%handle, name//c_null_char, value)
+  end subroutine
+
+  subroutine save_state(self, path, ierr)
+    class(closure), intent(in) :: self
+    character(*), intent(in) :: path
+    integer(c_int), intent(out) :: ierr
+    ierr = c_save(self%handle, path//c_null_char)
+  end subroutine
+
+  subroutine restore(self, path, ierr)
+    class(closure), intent(in) :: self
+    character(*), intent(in) :: path
+    integer(c_int), intent(out) :: ierr
+    ierr = c_restore(self%handle, path//c_null_char)
+  end subroutine
+
+  subroutine close_closure(self, ierr)
+    class(closure), intent(inout) :: self
+    integer(c_int), intent(out) :: ierr
+    ierr = c_close(self%handle)
+  end subroutine
+
+  ! The sentence of the last call of this thread.
+  function mld_error_message() result(message)
+    character(:), allocatable :: message
+    character(kind=c_char), pointer :: text(:)
+    type(c_ptr) :: raw
+    integer :: i
+    raw = c_message()
+    call c_f_pointer(raw, text, [c_strlen(raw)])
+    allocate (character(size(text)) :: message)
+    do i = 1, size(text)
+      message(i:i) = text(i)
+    end do
+  end function
+
+  ! The cells that the last error of this thread concerns.
+  function mld_error_cells() result(cells)
+    integer(c_int64_t), allocatable :: cells(:)
+    integer(c_int64_t), pointer :: ids(:)
+    integer(c_int64_t) :: n
+    type(c_ptr) :: raw
+    n = c_cells(raw)
+    allocate (cells(n))
+    if (n == 0) return
+    call c_f_pointer(raw, ids, [n])
+    cells = ids
+  end function
+
+  logical function mld_is_recoverable(error)
+    integer(c_int), intent(in) :: error
+    mld_is_recoverable = c_recoverable(error) /= 0
+  end function
+
+  subroutine collect(call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
+                     hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
+                     mean_pressure, porosity, uncertainty, status)
+    type(call_t), intent(out) :: call
+    integer(c_int64_t), intent(in), contiguous, target :: ids(:)
+    real(c_double), intent(in), contiguous, target :: pressure(:)
+    integer(c_int), intent(out) :: ierr
+    real(c_double), intent(in), contiguous, target, optional :: velocity(:)
+    real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), burn_rate(:), &
+      hotspot_area_fraction(:), hotspot_area_rate(:), hotspot_temperature(:), hotspot_temperature_rate(:), &
+      mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:)
+    integer(c_int64_t), intent(inout), contiguous, target, optional :: status(:)
+    integer(c_int) :: n
+    n = size(ids)
+    ierr = mld_ok
+    call%n_in = 0
+    call%n_out = 0
+    call add_input(pressure_of, pressure)
+    if (present(velocity)) call add_input(velocity_of, velocity)
+    call add_output(0, burned_fraction)
+    call add_output(1, burn_rate)
+    call add_output(2, hotspot_area_fraction)
+    call add_output(3, hotspot_area_rate)
+    call add_output(4, hotspot_temperature)
+    call add_output(5, hotspot_temperature_rate)
+    call add_output(6, mean_temperature)
+    call add_output(7, mean_pressure)
+    call add_output(8, porosity)
+    call add_output(9, uncertainty)
+    if (present(status)) then
+      if (size(status) /= n) ierr = mld_e_argument
+      call%n_out = call%n_out + 1
+      call%outputs(call%n_out) = array_t(quantity=first_output + 10, data=c_loc(status))
+    end if
+  contains
+    subroutine add_input(quantity, array)
+      integer(c_int32_t), intent(in) :: quantity
+      real(c_double), intent(in), contiguous, target :: array(:)
+      if (size(array) /= n) ierr = mld_e_argument
+      call%n_in = call%n_in + 1
+      call%inputs(call%n_in) = array_t(quantity=quantity, data=c_loc(array))
+    end subroutine
+    subroutine add_output(number, array)
+      integer(c_int32_t), intent(in) :: number
+      real(c_double), intent(inout), contiguous, target, optional :: array(:)
+      if (.not. present(array)) return
+      if (size(array) /= n) ierr = mld_e_argument
+      call%n_out = call%n_out + 1
+      call%outputs(call%n_out) = array_t(quantity=first_output + number, data=c_loc(array))
+    end subroutine
+  end subroutine
+
+  pure real(c_double) function given(pixel)
+    real(c_double), intent(in), optional :: pixel
+    given = 0
+    if (present(pixel)) given = pixel
+  end function
+
+  pure integer(c_int32_t) function ownership(borrow)
+    logical, intent(in), optional :: borrow
+    ownership = 0
+    if (present(borrow)) ownership = merge(1, 0, borrow)
+  end function
+end module

@@ -1,0 +1,261 @@
+/* mld_closure: a sub-grid closure served to hydrocodes. This header is the manual of the C interface.
+
+   Life of a closure
+
+       mld_options options = MLD_OPTIONS_INIT;
+       mld_closure *closure = NULL;
+       options.bundle = "model/bundle";
+       mld_open(&options, &closure);
+       mld_register_patches(closure, n, ids, ny, nx, patches, 0.0, MLD_COPY);
+       for each step:
+           mld_begin_step(closure, t, dt);
+           mld_advance(closure, n, ids, inputs, 1, outputs, 3);     any number of times
+           mld_commit(closure);     or mld_rollback(closure), as if the step had never begun
+       mld_close(&closure);
+
+   Results. Every function returns MLD_OK or an mld_error. After an error mld_message() holds one sentence
+   that names value, limit and cure, and mld_message_cells() the cells concerned. Where mld_recoverable(error)
+   is true the call has changed nothing: repair what the sentence names and go on, or roll the step back. Else
+   only mld_close is left to do. No function ends the program, writes to the terminal or throws.
+
+   Units are SI throughout. Cells are named by 64-bit ids that the host chooses and that never change.
+
+   Memory. Arrays belong to the host and are borrowed for the length of the call, unless a function says
+   otherwise. Nothing returned has to be freed.
+
+   MPI. With a communicator in the options (MPI_Comm_c2f; the closure duplicates it) the functions marked
+   "Collective" must be called by all its ranks, in the same order; each rank passes the cells it owns, which
+   may be none. An error on one rank is returned on all. Without a communicator every process has a closure of
+   its own, and MPI may be initialised before or after, or not at all. MPI_THREAD_FUNNELED is enough: call
+   from the thread that initialised MPI. Close before MPI_Finalize; a close after it, or none, is harmless.
+
+   Threads. Any thread may call; calls are made one after the other. Messages belong to the thread that made
+   the call. Floating point traps and the number of OpenMP threads are put back before a call returns.
+
+   Device memory. Inputs and outputs may lie on a device: set `device` to its DLPack number, and
+   `device_index`. They are handed on through DLPack, without a copy on the bridge's part. The host
+   synchronises its own streams before the call.
+
+   Compiles as C99 and as C++11 and later. */
+#ifndef MLD_CLOSURE_CLOSURE_H
+#define MLD_CLOSURE_CLOSURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define MLD_API __attribute__((visibility("default")))
+#else
+#define MLD_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Changes when an existing function, type or number changes its meaning. */
+#define MLD_ABI 1
+
+/* A closure. Copies of the pointer are allowed; after mld_close they are recognised as stale. */
+typedef struct mld_closure mld_closure;
+
+typedef enum mld_error {
+  MLD_OK = 0,
+  /* recoverable: nothing was changed */
+  MLD_E_ARGUMENT = 1, /* null pointer, length, unknown option, value out of range */
+  MLD_E_ORDER = 2,    /* call out of order, time going back */
+  MLD_E_CELLS = 3,    /* unknown, repeated or failing cells; see mld_message_cells */
+  MLD_E_FILE = 4,     /* bundle, specimen or restart missing, unreadable, or not fitting */
+  MLD_E_MEMORY = 5,   /* host or device memory, even for one cell at a time */
+  MLD_E_MPI = 6,      /* wrong mpirun, mpi4py missing or of another MPI */
+  /* not recoverable */
+  MLD_E_HANDLE = 101,  /* null, closed or damaged handle */
+  MLD_E_PYTHON = 102,  /* no Python, or one without the package */
+  MLD_E_INTERNAL = 103 /* a defect; the message says where */
+} mld_error;
+
+/* What an array holds. Inputs and outputs are double; the status is int64_t. */
+typedef enum mld_quantity {
+  /* inputs */
+  MLD_PRESSURE = 1, /* Pa, at the end of the step; needed; 0 for material in tension */
+  MLD_VELOCITY = 2, /* m/s, along the shock; for option load other than "pressure" */
+  /* outputs */
+  MLD_BURNED_FRACTION = 101,
+  MLD_BURN_RATE = 102, /* 1/s; rates are averages over the step: rate times dt is the change returned */
+  MLD_HOTSPOT_AREA_FRACTION = 103,
+  MLD_HOTSPOT_AREA_RATE = 104,        /* 1/s */
+  MLD_HOTSPOT_TEMPERATURE = 105,      /* K */
+  MLD_HOTSPOT_TEMPERATURE_RATE = 106, /* K/s */
+  MLD_MEAN_TEMPERATURE = 107,         /* K */
+  MLD_MEAN_PRESSURE = 108,            /* Pa */
+  MLD_POROSITY = 109,
+  MLD_UNCERTAINTY = 110, /* 1/s, of the burn rate */
+  MLD_STATUS = 111       /* int64_t: MLD_IS_... flags; 0 for a cell that waits for its shock */
+} mld_quantity;
+
+/* Flags of MLD_STATUS: what a cell is, what was done about it, and why. */
+#define MLD_IS_LOADING ((int64_t)1 << 0)
+#define MLD_IS_ACTIVE ((int64_t)1 << 1)
+#define MLD_IS_BURNED ((int64_t)1 << 2)
+#define MLD_IS_BEYOND_HORIZON ((int64_t)1 << 3)
+#define MLD_IS_EXTRAPOLATING ((int64_t)1 << 8)
+#define MLD_IS_FALLBACK ((int64_t)1 << 9)
+#define MLD_IS_REJECTED ((int64_t)1 << 10)
+#define MLD_WHY_LOAD_LOW ((int64_t)1 << 16)
+#define MLD_WHY_LOAD_HIGH ((int64_t)1 << 17)
+#define MLD_WHY_NOT_FINITE ((int64_t)1 << 18)
+#define MLD_WHY_OUT_OF_BOUNDS ((int64_t)1 << 19)
+#define MLD_WHY_NOT_MONOTONE ((int64_t)1 << 20)
+#define MLD_WHY_UNCERTAIN ((int64_t)1 << 21)
+
+/* Where an array lies: 0, or a device type of DLPack (1 is host memory handed on through DLPack). */
+enum { MLD_HOST = 0, MLD_HOST_DLPACK = 1, MLD_CUDA = 2, MLD_ROCM = 10 };
+
+/* One number a cell. stride: bytes from one cell to the next, 0 for packed; so a field of an array of structs
+   can be passed as it lies. Through DLPack the stride is a multiple of 8. */
+typedef struct mld_input {
+  int32_t quantity; /* mld_quantity */
+  int32_t device;   /* MLD_HOST, MLD_CUDA, ... */
+  const void* data;
+  int64_t stride;
+  int64_t device_index;
+} mld_input;
+
+typedef struct mld_output {
+  int32_t quantity;
+  int32_t device;
+  void* data;
+  int64_t stride;
+  int64_t device_index;
+} mld_output;
+
+/* What becomes of patches or an image after the call that registers them. */
+enum {
+  MLD_COPY = 0,  /* copied: the host may free them */
+  MLD_BORROW = 1 /* the host leaves them as they are until the cells are unregistered or the closure closed */
+};
+
+/* Number of quantities in `before` and `after` of a fallback: burned fraction, hot-spot area fraction,
+   hot-spot temperature (K), mean temperature (K), mean pressure (Pa), porosity. */
+#define MLD_FALLBACK_QUANTITIES 6
+
+/* Physics of the host for cells that a policy hands to it; n cells, one number each. up: load (m/s).
+   shock_pressure, pressure: Pa. since, until: the cell's clock (s) over the step. before, after: rows of
+   MLD_FALLBACK_QUANTITIES. after: to be filled; NaN for what is not known. Returns 0, or anything else for
+   failure. Must depend on its arguments alone, may not call the closure, and is called on the thread of the
+   closure's call. */
+typedef int (*mld_fallback)(void* data, int64_t n, const int64_t* ids, const double* up,
+                            const double* shock_pressure, const double* pressure, const double* since,
+                            const double* until, const double* before, double* after);
+
+/* How to open a closure. Start from MLD_OPTIONS_INIT, which also makes room for later versions. */
+typedef struct mld_options {
+  size_t size;        /* sizeof(mld_options) as the host was compiled */
+  const char* bundle; /* path or name of a bundle */
+  const char*
+      settings;          /* "key = value" lines as in TOML, or NULL: device = "cpu", readout = "head",
+                            threads = 1, patch_shape = [320, 480], on_extrapolation = "clamp", ... (every option
+                            of mld_closure.open in Python), and log_file = "closure.log" with
+                            log_level = "info"; an unknown key is an error that names the near match */
+  int32_t has_comm;      /* 0: this process alone */
+  int32_t comm;          /* else MPI_Comm_c2f(communicator) */
+  mld_fallback fallback; /* or NULL */
+  void* fallback_data;
+} mld_options;
+
+#define MLD_OPTIONS_INIT {sizeof(mld_options), NULL, NULL, 0, 0, NULL, NULL}
+
+/* Open a closure. Collective on the communicator.
+   @pre closure points to a pointer. @post *closure is the closure, or NULL after an error.
+   The first call in a process starts Python and loads torch (seconds) unless the program runs Python already.
+ */
+MLD_API int mld_open(const mld_options* options, mld_closure** closure);
+
+/* Close it, drop an open step, give its memory back, and set *closure to NULL. Collective.
+   NULL, or a pointer to NULL, is harmless; a copy of a closed handle gives MLD_E_HANDLE. */
+MLD_API int mld_close(mld_closure** closure);
+
+/* Register cells at rest, each with its own patch: patches[n][ny][nx], solid fraction from 0 (void) to 1, row
+   by row from least y, x running fastest. pixel: its side in m, checked against the bundle's; 0 skips that.
+   ownership: MLD_COPY or MLD_BORROW. @pre no step is open. Collective. */
+MLD_API int mld_register_patches(mld_closure* closure, int64_t n, const int64_t* ids, int64_t ny, int64_t nx,
+                                 const float* patches, double pixel, int32_t ownership);
+
+/* Register cells at rest in an image of the whole sample: image[ny][nx], offsets[n][2] = (x, y) in m of the
+   corner of least x and y of each cell's patch. @pre settings give patch_shape. Collective. */
+MLD_API int mld_register_image(mld_closure* closure, int64_t n, const int64_t* ids, int64_t ny, int64_t nx,
+                               const float* image, double pixel, const double* offsets, int32_t ownership);
+
+/* The same with the image in a file: HDF5, .npy or a grey picture, read as it is needed. dataset: of an HDF5
+   file, or NULL. pixel: 0 where the file states it. Collective. */
+MLD_API int mld_register_file(mld_closure* closure, int64_t n, const int64_t* ids, const char* path,
+                              const char* dataset, double pixel, const double* offsets);
+
+/* Forget cells. @pre no step is open. Collective. */
+MLD_API int mld_unregister(mld_closure* closure, int64_t n, const int64_t* ids);
+
+/* Tell that cells are now owned by other ranks: new_owner[n], ranks of the communicator. @pre no step is
+   open. Collective; called by the old owner. */
+MLD_API int mld_migrate(mld_closure* closure, int64_t n, const int64_t* ids, const int32_t* new_owner);
+
+/* Open the step from t to t + dt (s). @pre none is open; t is not before the end of the last committed step.
+   Collective. */
+MLD_API int mld_begin_step(mld_closure* closure, double t, double dt);
+
+/* Take n cells from the committed state to the end of the open step. ids NULL: all registered cells in the
+   order of registration. May be called any number of times: it always starts from the committed state, so
+   equal inputs give equal bits; the last call for a cell counts, and a cell left out stands still.
+   @post the outputs asked for are written; after an error they are not touched. Collective. */
+MLD_API int mld_advance(mld_closure* closure, int64_t n, const int64_t* ids, const mld_input* inputs,
+                        int32_t n_inputs, const mld_output* outputs, int32_t n_outputs);
+
+/* Hand in a call to be made together with others by mld_wait. No cell may be in two of them. Inputs are read
+   now, outputs stay borrowed until mld_wait returns. */
+MLD_API int mld_submit(mld_closure* closure, int64_t n, const int64_t* ids, const mld_input* inputs,
+                       int32_t n_inputs, const mld_output* outputs, int32_t n_outputs);
+
+/* Make all calls handed in as one; after an error they are dropped. Collective. */
+MLD_API int mld_wait(mld_closure* closure);
+
+/* Make what the step found the committed state. @pre a step is open. @post none is. Collective. */
+MLD_API int mld_commit(mld_closure* closure);
+
+/* Drop what the step found. @pre a step is open. @post the committed state is that before begin_step.
+ * Collective. */
+MLD_API int mld_rollback(mld_closure* closure);
+
+/* Longest step (s) over which, by the last advance or wait, no cell's burned fraction moves more than the
+   setting max_burn_step; infinity where nothing burns or nothing was advanced. */
+MLD_API int mld_dt_max(mld_closure* closure, double* dt);
+
+/* A count or timing by name: "cells", "cells.active" (idle, loading, burned, beyond_horizon), "steps",
+   "calls", "rejected", "seconds" (spent in calls), "seconds.evolve" (gather, encode, readout),
+   "seconds.open". An unknown name is an error that lists the known ones. Collective. */
+MLD_API int mld_counter(mld_closure* closure, const char* name, double* value);
+
+/* Write a restart folder; what was there stays whole until it is replaced. @pre no step is open. Collective.
+ */
+MLD_API int mld_save(mld_closure* closure, const char* path);
+
+/* Take the state of a restart folder. @pre the same cells are registered, no step is open. Collective. */
+MLD_API int mld_restore(mld_closure* closure, const char* path);
+
+/* Sentence and cells of the last call of this thread; "" and none after MLD_OK. Valid until its next call. */
+MLD_API const char* mld_message(void);
+MLD_API int64_t mld_message_cells(const int64_t** ids);
+
+/* Whether an error left everything as it was. */
+MLD_API int mld_recoverable(int error);
+
+/* Name of an error, such as "MLD_E_CELLS". */
+MLD_API const char* mld_error_name(int error);
+
+/* Version of the library, such as "0.1.0", and the MLD_ABI it was built with. */
+MLD_API const char* mld_version(void);
+MLD_API int mld_abi(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

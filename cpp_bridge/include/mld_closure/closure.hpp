@@ -1,0 +1,243 @@
+// mld_closure for C++11 and later: closure.h with a class that closes itself, spans, and exceptions.
+//
+//     mld::Options options("model/bundle");
+//     options.settings = "device = 'cpu'\npatch_shape = [320, 480]\n";
+//     mld::Closure closure(options);
+//     closure.register_patches(ids, ny, nx, patches);
+//     closure.begin_step(t, dt);
+//     closure.advance(ids, {{mld::Quantity::pressure, p}}, {{mld::Quantity::burned_fraction, F}});
+//     closure.commit();
+//
+// What the functions do, need and leave behind stands in closure.h. Arrays are anything with data() and
+// size().
+#ifndef MLD_CLOSURE_CLOSURE_HPP
+#define MLD_CLOSURE_CLOSURE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "mld_closure/closure.h"
+
+namespace mld {
+
+// What went wrong: the sentence, the mld_error, and the cells concerned.
+class Error : public std::runtime_error {
+ public:
+  Error(int code, const char* message, std::vector<std::int64_t> cells)
+      : std::runtime_error(message), code_(code), cells_(std::move(cells)) {}
+  int code() const noexcept { return code_; }
+  bool recoverable() const noexcept { return mld_recoverable(code_) != 0; }
+  const std::vector<std::int64_t>& cells() const noexcept { return cells_; }
+
+ private:
+  int code_;
+  std::vector<std::int64_t> cells_;
+};
+
+// Throws what the last call of this thread left behind, if it failed.
+inline void check(int code) {
+  if (code == MLD_OK) return;
+  const std::int64_t* ids = nullptr;
+  const std::int64_t n = mld_message_cells(&ids);
+  throw Error(code, mld_message(), std::vector<std::int64_t>(ids, ids + n));
+}
+
+// Numbers of the host: a pointer, how many, and bytes from one to the next (0: packed).
+template <class T>
+class Span {
+ public:
+  Span() noexcept : data_(nullptr), size_(0), stride_(0) {}
+  Span(T* data, std::size_t size, std::ptrdiff_t stride = 0) noexcept
+      : data_(data), size_(size), stride_(stride) {}
+  template <class Array, class = typename std::enable_if<
+                             std::is_convertible<decltype(std::declval<Array&>().data()), T*>::value>::type>
+  Span(Array& array) noexcept : data_(array.data()), size_(array.size()), stride_(0) {}
+  T* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  std::ptrdiff_t stride() const noexcept { return stride_; }
+
+ private:
+  T* data_;
+  std::size_t size_;
+  std::ptrdiff_t stride_;
+};
+
+enum class Quantity : std::int32_t {
+  pressure = MLD_PRESSURE,
+  velocity = MLD_VELOCITY,
+  burned_fraction = MLD_BURNED_FRACTION,
+  burn_rate = MLD_BURN_RATE,
+  hotspot_area_fraction = MLD_HOTSPOT_AREA_FRACTION,
+  hotspot_area_rate = MLD_HOTSPOT_AREA_RATE,
+  hotspot_temperature = MLD_HOTSPOT_TEMPERATURE,
+  hotspot_temperature_rate = MLD_HOTSPOT_TEMPERATURE_RATE,
+  mean_temperature = MLD_MEAN_TEMPERATURE,
+  mean_pressure = MLD_MEAN_PRESSURE,
+  porosity = MLD_POROSITY,
+  uncertainty = MLD_UNCERTAINTY,
+  status = MLD_STATUS,
+};
+
+// Memory on a device, in DLPack's numbers.
+struct Device {
+  std::int32_t type;
+  std::int64_t index;
+};
+
+struct Input {
+  Input(Quantity quantity, Span<const double> array, Device device = {MLD_HOST, 0})
+      : size(array.size()),
+        raw{static_cast<std::int32_t>(quantity), device.type, array.data(), array.stride(), device.index} {}
+  std::size_t size;
+  mld_input raw;
+};
+
+struct Output {
+  Output(Quantity quantity, Span<double> array, Device device = {MLD_HOST, 0})
+      : size(array.size()),
+        raw{static_cast<std::int32_t>(quantity), device.type, array.data(), array.stride(), device.index} {
+    if (quantity == Quantity::status) throw Error(MLD_E_ARGUMENT, "the status is int64_t, not double", {});
+  }
+  Output(Quantity quantity, Span<std::int64_t> array, Device device = {MLD_HOST, 0})
+      : size(array.size()),
+        raw{static_cast<std::int32_t>(quantity), device.type, array.data(), array.stride(), device.index} {
+    if (quantity != Quantity::status) throw Error(MLD_E_ARGUMENT, "only the status is int64_t", {});
+  }
+  std::size_t size;
+  mld_output raw;
+};
+
+struct Options {
+  explicit Options(std::string bundle_ = "", std::string settings_ = "")
+      : bundle(std::move(bundle_)), settings(std::move(settings_)) {}
+  std::string bundle;
+  std::string settings;
+  bool has_comm = false;
+  std::int32_t comm = 0;  // MPI_Comm_c2f
+  mld_fallback fallback = nullptr;
+  void* fallback_data = nullptr;
+};
+
+// An open closure; moves, does not copy, closes itself.
+class Closure {
+ public:
+  using Ids = Span<const std::int64_t>;
+
+  Closure() noexcept : handle_(nullptr) {}
+  explicit Closure(const Options& options) : handle_(nullptr) {
+    if (mld_abi() != MLD_ABI)
+      throw Error(MLD_E_ARGUMENT, "closure.h and the library are of different versions", {});
+    mld_options raw = MLD_OPTIONS_INIT;
+    raw.bundle = options.bundle.c_str();
+    raw.settings = options.settings.c_str();
+    raw.has_comm = options.has_comm;
+    raw.comm = options.comm;
+    raw.fallback = options.fallback;
+    raw.fallback_data = options.fallback_data;
+    check(mld_open(&raw, &handle_));
+  }
+  Closure(Closure&& other) noexcept : handle_(other.handle_) { other.handle_ = nullptr; }
+  Closure& operator=(Closure&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  Closure(const Closure&) = delete;
+  Closure& operator=(const Closure&) = delete;
+  ~Closure() { mld_close(&handle_); }
+
+  void register_patches(Ids ids, std::int64_t ny, std::int64_t nx, Span<const float> patches,
+                        double pixel = 0.0, std::int32_t ownership = MLD_COPY) {
+    same("patches", patches.size(), ids.size() * static_cast<std::size_t>(ny * nx));
+    check(mld_register_patches(handle_, count(ids), ids.data(), ny, nx, patches.data(), pixel, ownership));
+  }
+  void register_image(Ids ids, std::int64_t ny, std::int64_t nx, Span<const float> image, double pixel,
+                      Span<const double> offsets, std::int32_t ownership = MLD_COPY) {
+    same("image", image.size(), static_cast<std::size_t>(ny * nx));
+    same("offsets", offsets.size(), 2 * ids.size());
+    check(mld_register_image(handle_, count(ids), ids.data(), ny, nx, image.data(), pixel, offsets.data(),
+                             ownership));
+  }
+  void register_file(Ids ids, const std::string& path, Span<const double> offsets, double pixel = 0.0,
+                     const std::string& dataset = "") {
+    same("offsets", offsets.size(), 2 * ids.size());
+    check(mld_register_file(handle_, count(ids), ids.data(), path.c_str(),
+                            dataset.empty() ? nullptr : dataset.c_str(), pixel, offsets.data()));
+  }
+  void unregister(Ids ids) { check(mld_unregister(handle_, count(ids), ids.data())); }
+  void migrate(Ids ids, Span<const std::int32_t> new_owner) {
+    same("new_owner", new_owner.size(), ids.size());
+    check(mld_migrate(handle_, count(ids), ids.data(), new_owner.data()));
+  }
+
+  void begin_step(double t, double dt) { check(mld_begin_step(handle_, t, dt)); }
+  void commit() { check(mld_commit(handle_)); }
+  void rollback() { check(mld_rollback(handle_)); }
+
+  void advance(Ids ids, std::initializer_list<Input> inputs, std::initializer_list<Output> outputs) {
+    call(mld_advance, ids, inputs, outputs);
+  }
+  void submit(Ids ids, std::initializer_list<Input> inputs, std::initializer_list<Output> outputs) {
+    call(mld_submit, ids, inputs, outputs);
+  }
+  void wait() { check(mld_wait(handle_)); }
+
+  double dt_max() const {
+    double dt;
+    check(mld_dt_max(handle_, &dt));
+    return dt;
+  }
+  double counter(const std::string& name) const {
+    double value;
+    check(mld_counter(handle_, name.c_str(), &value));
+    return value;
+  }
+  void save(const std::string& path) { check(mld_save(handle_, path.c_str())); }
+  void restore(const std::string& path) { check(mld_restore(handle_, path.c_str())); }
+
+  // Closes now, and says what goes wrong; the destructor keeps silent.
+  void close() { check(mld_close(&handle_)); }
+
+  // The handle of the C interface, still owned by this object.
+  mld_closure* get() const noexcept { return handle_; }
+
+ private:
+  using Function = int (*)(mld_closure*, std::int64_t, const std::int64_t*, const mld_input*, std::int32_t,
+                           const mld_output*, std::int32_t);
+
+  static std::int64_t count(Ids ids) { return static_cast<std::int64_t>(ids.size()); }
+  static void same(const std::string& what, std::size_t size, std::size_t wanted) {
+    if (size == wanted) return;
+    const std::string message =
+        what + " has " + std::to_string(size) + " numbers, the call needs " + std::to_string(wanted);
+    throw Error(MLD_E_ARGUMENT, message.c_str(), {});
+  }
+  void call(Function function, Ids ids, std::initializer_list<Input> inputs,
+            std::initializer_list<Output> outputs) {
+    mld_input in[2];
+    mld_output out[11];
+    std::int32_t n_in = 0, n_out = 0;
+    if (inputs.size() > 2 || outputs.size() > 11)
+      throw Error(MLD_E_ARGUMENT, "a quantity is given twice", {});
+    for (const Input& i : inputs) {
+      same("an input", i.size, ids.size());
+      in[n_in++] = i.raw;
+    }
+    for (const Output& o : outputs) {
+      same("an output", o.size, ids.size());
+      out[n_out++] = o.raw;
+    }
+    check(function(handle_, count(ids), ids.data(), in, n_in, out, n_out));
+  }
+
+  mld_closure* handle_;
+};
+
+}  // namespace mld
+
+#endif

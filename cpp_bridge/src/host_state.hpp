@@ -1,0 +1,34 @@
+// What a call must leave as it found it: the floating point environment and the number of OpenMP threads.
+#ifndef MLD_CLOSURE_HOST_STATE_HPP
+#define MLD_CLOSURE_HOST_STATE_HPP
+
+#include <dlfcn.h>
+
+#include <cfenv>
+
+namespace mld_core {
+
+// Traps are off while this lives: torch makes infinities and NaN on purpose.
+class HostState {
+ public:
+  HostState() {
+    std::feholdexcept(&environment_);
+    if (auto get = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"))) threads_ = get();
+  }
+  ~HostState() {
+    if (threads_ > 0)
+      if (auto set = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads")))
+        set(threads_);
+    std::fesetenv(&environment_);
+  }
+  HostState(const HostState&) = delete;
+  HostState& operator=(const HostState&) = delete;
+
+ private:
+  std::fenv_t environment_;
+  int threads_ = 0;
+};
+
+}  // namespace mld_core
+
+#endif

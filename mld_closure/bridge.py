@@ -1,0 +1,357 @@
+"""What C++ calls: a closure behind plain calls on the host's own arrays, and errors as numbers and sentences.
+
+The C header (mld_closure/closure.h) is the manual; this file is its other side.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import mld_closure
+
+from .config import ConfigError, parse_toml
+from .device import available_cores, copy_into
+
+_RESERVED = ("bundle", "comm", "load_table", "fallback")
+_OWN = ("device", "precision", "readout", "threads", "capture", "failures")
+_LOCAL_SIZES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE")
+
+
+class Error(IntEnum):
+    """mld_error of the C header."""
+
+    ARGUMENT = 1
+    ORDER = 2
+    CELLS = 3
+    FILE = 4
+    MEMORY = 5
+    MPI = 6
+    PYTHON = 102
+    INTERNAL = 103
+
+
+class OrderError(ValueError):
+    """A call out of order."""
+
+
+class CommunicatorError(RuntimeError):
+    """A communicator that cannot be used."""
+
+
+def open(
+    bundle: str, settings: str, comm: int | None, mpi: str, fallback: Callable[..., Any] | None, owned: bool
+) -> Session:
+    """The session of a new closure.
+
+    settings: TOML text with options of `mld_closure.open`, log_file and log_level. comm: a communicator's
+    Fortran handle; mpi: path of the host's MPI library. owned: the bridge started this Python, so that
+    nothing else looks after its warnings.
+    """
+    begun = perf_counter()
+    options = parse_toml(settings, "settings")
+    for name in _RESERVED:
+        if name in options:
+            raise ValueError(f"settings: '{name}' cannot be given as text")
+    _log(options.pop("log_file", None), options.pop("log_level", "info"), owned)
+    communicator = None
+    if comm is not None:
+        from .runtime.comm import from_handle
+
+        try:
+            communicator = from_handle(comm, mpi or None)
+        except (RuntimeError, ImportError) as err:
+            raise CommunicatorError(str(err)) from err
+    if communicator is None:
+        options.setdefault("threads", max(1, available_cores() // _ranks_here()))
+    try:
+        closure = mld_closure.open(bundle, comm=communicator, fallback=fallback, **options)
+    except ConfigError:
+        for name in options.keys() - {*_OWN}:
+            if near := difflib.get_close_matches(name, (*_OWN, "log_file", "log_level"), n=1):
+                raise ValueError(f"settings: unknown key '{name}'; did you mean '{near[0]}'?") from None
+        raise
+    return Session(closure, perf_counter() - begun)
+
+
+def describe(error: BaseException) -> tuple[int, str, list[int]]:
+    """(number, sentence, cells) of whatever a call raised."""
+    ids = [int(i) for i in getattr(error, "ids", ())]
+    text = " ".join(str(error).split()) or type(error).__name__
+    number = _number(error, ids)
+    if number is Error.INTERNAL:
+        text = f"{type(error).__name__}: {text}{_where(error)}"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        text = f"{error.filename}: {error.strerror}"
+    return int(number), text, ids
+
+
+def _number(error: BaseException, ids: list[int]) -> Error:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Error.MEMORY
+    table = (
+        (OrderError, Error.ORDER),
+        (CommunicatorError, Error.MPI),
+        (OSError, Error.FILE),
+        (ImportError, Error.PYTHON),
+        ((ValueError, TypeError), Error.CELLS if ids else Error.ARGUMENT),
+    )
+    if type(error).__name__ == "BundleError":
+        return Error.FILE
+    return next((number for kind, number in table if isinstance(error, kind)), Error.INTERNAL)
+
+
+def _where(error: BaseException) -> str:
+    at = error.__traceback__
+    if at is None:
+        return ""
+    while at.tb_next is not None:
+        at = at.tb_next
+    return f" ({os.path.basename(at.tb_frame.f_code.co_filename)}, line {at.tb_lineno})"
+
+
+class Refused:
+    """Stands in for an array that this rank has not got: whoever looks at it is told why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise ValueError(self.reason)
+
+    def __float__(self) -> float:
+        raise ValueError(self.reason)
+
+    def __fspath__(self) -> str:
+        raise ValueError(self.reason)
+
+
+class Borrowed:
+    """Memory of the host that is handed on through DLPack; `capsule()` makes a capsule."""
+
+    def __init__(self, capsule: Callable[[], Any], device: int, index: int) -> None:
+        self._capsule, self._device = capsule, (device, index)
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self._capsule()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._device
+
+
+class Session:
+    """One open closure. Arrays are views of the host's memory and are not kept.
+
+    `dt_max` (s): of the last advance or wait.
+    """
+
+    def __init__(self, closure: Any, seconds: float) -> None:
+        self.closure, self.dt_max = closure, float("inf")
+        self._in_step = False
+        self._waiting: list[tuple[Any, tuple[tuple[str, Any], ...]]] = []
+        self._counts = {"steps": 0.0, "calls": 0.0, "rejected": 0.0, "seconds": 0.0, "seconds.open": seconds}
+
+    def register_patches(self, ids: np.ndarray, patches: np.ndarray, pixel: float, copy: bool) -> None:
+        """Cells (n,) with patches (n, ny, nx); pixel 0 for unknown."""
+        with self._between_steps():
+            self.closure.register(
+                ids.copy(), patches=patches.copy() if copy else patches, pixel=pixel or None
+            )
+
+    def register_image(
+        self, ids: np.ndarray, image: np.ndarray, pixel: float, offsets: np.ndarray, copy: bool
+    ) -> None:
+        """Cells (n,) with patches at offsets (n, 2) (m) in an image (ny, nx)."""
+        with self._between_steps():
+            specimen = self._made(mld_closure.Specimen.from_array, image.copy() if copy else image, pixel)
+            self._register(ids, specimen, offsets)
+
+    def register_file(
+        self, ids: np.ndarray, path: str, dataset: str | None, pixel: float, offsets: np.ndarray
+    ) -> None:
+        """Cells (n,) with patches at offsets (n, 2) (m) in an image file."""
+        with self._between_steps():
+            specimen = self._made(mld_closure.Specimen.open, path, dataset, pixel or None)
+            self._register(ids, specimen, offsets)
+
+    def unregister(self, ids: np.ndarray) -> None:
+        """Forget cells (n,)."""
+        with self._between_steps():
+            self.closure.unregister(ids.copy())
+
+    def migrate(self, ids: np.ndarray, new_owner: np.ndarray) -> None:
+        """Cells (n,) now belong to ranks new_owner (n,)."""
+        with self._between_steps():
+            self.closure.migrate(ids.copy(), new_owner.copy())
+
+    def begin_step(self, t: float, dt: float) -> None:
+        """Open a step."""
+        late = self.closure.time
+        with self._between_steps(late is None or t >= late):
+            self.closure.begin_step(t, dt)
+            self._in_step = True
+
+    def advance(self, n: int, ids: Any, inputs: dict[str, Any], outputs: tuple[tuple[str, Any], ...]) -> None:
+        """One call of n cells: ids (n,) or None; inputs by name; results go to outputs (name, array)."""
+        with self._within_step():
+            self._counts["calls"] += 1
+            response = self.closure.advance(ids, **inputs)
+            self.dt_max = response.dt_max
+            _write(response, outputs)
+
+    def submit(self, n: int, ids: Any, inputs: dict[str, Any], outputs: tuple[tuple[str, Any], ...]) -> None:
+        """The same, to be made by `wait`."""
+        with self._within_step():
+            self._counts["calls"] += 1
+            self._waiting.append((self.closure.submit(ids, **inputs), outputs))
+
+    def wait(self) -> None:
+        """Make the calls handed in, and write what they give."""
+        with self._within_step():
+            waiting, self._waiting = self._waiting, []
+            self.closure.wait()
+            for ticket, outputs in waiting:
+                self.dt_max = ticket.response.dt_max
+                _write(ticket.response, outputs)
+
+    def commit(self) -> None:
+        """Keep the step."""
+        with self._within_step():
+            self.closure.commit()
+            self._in_step = False
+            self._counts["steps"] += 1
+
+    def rollback(self) -> None:
+        """Drop the step."""
+        with self._within_step():
+            self._waiting = []
+            self.closure.rollback()
+            self._in_step = False
+            self._counts["rejected"] += 1
+
+    def save(self, path: str) -> None:
+        """Write a restart folder."""
+        with self._between_steps():
+            self.closure.save(path)
+
+    def restore(self, path: str) -> None:
+        """Read a restart folder."""
+        with self._between_steps():
+            self.closure.restore(path)
+
+    def counter(self, name: str) -> float:
+        """A count or timing; ValueError listing the names there are."""
+        stages = {k.lower(): float(v) for k, v in self.closure.status.items()}
+        known = self._counts | {"cells": sum(stages.values())}
+        known |= {f"cells.{k}": v for k, v in stages.items()}
+        known |= {f"seconds.{k}": float(v) for k, v in self.closure.cost.items()}
+        if name not in known:
+            raise ValueError(f"no counter '{name}'; there are {', '.join(sorted(known))}")
+        return known[name]
+
+    def refuse(self, call: str, reason: str) -> None:
+        """Make the collective part of a call whose arguments were refused on this rank, so that all fail."""
+        what, closure = Refused(reason), self.closure
+        if getattr(closure, "comm", None) is not None:
+            calls: dict[str, Callable[[], Any]] = {
+                "mld_advance": lambda: closure.advance(what, pressure=what),
+                "mld_submit": lambda: None,
+                "mld_register_patches": lambda: closure.register(what, patches=what),
+                "mld_register_image": lambda: closure.register(what, patches=what),
+                "mld_register_file": lambda: closure.register(what, patches=what),
+                "mld_unregister": lambda: closure.unregister(what),
+                "mld_migrate": lambda: closure.migrate(what, what),
+                "mld_save": lambda: closure.save(what),
+                "mld_restore": lambda: closure.restore(what),
+            }
+            calls.get(call, lambda: None)()
+        raise ValueError(reason)
+
+    def close(self) -> None:
+        """Give everything back; what belongs to an MPI that was finalised is gone already."""
+        self._waiting, self._in_step = [], False
+        if getattr(self.closure, "comm", None) is not None:
+            from .runtime.comm import finalized
+
+            if finalized():
+                return
+        self.closure.close()
+
+    def _register(self, ids: np.ndarray, specimen: Any, offsets: np.ndarray) -> None:
+        if isinstance(specimen, Refused):
+            self.closure.register(specimen, patches=specimen)
+            raise ValueError(specimen.reason)
+        self.closure.register(ids.copy(), specimen=specimen, offsets=offsets.copy())
+
+    def _made(self, make: Callable[..., Any], *args: Any) -> Any:
+        """A specimen; where it cannot be made and other ranks wait in `register`, what tells them."""
+        try:
+            return make(*args)
+        except Exception as err:
+            if getattr(self.closure, "comm", None) is None:
+                raise
+            return Refused(str(err))
+
+    @contextmanager
+    def _within_step(self) -> Iterator[None]:
+        yield from self._checked(self._in_step)
+
+    @contextmanager
+    def _between_steps(self, forward: bool = True) -> Iterator[None]:
+        yield from self._checked(forward and not self._in_step)
+
+    def _checked(self, in_order: bool) -> Iterator[None]:
+        """Count the time; errors without cells of a call out of order are about the order."""
+        begun = perf_counter()
+        try:
+            yield
+        except ValueError as err:
+            if in_order or len(getattr(err, "ids", ())):
+                raise
+            raise OrderError(str(err)) from err
+        finally:
+            self._counts["seconds"] += perf_counter() - begun
+
+
+def _write(response: Any, outputs: tuple[tuple[str, Any], ...]) -> None:
+    for name, array in outputs:
+        values = getattr(response, name)
+        if isinstance(array, Borrowed):
+            copy_into(array, values)
+        else:
+            array[...] = values
+
+
+def _ranks_here() -> int:
+    """Processes that share this machine's cores, as far as a launcher says."""
+    sizes = [os.environ.get(name, "") for name in _LOCAL_SIZES]
+    return max((int(size) for size in sizes if size.isdigit()), default=1)
+
+
+def _log(path: str | None, level: str, owned: bool) -> None:
+    """Send the package's log to a file; in a Python of the bridge's own, nothing goes to the terminal."""
+    logger = logging.getLogger("mld_closure")
+    if owned and not logger.handlers:
+        logging.captureWarnings(True)
+        for quiet in (logger, logging.getLogger("py.warnings")):
+            quiet.addHandler(logging.NullHandler())
+            quiet.propagate = False
+        warnings.simplefilter("default")
+        sys.unraisablehook = lambda unraisable: logger.warning("%s", unraisable)
+    if path is not None:
+        names = {os.path.abspath(getattr(h, "baseFilename", "")) for h in logger.handlers}
+        if os.path.abspath(path) not in names:
+            handler = logging.FileHandler(path)
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            logger.addHandler(handler)
+        logger.setLevel(level.upper())

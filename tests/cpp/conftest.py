@@ -1,0 +1,99 @@
+"""The bridge built as the README says, without pip, and a bundle of random tiny networks for its hosts."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def call(*command, **options):
+    """Run a command; its output where it succeeds, else a failed test with everything it said."""
+    run = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+    if run.returncode:
+        pytest.fail(f"{' '.join(str(c) for c in command)}\n{run.stdout}\n{run.stderr}", pytrace=False)
+    return run.stdout
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory):
+    """Build tree of the top-level CMakeLists.txt."""
+    for tool in ("cmake", "ninja"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"no {tool}: install it with pip install {tool}")
+    folder = Path(os.environ.get("MLD_TEST_BUILD") or tmp_path_factory.mktemp("bridge"))
+    call("cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", f"-DPython_EXECUTABLE={sys.executable}")
+    call("cmake", "--build", folder, "-j1")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def package(build):
+    """What the build made, laid out as in site-packages."""
+    return build / "site/mld_closure"
+
+
+@pytest.fixture(scope="session")
+def bridge(package):
+    """The C++ side as a Python module."""
+    (path,) = package.glob("_bridge*.so")
+    spec = importlib.util.spec_from_file_location("mld_closure._bridge", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory):
+    """Path of a bundle of random networks for patches of any size, pixels of 50 nm."""
+    path = tmp_path_factory.mktemp("bundle") / "tiny"
+    call(sys.executable, ROOT / "cpp_bridge/tests/make_bundle.py", path)
+    return path
+
+
+SETTINGS = 'device = "cpu"\nthreads = 1\nwarm_start = false\n'
+NAMES = (
+    "burned_fraction", "burn_rate", "hotspot_area_fraction", "hotspot_area_rate", "hotspot_temperature",
+    "hotspot_temperature_rate", "mean_temperature", "mean_pressure", "porosity", "uncertainty", "status",
+)  # fmt: skip
+IDS = np.arange(100, 105)
+
+
+@pytest.fixture(scope="session")
+def patches():
+    return (np.random.default_rng(0).random((len(IDS), 32, 32)) > 0.1).astype(np.float32)
+
+
+def outputs(n=5, every=1):
+    """Arrays for every quantity, `every`-th of a larger one, filled with what no closure returns."""
+    kinds = {name: np.int64 if name == "status" else np.float64 for name in NAMES}
+    return {name: np.full(every * n, -7, kind)[::every] for name, kind in kinds.items()}
+
+
+@pytest.fixture
+def opened(bridge, bundle, patches):
+    """Opens a closure with the five cells registered."""
+
+    def make(settings="", register=True):
+        closure = bridge.Closure(str(bundle), SETTINGS + settings)
+        if register:
+            closure.register_patches(IDS, patches)
+        return closure
+
+    return make
+
+
+@pytest.fixture
+def kit():
+    """Names and arrays that the tests share."""
+    import types
+
+    return types.SimpleNamespace(
+        NAMES=NAMES, IDS=IDS, SETTINGS=SETTINGS, outputs=outputs, call=call, ROOT=ROOT
+    )
