@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Score a bundle on whole movies it never saw."),
     "predict": ("predict", "Roll a bundle out from frame 0 of a case."),
     "run": ("run", "Run the shock initiation of a slab with a closure in its cells."),
+    "export": ("export", "Compile a bundle's step for this machine."),
     "bench": ("bench", "Measure speed against the machine's limits."),
 }
 

@@ -18,6 +18,7 @@ from ..grids import LATENT_FACTOR, check_frame
 from ..models.bundle import Bundle
 from . import checkpoint
 from .clock import Clock
+from .compiled import load_step
 from .engine import Engine
 from .evolve import Evolution
 from .fallback import Fallback
@@ -69,9 +70,15 @@ class Closure:
         self._porosity, self._p_ignite = np.empty(0), np.inf
         model = getattr(bundle, settings.scale)
         reader, self._spread = make_reader(bundle, model, settings)
-        self.engine = Engine(
-            model, reader, device, micro_batch=settings.micro_batch, reproducible=settings.reproducible
+        step = load_step(
+            settings.compiled, self.hash, settings.scale, model, device, settings.micro_batch
         )
+        if step is not None:
+            self.settings = settings = step.fit(settings)
+        self.engine = Engine(
+            model, reader, device, micro_batch=settings.micro_batch, reproducible=settings.reproducible,
+            step=step,
+        )  # fmt: skip
         self.shadow = make_shadow(bundle, model, settings)
         if settings.patch_shape is not None:
             self._prepare(settings.patch_shape)

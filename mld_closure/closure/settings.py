@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ..models.readout_head import HOT
@@ -33,6 +34,8 @@ class Settings:
     readout decodes, None for all; what needs another field is NaN.
     warm_start: run the networks once before the first step.
     shadow: share of the cells for which the other readout is computed too, and recorded.
+    compiled: file with this bundle's step compiled for this machine (`closure.compiled`: native code, so
+    only from a maker you trust), whose frame size is then the default of patch_shape; None steps eagerly.
     """
 
     readout: Literal["head", "decode"] = "head"
@@ -54,8 +57,11 @@ class Settings:
     decode_fields: tuple[str, ...] | None = None
     warm_start: bool = True
     shadow: float = 0.0
+    compiled: str | Path | None = None
 
     def __post_init__(self) -> None:
+        if self.compiled is not None:
+            object.__setattr__(self, "compiled", str(self.compiled))
         for name in ("p_ignite", "capture_window", "horizon", "micro_batch", "max_burn_step", "threshold"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -137,7 +137,7 @@ def run(closure, times, pressure, **inputs):
     return out
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kit():
     """Everything above by name."""
     return types.SimpleNamespace(**{k: v for k, v in globals().items() if not k.startswith("_")})
