@@ -17,7 +17,9 @@ README = (ROOT / "README.md").read_text()
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
 def test_example(example, tmp_path):
-    run = subprocess.run([sys.executable, example], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    quick = ["--quick"] if '"--quick"' in example.read_text() else []
+    command = [sys.executable, example, *quick]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     assert run.stdout
 

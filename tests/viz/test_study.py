@@ -1,0 +1,42 @@
+"""Every seed is a point, their mean a line, and a baseline that needs no data a level."""
+
+import numpy as np
+import pytest
+
+from mld_closure.viz.study import draw_study, means_of
+
+POINTS = [(2, 0.5), (4, 0.2), (2, 0.3), (4, float("nan"))]
+
+
+def test_means_are_over_seeds_and_in_order():
+    counts, means = means_of([(8, 1.0), (2, 0.5), (2, 0.3)])
+    assert counts == [2, 8]
+    assert means == pytest.approx([0.4, 1.0])
+
+
+def test_points_line_and_level(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    lines, levels = [], []
+    plot, level = Axes.plot, Axes.axhline
+
+    def spy_plot(self, x, y, *args, **kwargs):
+        lines.append((self.get_title(), list(x), np.round(y, 6).tolist()))
+        return plot(self, x, y, *args, **kwargs)
+
+    def spy_level(self, y, **kwargs):
+        levels.append((y, kwargs["label"]))
+        return level(self, y, **kwargs)
+
+    monkeypatch.setattr(Axes, "plot", spy_plot)
+    monkeypatch.setattr(Axes, "axhline", spy_level)
+    methods = {"a": POINTS, "nothing changes": [(0, 0.9)]}
+    path = draw_study({"area": methods}, tmp_path / "study.png", "cases")
+    assert path.read_bytes()[1:4] == b"PNG"
+    assert [(x, y) for _, x, y in lines] == [([2, 4], [0.4, 0.2]), ([2, 4, 2], [0.5, 0.2, 0.3])]
+    assert levels == [(0.9, "nothing changes")]
+
+
+def test_nothing_to_draw_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="no finite error"):
+        draw_study({"area": {"a": [(2, float("nan"))]}}, tmp_path / "study.png", "cases")
