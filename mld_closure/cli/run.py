@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -38,49 +40,88 @@ def command(case_path, out, frames, checkpoint_every, restart, device, precision
     CASE.toml describes a slab and the closure that burns its cells: none, ignition-growth, or a surrogate
     (a bundle's name or path). DIR gets history.h5, history.vtkhdf (ParaView), steps.csv with the cost of
     every step, xt.png, profiles.png, front.png and summary.json. A run that goes on from a checkpoint gives
-    the bits of one that was never interrupted; its case may have another end_time, nothing else.
+    the bits of one that was never interrupted; its case may have another end_time, nothing else. Under
+    mpirun the slab is cut into blocks, one a rank, and a checkpoint may be continued on another number of
+    ranks.
 
     \b
     Examples:
       mld-closure run examples/cases/slab_ignition_growth.toml --out slab
       mld-closure run case.toml --out slab --checkpoint-every 500
       mld-closure run case.toml --out slab --restart slab/checkpoints/step-00000500
+      mpirun -n 4 mld-closure run case.toml --out slab
     """
+    from ..runtime.comm import default_comm
+
+    comm = default_comm()
+    options = {"device": device, "precision": precision, "threads": threads}
+    options = {name: value for name, value in options.items() if value is not None}
+    try:
+        summary = _run(comm, case_path, out, frames, checkpoint_every, restart, options)
+    except Exception as err:
+        if comm.size == 1:
+            raise
+        if not getattr(err, "everywhere", False):
+            click.echo(f"mld-closure: rank {comm.rank}: {' '.join(str(err).split())}", err=True)
+            comm.Abort(2)
+        if comm.rank == 0:
+            raise
+        sys.exit(2)
+    if comm.rank == 0:
+        if as_json:
+            print_json(summary)
+        else:
+            from .run_results import rows
+
+            print_table(str(out), ["", "result"], rows(summary))
+            click.echo(f"wrote {', '.join(summary['files'])} in {out}")
+
+
+def _run(comm, case_path, out, frames, every, restart, options):
+    """Run the case on all ranks; returns the summary on rank 0. Raises the same error everywhere."""
     begun = time.perf_counter()
+    from ..runtime.agree import Attempt
+    from .run_case import CaseRun
+    from .run_results import write_results
+
+    attempt = Attempt(comm)
+    case = attempt(_case, case_path, out, restart, options)
+    attempt.settle()
+    run = CaseRun(case, out, frames=frames, every=every or 0, restart=restart, options=options, comm=comm)
+    try:
+        with progress() if comm.rank == 0 else nullcontext() as bar:
+            if bar is None:
+                run.go()
+            else:
+                task = bar.add_task("shock, % of the time", total=100, status="")
+                run.go(
+                    lambda r: bar.update(
+                        task, completed=int(100 * r.solver.time / case.end_time), status=_status(r)
+                    )
+                )
+        summary = attempt(write_results, run, time.perf_counter() - begun) if comm.rank == 0 else None
+        attempt.settle()
+    finally:
+        run.close()
+    return summary
+
+
+def _case(case_path, out, restart, options):
+    """The case, once it and the options make sense together."""
     from .. import config
     from ..macro.problems import MacroCase
-    from .run_case import CaseRun
     from .run_files import STEPS, checkpoints
-    from .run_results import rows, write_results
 
     case = config.load(MacroCase, case_path)
     if restart is None and (out / STEPS).exists():
         known = checkpoints(out)
         cure = f"go on with --restart {known[-1]}, or " if known else ""
         raise click.UsageError(f"{out} holds a run already; {cure}choose another --out")
-    options = {"device": device, "precision": precision, "threads": threads}
-    options = {name: value for name, value in options.items() if value is not None}
     if options and case.closure.kind != "surrogate":
         raise click.UsageError(
             f"--{next(iter(options))} is for a surrogate, the case has '{case.closure.kind}'"
         )
-    run = CaseRun(case, out, frames=frames, every=checkpoint_every or 0, restart=restart, options=options)
-    try:
-        with progress() as bar:
-            task = bar.add_task("shock, % of the time", total=100, status="")
-            run.go(
-                lambda r: bar.update(
-                    task, completed=int(100 * r.solver.time / case.end_time), status=_status(r)
-                )
-            )
-        summary = write_results(run, time.perf_counter() - begun)
-    finally:
-        run.close()
-    if as_json:
-        print_json(summary)
-    else:
-        print_table(str(out), ["", "result"], rows(summary))
-        click.echo(f"wrote {', '.join(summary['files'])} in {out}")
+    return case
 
 
 def _status(run) -> str:

@@ -12,10 +12,13 @@ import numpy as np
 
 from ..config import ConfigError, to_dict
 from ..grids import MESO_SHAPE, MICRO_SHAPE
+from ..macro.domain import Domain
 from ..macro.porous import porous_shock
-from ..macro.problems import MacroCase, rate_closure, start
+from ..macro.problems import MacroCase, rate_closure, sides, start
 from ..macro.solver import MacroSolver
 from ..metrics.arrival import front_position
+from ..runtime.agree import Attempt
+from ..runtime.comm import SerialComm
 from .run_files import CLOSURE, Journal, continue_in, load_checkpoint, save_checkpoint
 
 FLOW = ("pressure", "temperature", "density", "velocity_x", "velocity_y", "reaction_progress")
@@ -74,6 +77,8 @@ class CaseRun:
 
     frames: number of frames over the run; every: steps between checkpoints, 0 for none; restart: a checkpoint
     to continue from, of the same case but for its end; options: of `mld_closure.open`, over the case's own.
+    comm: of the ranks that run the case together; rank 0 writes the files, `burned`, `released`, `active`
+    and `status` are of all cells and known there, and seconds are those of rank 0.
     """
 
     def __init__(
@@ -85,33 +90,50 @@ class CaseRun:
         every: int = 0,
         restart: Path | None = None,
         options: dict[str, Any] | None = None,
+        comm: Any = None,
     ) -> None:
-        arrays, facts = ({}, {}) if restart is None else load_checkpoint(restart)
-        if facts and (odd := _differences(to_dict(case), facts["case"])):
-            raise ConfigError(f"{restart} belongs to another case: {', '.join(odd)} differ")
+        self.comm = SerialComm() if comm is None else comm
+        attempt = Attempt(self.comm)
+        arrays, facts = attempt(_given, case, restart) or ({}, {})
+        attempt.settle()
         self.case, self.out, self.every = case, out, every
         self.interval = facts.get("interval", case.end_time / frames)
-        self.closure = open_closure(case, options or {})
+        domain = Domain(case.grid, sides(case), self.comm)
+        self.closure = open_closure(case, options or {}, self.comm, domain)
         self.watched = None if self.closure is None else Watched(self.closure)
-        self.solver = start(case, self.watched)
+        self.solver = start(case, self.watched, domain)
         self.surrogate = case.closure.kind == "surrogate"
         shock = porous_shock(case.piston_speed, case.porosity, case.material)
         self.front_level = 0.5 * shock.p
         names = [*(n for n in FLOW if n != "velocity_y" or case.rows > 1), "burned_fraction", "burn_rate"]
         names += READ_OUT if self.surrogate else ()
-        out.mkdir(parents=True, exist_ok=True)
+        self.names = names
         sizes = tuple(facts.get("journal", (0, 0)))
+        if self.comm.rank == 0:
+            attempt(self._continue, restart, facts, sizes)
+        attempt.settle()
         if restart is not None:
-            if facts["fields"] != names:
-                raise ConfigError(f"{restart} has frames of other fields; it is of another version")
-            frame_bytes = 16 + 4 * len(names) * case.rows * case.cells
-            continue_in(out, restart, frame_bytes, sizes)
             self._restore(restart, arrays)
-        self.journal = Journal(out, names, case.grid.shape, list(COLUMNS), sizes)
-        self.active = self._count_active()
+        self.journal = Journal(out, names, case.grid.shape, list(COLUMNS), sizes) if self.leads else None
         self._spent = self._seconds()
+        self._collect()
         if restart is None:
-            self._frame()
+            self._frame(attempt)
+            attempt.settle()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this rank writes the files."""
+        return self.comm.rank == 0
+
+    def _continue(self, restart: Path | None, facts: dict[str, Any], sizes: tuple[int, int]) -> None:
+        """Make the folder ready."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        if restart is not None:
+            if facts["fields"] != self.names:
+                raise ConfigError(f"{restart} has frames of other fields; it is of another version")
+            frame_bytes = 16 + 4 * len(self.names) * self.case.rows * self.case.cells
+            continue_in(self.out, restart, frame_bytes, sizes)
 
     def go(self, report: Callable[[CaseRun], None] = lambda run: None) -> None:
         """Run to the case's end; `report(self)` after every step. Raises RuntimeError where the run fails."""
@@ -119,10 +141,15 @@ class CaseRun:
 
         def each(solver: MacroSolver) -> None:
             nonlocal begun
-            self._row(perf_counter() - begun)
+            attempt, wall = Attempt(self.comm), perf_counter() - begun
+            pressure = self._collect()
+            if self.leads:
+                attempt(self._row, pressure, wall)
+            self._last_time = solver.time
             due = math.floor(solver.time / self.interval * (1 + 1e-12))
             if due >= self._frames_due or solver.time >= self.case.end_time * (1 - 1e-9):
-                self._frame()
+                self._frame(attempt)
+            attempt.settle()
             if self.every and solver.steps % self.every == 0:
                 self._save()
             report(self)
@@ -131,11 +158,14 @@ class CaseRun:
         try:
             self.solver.run(self.case.end_time, each=each)
         except FloatingPointError as err:
-            raise RuntimeError(f"step {self.solver.steps + 1}, t = {self.solver.time:.4e} s: {err}") from None
+            failed = RuntimeError(f"step {self.solver.steps + 1}, t = {self.solver.time:.4e} s: {err}")
+            failed.everywhere = getattr(err, "everywhere", False)
+            raise failed from None
 
     def close(self) -> None:
         """Let go of files and of the closure."""
-        self.journal.close()
+        if self.journal is not None:
+            self.journal.close()
         if self.surrogate:
             self.closure.close()
 
@@ -144,26 +174,41 @@ class CaseRun:
         """Number of the frame that is to be taken next; the one at time 0 has number 0."""
         return math.floor(self._last_frame / self.interval * (1 + 1e-12)) + 1
 
-    def _frame(self) -> None:
+    def _frame(self, attempt: Attempt) -> None:
+        """Append a frame of the whole grid. Collective."""
         fields = self.solver.fields() | {"burn_rate": self.solver.burn_rate}
         response = None if self.watched is None else self.watched.response
         if self.surrogate:
-            shape = self.case.grid.shape
+            shape = self.solver.domain.shape
             fields |= {
                 name: np.zeros(shape) if response is None else getattr(response, name).reshape(shape)
                 for name in READ_OUT
             }
-        self.journal.frame(self.solver.time, self.solver.steps, fields)
+        whole = self.solver.domain.gather(np.stack([fields[name] for name in self.names]))
+        if self.leads:
+            frame = dict(zip(self.names, whole, strict=True))
+            attempt(self.journal.frame, self.solver.time, self.solver.steps, frame)
         self._last_frame = self.solver.time
 
-    def _row(self, wall: float) -> None:
+    def _collect(self) -> np.ndarray | None:
+        """Learn of all cells what a row and the summary need; returns the pressure on rank 0. Collective."""
+        solver = self.solver
+        whole = solver.domain.gather(np.stack([solver.flow.fields()["pressure"], solver.burned]))
+        known = self._status()
+        counts = solver.domain.sum(np.array([solver.released, self._active(known), *known.values()]))
+        self.released, self.active = float(counts[0]), int(counts[1])
+        self.status = {name: int(n) for name, n in zip(known, counts[2:], strict=True)}
+        if whole is None:
+            return None
+        self.burned = whole[1]
+        return whole[0]
+
+    def _row(self, pressure: np.ndarray, wall: float) -> None:
         solver, case = self.solver, self.case
-        pressure = solver.flow.fields()["pressure"]
         front = float(front_position(pressure[None], self.front_level)[0]) * case.cell_size
         now = self._seconds()
         spent = {part: now[part] - self._spent[part] for part in now}
         self._spent = now
-        self.active = self._count_active()
         self.front = front
         parts = sum(spent[p] for p in ("gather", "encode", "evolve", "readout"))
         seconds = {
@@ -179,23 +224,25 @@ class CaseRun:
                 "rejected": solver.rejected,
                 "forced": solver.forced,
                 "active_cells": self.active,
-                "burned_cells": int((solver.burned >= BURNED).sum()),
-                "mean_burned_fraction": float(solver.burned.mean()),
-                "released": solver.released,
+                "burned_cells": int((self.burned >= BURNED).sum()),
+                "mean_burned_fraction": float(self.burned.mean()),
+                "released": self.released,
                 "peak_pressure": float(pressure.max()),
                 "front": front,
                 "distance": front - solver.velocity_ahead[0] * solver.time,
                 **{f"seconds_{part}": seconds[part] for part in SECONDS},
             }
         )
-        self._last_time = solver.time
 
     _last_frame = _last_time = 0.0
     front = math.nan
 
-    def _count_active(self) -> int:
+    def _status(self) -> dict[str, int]:
+        """Cells of this rank by their stage of life; nothing where the closure is no surrogate."""
+        return self.closure.status if self.surrogate else {}
+
+    def _active(self, status: dict[str, int]) -> int:
         if self.surrogate:
-            status = self.closure.status
             return status["LOADING"] + status["ACTIVE"] + status["BEYOND_HORIZON"]
         return int(((self.solver.burn_rate > 0) & (self.solver.burned < BURNED)).sum())
 
@@ -207,15 +254,16 @@ class CaseRun:
         arrays = {f"macro_{k}": v for k, v in self.solver.state().items()}
         arrays["last"] = np.array([self._last_frame, self._last_time])
         if self.closure is not None and not self.surrogate:
-            arrays |= {f"closure_{k}": v for k, v in self.closure.state().items()}
-        facts = {
-            "case": to_dict(self.case),
-            "interval": self.interval,
-            "fields": self.journal.names,
-            "journal": self.journal.flush(),
-        }
+            states = self.comm.gather(self.closure.state())
+            if self.leads:
+                joined = {k: np.concatenate([s[k] for s in states]) for k in ("ids", "burned")}
+                arrays |= {f"closure_{k}": v for k, v in (joined | {"time": states[0]["time"]}).items()}
+        facts = {"case": to_dict(self.case), "interval": self.interval, "fields": self.names}
+        if self.leads:
+            facts["journal"] = self.journal.flush()
         name = f"step-{self.solver.steps:08d}"
-        save_checkpoint(self.out, name, arrays, facts, self.closure.save if self.surrogate else None)
+        save = self.closure.save if self.surrogate else None
+        save_checkpoint(self.out, name, arrays, facts, save, self.comm)
 
     def _restore(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
         def part(prefix: str) -> dict[str, np.ndarray]:
@@ -226,18 +274,23 @@ class CaseRun:
         if self.surrogate:
             self.closure.restore(path / CLOSURE)
         elif self.closure is not None:
-            self.closure.restore(part("closure_"))
+            state = part("closure_")
+            mine = np.isin(state["ids"], self.solver.ids)
+            self.closure.restore({k: v[mine] if k != "time" else v for k, v in state.items()})
 
 
-def open_closure(case: MacroCase, options: dict[str, Any]) -> Any:
+def open_closure(case: MacroCase, options: dict[str, Any], comm: Any = None, domain: Any = None) -> Any:
     """The closure of a case with its cells registered; None for a case without one.
 
     A surrogate's options are those of `mld_closure.open`, and `seed` of the specimen (0 by default). Each
     cell takes its patch of the specimen where its corner of least x and y lies. options: over the case's own.
+    comm, domain: each rank registers the cells of its block; by default one rank has all.
     """
+    domain = domain or Domain(case.grid, sides(case))
+    ids = domain.cut(case.ids).ravel()
     choice = case.closure
     if choice.kind != "surrogate":
-        return rate_closure(case)
+        return rate_closure(case, ids)
     import mld_closure as mld
 
     chosen = {"max_burn_step": choice.max_change, **choice.options, **options}
@@ -245,17 +298,28 @@ def open_closure(case: MacroCase, options: dict[str, Any]) -> Any:
     default = MICRO_SHAPE if chosen.get("scale") == "micro" else MESO_SHAPE
     shape = tuple(chosen.setdefault("patch_shape", default))
     try:
-        closure = mld.open(choice.bundle, **chosen)
+        closure = mld.open(choice.bundle, comm, **chosen)
     except TypeError as err:
         raise ConfigError(f"closure options: {err}") from None
-    corners = np.indices(case.grid.shape)[::-1].reshape(2, -1).T * case.cell_size  # (cell, 2): x, y
-    porosities, ids = case.porosities().ravel(), case.ids.ravel()
-    for porosity in np.unique(porosities):
+    corners = np.indices(case.grid.shape)[::-1] * case.cell_size  # (2, row, column): x, y
+    corners = domain.cut(corners).reshape(2, -1).T  # (cell, 2)
+    porosities = domain.cut(case.porosities()).ravel()
+    for porosity in np.unique(case.porosities()):
         mine = porosities == porosity
         closure.register(
             ids[mine], **_material(case, float(porosity), corners[mine], shape, closure.bundle.pixel, seed)
         )
     return closure
+
+
+def _given(case: MacroCase, restart: Path | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and facts of the checkpoint to go on from, empty ones without."""
+    if restart is None:
+        return {}, {}
+    arrays, facts = load_checkpoint(restart)
+    if odd := _differences(to_dict(case), facts["case"]):
+        raise ConfigError(f"{restart} belongs to another case: {', '.join(odd)} differ")
+    return arrays, facts
 
 
 def _material(

@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.agree import Attempt
+from ..runtime.comm import SerialComm
+
 FORMAT = 1
 FRAMES, STEPS, CHECKPOINTS = "frames.bin", "steps.csv", "checkpoints"
 STATE, FACTS, CLOSURE = "state.npz", "facts.json", "closure"
@@ -89,36 +92,53 @@ def save_checkpoint(
     arrays: Mapping[str, np.ndarray],
     facts: Mapping[str, Any],
     save_closure: Callable[[Path], None] | None = None,
+    comm: Any = None,
 ) -> Path:
     """Write OUT/checkpoints/NAME: arrays, JSON-ready facts, and what `save_closure(folder)` writes.
 
-    Raises RuntimeError where the disk takes no more; earlier checkpoints are untouched.
+    comm: of all ranks that call this together; rank 0 writes, save_closure is called on all. Raises
+    RuntimeError where the disk takes no more; earlier checkpoints are untouched.
     """
-    parent = out / CHECKPOINTS
+    comm = SerialComm() if comm is None else comm
+    parent, attempt = out / CHECKPOINTS, Attempt(comm)
     final, temporary = parent / name, parent / f".{name}.tmp"
     try:
-        parent.mkdir(exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        with open(temporary / STATE, "wb") as file:
-            np.savez(file, **arrays)
-            _sync(file)
-        with open(temporary / FACTS, "w") as file:
-            json.dump({"format": FORMAT, **facts}, file, indent=1)
-            _sync(file)
+        if comm.rank == 0:
+            attempt(_begin, temporary, arrays, facts)
+        attempt.settle()
         if save_closure is not None:
             save_closure(temporary / CLOSURE)
-        _sync_folder(temporary)
-        os.rename(temporary, final)
-        _sync_folder(parent)
-    except OSError as err:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if comm.rank == 0:
+            attempt(_finish, temporary, final)
+        attempt.settle()
+    except (OSError, ValueError) as err:
+        if comm.rank == 0:
+            shutil.rmtree(temporary, ignore_errors=True)
         whole = checkpoints(out)
         kept = f"the last whole one is {whole[-1]}" if whole else "there is no earlier one"
-        raise RuntimeError(
-            f"checkpoint {final} could not be written ({err.strerror or err}); {kept}; {FULL}"
-        ) from None
+        why = getattr(err, "strerror", None) or err
+        shared = RuntimeError(f"checkpoint {final} could not be written ({why}); {kept}; {FULL}")
+        shared.everywhere = True
+        raise shared from None
     return final
+
+
+def _begin(temporary: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    temporary.parent.mkdir(exist_ok=True)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    with open(temporary / STATE, "wb") as file:
+        np.savez(file, **arrays)
+        _sync(file)
+    with open(temporary / FACTS, "w") as file:
+        json.dump({"format": FORMAT, **facts}, file, indent=1)
+        _sync(file)
+
+
+def _finish(temporary: Path, final: Path) -> None:
+    _sync_folder(temporary)
+    os.rename(temporary, final)
+    _sync_folder(final.parent)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

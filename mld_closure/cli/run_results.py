@@ -66,9 +66,11 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
         "end_time_s": run.solver.time,
         "frames": len(times),
         "cells": case.cells * case.rows,
-        "burned_cells": int((run.solver.burned >= BURNED).sum()),
-        "mean_burned_fraction": float(run.solver.burned.mean()),
-        "released_J_per_m": run.solver.released,
+        "ranks": run.comm.size,
+        "blocks": list(run.solver.domain.layout),
+        "burned_cells": int((run.burned >= BURNED).sum()),
+        "mean_burned_fraction": float(run.burned.mean()),
+        "released_J_per_m": run.released,
         "peak_pressure_Pa": float(series["peak_pressure"].max(initial=0.0)),
         "front_speed_m_per_s": float(known[-1]) if known.size else None,
         "inert_shock_speed_m_per_s": inert.us,
@@ -82,7 +84,7 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
         "files": sorted(p.name for p in out.iterdir() if p.is_file() and p.name != FRAMES),
     }
     if run.surrogate:
-        summary["closure_status"] = run.closure.status
+        summary["closure_status"] = run.status
     summary["files"] = sorted({*summary["files"], "summary.json"})
     (out / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     del frames, fields
@@ -101,6 +103,7 @@ def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
     lines = [
         ("steps (rejected, forced)", f"{s['steps']} ({s['rejected_steps']}, {s['forced_steps']})"),
+        ("ranks (blocks down, across)", f"{s['ranks']} ({s['blocks'][0]}, {s['blocks'][1]})"),
         ("time reached", f"{1e9 * s['end_time_s']:.1f} ns"),
         ("cells burned", f"{s['burned_cells']} of {s['cells']}"),
         ("burned fraction, mean", f"{s['mean_burned_fraction']:.3f}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,8 +70,13 @@ class Solver:
         inflow: np.ndarray | None = None,
         cfl: float = 0.4,
         dtype: type = np.float64,
+        neighbours: Callable[[np.ndarray], None] | None = None,
     ) -> None:
-        """Start from primitive (5, ny, nx); inflow (5,) is the primitive state beyond a fixed left side."""
+        """Start from primitive (5, ny, nx); inflow (5,) is the primitive state beyond a fixed left side.
+
+        neighbours: called with the state (5, ny + 4, nx + 4) after its ghosts were filled as the boundaries
+        say, to put in those that other solvers own.
+        """
         if primitive.shape != (5, *grid.shape):
             raise ValueError(f"initial state has shape {primitive.shape}, the grid needs {(5, *grid.shape)}")
         self.grid = grid
@@ -79,6 +85,7 @@ class Solver:
         self.boundaries = boundaries or Boundaries()
         self.boundaries.check(grid)
         self.cfl = cfl
+        self._neighbours = neighbours
         self.time = 0.0
         self.steps = 0
         if self.boundaries.left == "fixed" and inflow is None:
@@ -89,7 +96,7 @@ class Solver:
         self._inflow = conserved(np.zeros(5) if inflow is None else np.asarray(inflow, float)).astype(dtype)
         self._U = np.zeros((5, ny + 4, nx + 4), dtype)
         self._U[:, 2:-2, 2:-2] = conserved(primitive)
-        self._fill()
+        self._fill(self._U)
         self._V = self._U.copy()
         self._W = np.zeros((3, 5, nx + 4), dtype)
         self._E = np.ones((5, 5, nx + 4), dtype)
@@ -105,13 +112,13 @@ class Solver:
         f = self._U.dtype.type
         ratio = f(dt / self.grid.pixel)
         work = (self._W, self._E, self._F, self._c)
-        self._fill()
+        self._fill(self._U)
         kernels.stage(self._U, self._V, f(0), f(1), ratio, *work)
-        kernels.fill_ghosts(self._V, self.boundaries.codes, self._inflow)
+        self._fill(self._V)
         kernels.stage(self._V, self._U, f(0.5), f(0.5), ratio, *work)
         factor = dt * self.material.kappa / self.grid.pixel**2
         if factor > 0:
-            self._fill()
+            self._fill(self._U)
         react = self.kinetics.Z > 0
         self._fastest = kernels.finish(
             self._U, f(dt), f(factor), react, self._T, self._solid, self._row, self._c, self._k
@@ -179,8 +186,10 @@ class Solver:
             "velocity_y": v,
         }
 
-    def _fill(self) -> None:
-        kernels.fill_ghosts(self._U, self.boundaries.codes, self._inflow)
+    def _fill(self, state: np.ndarray) -> None:
+        kernels.fill_ghosts(state, self.boundaries.codes, self._inflow)
+        if self._neighbours is not None:
+            self._neighbours(state)
 
 
 def conserved(primitive: np.ndarray) -> np.ndarray:

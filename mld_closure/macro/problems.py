@@ -19,6 +19,7 @@ from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.loading import inflow_state
 from mld_closure.dns.solver import Boundaries
 from mld_closure.grids import Grid
+from mld_closure.macro.domain import Domain
 from mld_closure.macro.laws import IgnitionGrowth
 from mld_closure.macro.porous import porous_density, porous_shock
 from mld_closure.macro.protocol import CellClosure
@@ -134,8 +135,15 @@ class MacroCase:
         return along & (y >= block.y) & (y < block.y + block.height)
 
 
-def rate_closure(case: MacroCase) -> RateClosure | None:
-    """The closure of a case that needs no bundle, cells registered; None if the case has none."""
+def sides(case: MacroCase) -> Boundaries:
+    """What lies beyond the sides of a case."""
+    across = "copy" if case.rows == 1 else case.sides
+    return Boundaries("mirror" if case.drive == "wall" else "fixed", "copy", across, across)
+
+
+def rate_closure(case: MacroCase, ids: np.ndarray | None = None) -> RateClosure | None:
+    """The closure of a case that needs no bundle, cells registered (all, or the ids given); None if the case
+    has none."""
     choice = case.closure
     if choice.kind == "surrogate":
         raise ValueError(
@@ -144,31 +152,33 @@ def rate_closure(case: MacroCase) -> RateClosure | None:
     if choice.kind == "none":
         return None
     closure = RateClosure(choice.law(), max_change=choice.max_change)
-    closure.register(case.ids.ravel())
+    closure.register(case.ids.ravel() if ids is None else ids)
     return closure
 
 
-def start(case: MacroCase, closure: CellClosure | None = None) -> MacroSolver:
+def start(case: MacroCase, closure: CellClosure | None = None, domain: Domain | None = None) -> MacroSolver:
     """The solver of a case at time 0.
 
     closure: cells registered under `case.ids`; without one, the case's own choice where it needs no bundle.
+    domain: the block of this rank, of `case.grid` and `sides(case)`; one block by default.
     """
+    domain = domain or Domain(case.grid, sides(case))
     material = dataclasses.replace(case.material, kappa=0.0)
     thrown = case.drive == "wall"
     state = np.zeros((5, case.rows, case.cells))
     state[0] = np.vectorize(porous_density, otypes=[float])(case.porosities(), material)
     state[1] = -case.piston_speed if thrown else 0.0
-    across = "copy" if case.rows == 1 else case.sides
     shock = porous_shock(case.piston_speed, case.porosity, material)
     return MacroSolver(
         case.grid,
         state,
-        rate_closure(case) if closure is None else closure,
+        rate_closure(case, domain.cut(case.ids).ravel()) if closure is None else closure,
         ids=case.ids,
         heat=case.heat,
         material=material,
-        boundaries=Boundaries("mirror" if thrown else "fixed", "copy", across, across),
+        boundaries=sides(case),
         inflow=None if thrown else inflow_state(shock),
         velocity_ahead=(-case.piston_speed if thrown else 0.0, 0.0),
         cfl=case.cfl,
+        domain=domain,
     )

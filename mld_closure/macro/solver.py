@@ -22,6 +22,7 @@ from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.solver import Boundaries
 from mld_closure.grids import Grid
 from mld_closure.macro.coupling import ROUND_OFF, burned_share, checked_fraction
+from mld_closure.macro.domain import Domain, NoFlow
 from mld_closure.macro.protocol import CellClosure
 
 INERT = Kinetics(Z=0.0)
@@ -34,6 +35,10 @@ class MacroSolver:
 
     `flow` is the inert solver, `burned` the closure's committed burned fraction, `burn_rate` its rate (1/s),
     `released` the heat since the start (J per metre of depth); `rejected` and `forced` count steps.
+
+    On several ranks each one holds the cell arrays of its block (`domain`), `step` and `run` are collective,
+    and fields have the bits of a run on one rank; only `released` and `totals`, summed rank by rank, may
+    differ by round-off. An error on one rank is raised on all.
     """
 
     def __init__(
@@ -51,14 +56,16 @@ class MacroSolver:
         cfl: float = 0.4,
         safety: float = 0.8,
         smallest: float = 0.02,
+        domain: Domain | None = None,
     ) -> None:
-        """Start from primitive (5, ny, nx): rho (kg/m3), u, v (m/s), e (J/kg), lam.
+        """Start from primitive (5, ny, nx) of the whole grid: rho (kg/m3), u, v (m/s), e (J/kg), lam.
 
         ids: (ny, nx) int64 under which the caller has registered the cells; by default 0, 1, ... row by row.
         heat: J/kg of burned material. velocity_ahead: (u, v) of the material ahead of the shock (m/s), which
         the velocity given to the closure is counted from. safety: share of dt_max the next step may take.
         smallest: a step of this share of the first one tried is taken even beyond dt_max, and counted in
         `forced`, because what a cell catches up with when it ignites does not shrink with the step.
+        domain: the block of this rank, cut for the same grid and boundaries; one block by default.
         """
         if not 0 < safety <= 1 or not 0 < smallest <= 1:
             raise ValueError(
@@ -66,24 +73,18 @@ class MacroSolver:
             )
         if heat < 0:
             raise ValueError(f"heat must not be negative, got {heat} J/kg")
-        self.flow = solver.Solver(
-            grid,
-            primitive,
-            material=material,
-            kinetics=INERT,
-            boundaries=boundaries,
-            inflow=inflow,
-            cfl=cfl,
-        )
+        self.domain = domain or Domain(grid, boundaries or Boundaries())
+        if primitive.shape != (5, *grid.shape):
+            raise ValueError(f"initial state has shape {primitive.shape}, the grid needs {(5, *grid.shape)}")
+        self.flow = self._make_flow(primitive, material, inflow, cfl)
         self.closure, self.heat, self.velocity_ahead = closure, heat, velocity_ahead
         self.safety, self.smallest = safety, smallest
-        self.ids = (
-            np.arange(grid.ny * grid.nx).reshape(grid.shape) if ids is None else np.array(ids, np.int64)
-        )
-        if self.ids.shape != grid.shape:
-            raise ValueError(f"cell ids have shape {self.ids.shape}, the grid needs {grid.shape}")
-        self.burned = np.zeros(grid.shape)
-        self.burn_rate = np.zeros(grid.shape)
+        ids = np.arange(grid.ny * grid.nx).reshape(grid.shape) if ids is None else np.array(ids, np.int64)
+        if ids.shape != grid.shape:
+            raise ValueError(f"cell ids have shape {ids.shape}, the grid needs {grid.shape}")
+        self.ids = self.domain.cut(ids)
+        self.burned = np.zeros(self.domain.shape)
+        self.burn_rate = np.zeros(self.domain.shape)
         self.released = 0.0
         self.rejected = self.forced = 0
         self._dt_limit = np.inf
@@ -107,7 +108,7 @@ class MacroSolver:
         limit, least = min(limit, self._dt_limit), None
         try:
             while True:
-                dt = self.flow.step(limit)
+                dt = self.flow.step(min(limit, self._next_step()))
                 shorter = self._outrun(dt)
                 if shorter is None and self.closure is not None:
                     least = self.smallest * dt if least is None else least
@@ -149,33 +150,66 @@ class MacroSolver:
         return {**self.flow.fields(), "burned_fraction": self.burned.copy()}
 
     def totals(self) -> np.ndarray:
-        """Sums per metre of depth: mass, momentum x and y, energy, burned mass (SI)."""
-        return self.flow.totals()
+        """Sums per metre of depth: mass, momentum x and y, energy, burned mass (SI). Collective."""
+        return self.domain.sum(self.flow.totals())
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything a restart needs besides the case and the closure's own state, as plain arrays."""
+        """Everything a restart needs besides the case and the closure's own state, as plain arrays of the
+        whole grid; on rank 0, None for arrays elsewhere. Collective."""
+        released = self.domain.sum(np.array([self.released]))[0]
         return {
-            "conserved": self.flow.interior.copy(),
-            "burned": self.burned.copy(),
-            "burn_rate": self.burn_rate.copy(),
-            "clock": np.array([self.time, self._dt_limit, self.released]),
+            "conserved": self.domain.gather(self.flow.interior.copy()),
+            "burned": self.domain.gather(self.burned.copy()),
+            "burn_rate": self.domain.gather(self.burn_rate.copy()),
+            "clock": np.array([self.time, self._dt_limit, released]),
             "counts": np.array([self.steps, self.rejected, self.forced]),
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Continue from a `state` of the same case: the same bits as without interruption.
 
-        The closure must be restored by the caller. Raises ValueError if the shapes do not fit this grid.
+        The state is that of the whole grid, whatever number of ranks wrote it, and given on every rank. The
+        closure must be restored by the caller. Raises ValueError if the shapes do not fit this grid.
         """
-        mine = self.state()
-        for name, array in mine.items():
-            if name not in state or np.shape(state[name]) != array.shape:
+        whole = self.domain.grid.shape
+        wanted = {
+            "conserved": (5, *whole),
+            "burned": whole,
+            "burn_rate": whole,
+            "clock": (3,),
+            "counts": (3,),
+        }
+        for name, shape in wanted.items():
+            if name not in state or np.shape(state[name]) != shape:
                 got = np.shape(state[name]) if name in state else "nothing"
-                raise ValueError(f"restart: '{name}' must have shape {array.shape}, got {got}")
-        self.burned, self.burn_rate = np.array(state["burned"], float), np.array(state["burn_rate"], float)
-        time, self._dt_limit, self.released = (float(x) for x in state["clock"])
+                raise ValueError(f"restart: '{name}' must have shape {shape}, got {got}")
+        self.burned = self.domain.cut(np.asarray(state["burned"], float))
+        self.burn_rate = self.domain.cut(np.asarray(state["burn_rate"], float))
+        time, self._dt_limit, released = (float(x) for x in state["clock"])
+        self.released = released if self.domain.rank == 0 else 0.0
         steps, self.rejected, self.forced = (int(x) for x in state["counts"])
-        self._put_back(state["conserved"], time, steps)
+        self._put_back(self.domain.cut(np.asarray(state["conserved"])), time, steps)
+
+    def _make_flow(
+        self, primitive: np.ndarray, material: Material, inflow: np.ndarray | None, cfl: float
+    ) -> solver.Solver | NoFlow:
+        domain = self.domain
+        if not all(domain.shape):
+            return NoFlow(domain.grid, material)
+        return solver.Solver(
+            Grid(*domain.shape, domain.grid.pixel),
+            domain.cut(primitive),
+            material=material,
+            kinetics=INERT,
+            boundaries=domain.boundaries,
+            inflow=inflow,
+            cfl=cfl,
+            neighbours=domain.fill if domain.neighbours else None,
+        )
+
+    def _next_step(self) -> float:
+        """The step (s) that the state allows on every rank."""
+        return self.domain.least(lambda: self.flow.next_step)
 
     def _put_back(self, conserved: np.ndarray, time: float, steps: int) -> None:
         self.flow.interior[...] = conserved
@@ -184,7 +218,7 @@ class MacroSolver:
 
     def _outrun(self, dt: float) -> float | None:
         """A shorter dt to try if waves born in the step were too fast for it."""
-        return 0.5 * dt if dt > FASTER_WAVES * self.flow.next_step else None
+        return 0.5 * dt if dt > FASTER_WAVES * self._next_step() else None
 
     def _burn(self, start: float, dt: float, least: float) -> float | None:
         """Closure and heat of one step; a shorter dt to try, the closure rolled back, if it went too far."""
@@ -192,15 +226,21 @@ class MacroSolver:
         pressure = eos.pressure(rho, e, self.flow.material)
         speed = np.hypot(u - self.velocity_ahead[0], v - self.velocity_ahead[1])
         closure = self.closure
+        found = {}
+
+        def advance() -> float:
+            out = closure.advance(self.ids.ravel(), pressure=pressure.ravel(), velocity=speed.ravel())
+            found["F"] = checked_fraction(out, self.burned, self.ids)
+            found["rate"] = np.array(out.burn_rate, float).reshape(self.burned.shape)
+            return float(out.dt_max)
+
         closure.begin_step(start, dt)
         try:
-            out = closure.advance(self.ids.ravel(), pressure=pressure.ravel(), velocity=speed.ravel())
-            F = checked_fraction(out, self.burned, self.ids)
-            allowed = float(out.dt_max)
-            rate = np.array(out.burn_rate, float).reshape(F.shape)
+            allowed = self.domain.least(advance)
         except BaseException:
             closure.rollback()
             raise
+        F, rate = found["F"], found["rate"]
         too_far = dt > allowed * (1 + ROUND_OFF)
         if too_far and dt > least * (1 + ROUND_OFF):
             closure.rollback()

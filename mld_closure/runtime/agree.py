@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..closure.guards import ClosureError
-
 _SHOWN = 3  # ranks whose errors are quoted
 
 
@@ -35,8 +33,11 @@ class Attempt:
         """The numbers of every rank, (size, len(numbers)). Collective.
 
         Where a rank has failed, every rank raises the same error instead: ClosureError, or FileNotFoundError
-        where the first one to fail has that, naming the ranks and what they say.
+        where the first one to fail has that, naming the ranks and what they say; its attribute `everywhere`
+        is set. A single rank raises its own.
         """
+        if self.comm.size == 1 and self.error is not None:
+            raise self.error
         mine = np.array([self.error is not None, *numbers], np.float64)
         every = np.empty((self.comm.size, len(mine)))
         self.comm.Allgather(mine, every)
@@ -55,6 +56,8 @@ class Attempt:
 
 def _shared(failed: dict[int, tuple[bool, str, np.ndarray]], size: int) -> Exception:
     """The one error that stands for those of the ranks."""
+    from ..closure.guards import ClosureError
+
     ranks = list(failed)
     texts = {said[1] for said in failed.values()}
     if len(ranks) == size and len(texts) == 1:
@@ -71,6 +74,8 @@ def _shared(failed: dict[int, tuple[bool, str, np.ndarray]], size: int) -> Excep
 
 def same_everywhere(comm: Any, facts: Sequence[tuple[str, Any]]) -> None:
     """ClosureError on every rank, naming two of them, where a fact (name, value) differs. Collective."""
+    from ..closure.guards import ClosureError
+
     every = comm.allgather(list(facts))
     for number, (name, first) in enumerate(every[0]):
         for rank, theirs in enumerate(every):

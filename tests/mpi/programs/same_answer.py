@@ -3,68 +3,68 @@
 from pathlib import Path
 
 import numpy as np
-from shared import argument, communicator, gathered, open_closure, run, times, write
+from shared import argument, by_id, kit, on_each_size, open_closure, quantities, run, times, write
 
-comm = communicator()
-folder = Path(argument(1))
-found = {}
-for kind in ("blocks", "last"):
-    closure, _ = open_closure(comm, kind)
-    found[kind], found[kind + "_dt"] = run(comm, closure)
+
+def main(comm):
+    folder = Path(argument(1))
+    found = {}
+    for kind in ("blocks", "last"):
+        closure, _ = open_closure(comm, kind)
+        found[kind], found[kind + "_dt"] = run(comm, closure)
+        if comm.size > 1:
+            sent = comm.allgather((closure.exchange.rows_sent, closure.exchange.bytes_sent))
+            served = comm.allgather(closure.server.load)
+            found[kind + "_sent"], found[kind + "_served"] = np.array(sent), np.array(served)
+        closure.close()
+        closure.close()
+    for name, options in {
+        "specimen": {"patches": False},
+        "few": {"serving": "1 per node"},
+        "loose": {"reproducible": False},
+        "no_logvar": {"given": kit.bundle(evolve_logvar=False)},
+    }.items():
+        closure, _ = open_closure(comm, "spread", **options)
+        found[name] = run(comm, closure)[0]
+        if name == "few" and comm.size > 1:
+            assert closure.servers.tolist() == [0]
+            assert (closure.server.load > 0) == (comm.rank == 0)
+        closure.close()
+
+    closure, _ = open_closure(comm, "blocks", patches=False)  # migrating in mid-run, every way there is
+    first, _ = run(comm, closure, times[:4])
+    if len(closure.ids):
+        closure.migrate(closure.ids, (closure.ids + 1) % comm.size)
+    else:
+        closure.migrate()
+    assert all(int(i + 1) % comm.size == comm.rank for i in closure.ids)
+    second, _ = run(comm, closure, times[3:6])
+    closure.migrate(closure.ids, 0)
+    assert len(closure.ids) == (13 if comm.rank == 0 else 0)
+    third, _ = run(comm, closure, times[5:])
+    found["migrated"] = np.concatenate([first, second, third])
+    gone = closure.ids[:6].copy()
+    closure.unregister(gone)
     if comm.size > 1:
-        sent = comm.allgather((closure.exchange.rows_sent, closure.exchange.bytes_sent))
-        served = comm.allgather(closure.server.load)
-        found[kind + "_sent"], found[kind + "_served"] = np.array(sent), np.array(served)
-    closure.close()
-    closure.close()
-for name, options in {
-    "specimen": {"patches": False},
-    "few": {"serving": "1 per node"},
-    "loose": {"reproducible": False},
-    "no_logvar": {},
-}.items():
-    if name == "no_logvar":
-        from shared import kit
-
-        options = {"given": kit.bundle(evolve_logvar=False)}
-    closure, _ = open_closure(comm, "spread", **options)
-    found[name] = run(comm, closure)[0]
-    if name == "few" and comm.size > 1:
-        assert closure.servers.tolist() == [0]
-        assert (closure.server.load > 0) == (comm.rank == 0)
+        assert sum(comm.allgather(closure.server.load)) == sum(
+            comm.allgather(int((closure.cells.record["slot"] >= 0).sum()))
+        )
     closure.close()
 
-closure, _ = open_closure(comm, "blocks", patches=False)  # migrating in mid-run, every way there is
-first, _ = run(comm, closure, times[:5])
-if len(closure.ids):
-    closure.migrate(closure.ids, (closure.ids + 1) % comm.size)
-else:
-    closure.migrate()
-assert all(int(i + 1) % comm.size == comm.rank for i in closure.ids)
-second, _ = run(comm, closure, times[4:8])
-closure.migrate(closure.ids, 0)
-assert len(closure.ids) == (13 if comm.rank == 0 else 0)
-third, _ = run(comm, closure, times[7:])
-found["migrated"] = np.concatenate([first, second, third])
-gone = closure.ids[:6].copy()
-closure.unregister(gone)
-if comm.size > 1:
-    assert sum(comm.allgather(closure.server.load)) == sum(
-        comm.allgather(int((closure.cells.record["slot"] >= 0).sum()))
-    )
-closure.close()
+    closure, _ = open_closure(comm, "spread")  # calls handed in and made together
+    closure.begin_step(0.0, times[-1])
+    half = closure.ids[: len(closure.ids) // 2]
+    tickets = [
+        closure.submit(part, pressure=np.full(len(part), 9e9)) for part in (half, closure.ids[len(half) :])
+    ]
+    closure.wait()
+    values = np.concatenate([t.response.burned_fraction for t in tickets])
+    again = closure.advance(pressure=np.full(len(closure.ids), 9e9))
+    assert np.array_equal(values, again.burned_fraction)
+    closure.commit()
+    found["together"] = by_id(comm, closure.ids, quantities(again))
+    closure.close()
+    write(comm, folder, "same", **found)
 
-closure, _ = open_closure(comm, "spread")  # calls handed in and made together
-closure.begin_step(0.0, times[-1])
-half = closure.ids[: len(closure.ids) // 2]
-tickets = [
-    closure.submit(part, pressure=np.full(len(part), 9e9)) for part in (half, closure.ids[len(half) :])
-]
-closure.wait()
-values = np.concatenate([t.response.burned_fraction for t in tickets])
-again = closure.advance(pressure=np.full(len(closure.ids), 9e9))
-assert np.array_equal(values, again.burned_fraction)
-closure.commit()
-found["together"] = gathered(comm, closure, again)[0]
-closure.close()
-write(comm, folder, "same", **found)
+
+on_each_size(main)

@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 ids = np.arange(700, 713)
 peaks = np.linspace(5e9, 15e9, 13)
 starts = np.linspace(0.1e-9, 2.2e-9, 13)
-times = np.linspace(0, 4e-9, 11)
+times = np.linspace(0, 4e-9, 8)
 
 
 def load_kit():
@@ -66,21 +67,25 @@ QUANTITIES = (
 )
 
 
-def gathered(comm, closure, out):
-    """Quantities (6, 13) of all cells by id, and dt_max, on every rank."""
-    parts = comm.allgather((closure.ids, np.stack([getattr(out, q).astype(float) for q in QUANTITIES])))
-    every = np.concatenate([p[0] for p in parts])
-    values = np.concatenate([p[1] for p in parts], axis=1)
+def by_id(comm, names, values):
+    """Values (..., 13) of all cells, in the order of `ids`, from those (..., k) of each rank's cells."""
+    parts = comm.allgather((names, values))
+    every = np.concatenate([part[0] for part in parts])
     assert np.array_equal(np.sort(every), ids)
-    return values[:, np.argsort(every)], out.dt_max
+    return np.concatenate([part[1] for part in parts], axis=-1)[..., np.argsort(every)]
 
 
-def run(comm, closure, moments=times, own=None):
-    """Steps between the moments, each tried, rolled back at times, and corrected; results of every step."""
+def quantities(out):
+    """(6, k) of a response."""
+    return np.stack([getattr(out, q).astype(float) for q in QUANTITIES])
+
+
+def run(comm, closure, moments=times):
+    """Steps between the moments, some rolled back or corrected; results (step, 6, 13), limits (step,)."""
     values, limits = [], []
     at = {int(i): k for k, i in enumerate(ids)}
+    mine = [at[int(i)] for i in closure.ids]
     for n, (t0, t1) in enumerate(itertools.pairwise(moments)):
-        mine = [at[int(i)] for i in closure.ids]
         if n % 4 == 1:
             closure.begin_step(t0, 2 * (t1 - t0))
             closure.advance(pressure=pressure(t0 + 2 * (t1 - t0), mine))
@@ -90,16 +95,28 @@ def run(comm, closure, moments=times, own=None):
             closure.advance(pressure=0.9 * pressure(t1, mine))
         out = closure.advance(pressure=pressure(t1, mine))
         closure.commit()
-        value, limit = gathered(comm, closure, out)
-        values.append(value)
-        limits.append(limit)
-    return np.array(values), np.array(limits)
+        values.append(quantities(out))
+        limits.append(out.dt_max)
+    return by_id(comm, closure.ids, np.array(values)), np.array(limits)
 
 
 def communicator():
     from mpi4py import MPI
 
     return MPI.COMM_WORLD
+
+
+def on_each_size(work):
+    """Call work(comm) on communicators of 1, 2, 3, ... of the ranks that were started."""
+    world = communicator()
+    for size in range(1, world.size + 1):
+        part = world.Split(int(world.rank < size), world.rank)
+        if world.rank < size:
+            work(part)
+        waiting = world.Ibarrier()
+        while not waiting.Test():
+            time.sleep(0.01)  # a rank that waits in a collective call would take the time of those that work
+        part.Free()
 
 
 def write(comm, folder, name, **arrays):
