@@ -13,6 +13,7 @@ class BenchGroup(LazyGroup):
     table = {  # noqa: RUF012
         "dns": ("bench_dns", "Cell-steps per second of the solver."),
         "models": ("bench_models", "Time and FLOP rate of encoding, stepping and decoding."),
+        "closure": ("bench_closure", "Cost of a cell, beside its simulation, and of idle ones."),
         "patches": ("bench_patches", "Gathering and adding back patches, beside plain copies."),
     }
 
