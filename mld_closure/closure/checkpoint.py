@@ -128,10 +128,17 @@ def unpack(arrays: Mapping[str, np.ndarray], dtype: np.dtype, prefix: str = "cel
 
 
 def _flushed(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a file, flushed, or leave none; OSError that says what still stands."""
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as err:
+        path.unlink(missing_ok=True)
+        raise OSError(
+            err.errno, f"{err.strerror}; the restart before it stands, free space and save again", str(path)
+        ) from None
 
 
 def _sync(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """Misuse: one clear error naming the cells, nothing changed, and a run that goes on as if undisturbed."""
 
+import resource
+
 import numpy as np
 import pytest
 
@@ -65,64 +67,82 @@ def test_an_error_inside_a_step_changes_nothing(kit, name):
     assert closure.cells.record.tobytes() == undisturbed.cells.record.tobytes()
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda c: c.advance(pressure=PEAKS), "no step is open: call begin_step before you advance"),
-        (lambda c: c.commit(), "before you commit"),
-        (lambda c: c.rollback(), "before you roll back"),
-        (lambda c: c.wait(), "before you wait"),
-        (lambda c: c.submit([100], pressure=[0.0]), "before you submit"),
-        (lambda c: c.begin_step(0.5e-9, 1e-9), "step begins at 5e-10 s, the last one ended at 3e-09 s"),
-        (lambda c: c.begin_step(3e-9, 0.0), "positive dt, got t = 3e-09 s, dt = 0.0 s"),
-        (lambda c: c.begin_step(NAN, 1e-9), "finite t"),
-        (lambda c: c.unregister([1]), "unknown cell 1"),
-    ],
-)  # fmt: skip
-def test_an_error_between_steps_changes_nothing(kit, call, message):
-    closure = kit.make()
-    kit.run(closure, TIMES, lambda t: kit.ramp(t, PEAKS))
-    before = closure.cells.record.tobytes()
-    with pytest.raises(ClosureError, match=message):
-        call(closure)
-    assert closure.cells.record.tobytes() == before
-    assert closure.time == 3e-9
-    kit.run(closure, [3e-9, 4e-9], lambda t: PEAKS)
+def specimen(n, pixel=50e-9):
+    return Specimen.from_array(np.ones((n, n)), pixel)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"ids": [1, 1], "patches": np.ones((2, 32, 32))}, "cell 1 named twice"),
-        ({"ids": [1, 100], "patches": np.ones((2, 32, 32))}, "cell 100 already registered"),
-        ({"ids": [1, 2], "patches": np.ones((3, 32, 32))}, "2 ids but 3 patches"),
-        (
-            {"ids": [1], "patches": np.ones((1, 32, 64))},
-            "32 x 64 pixels; this closure serves 32 x 32",
-        ),
-        (
-            {"ids": [1], "patches": np.full((1, 32, 32), 1.5)},
-            "cell 1 holds solid fractions outside",
-        ),
-        (
-            {"ids": [1], "patches": np.full((1, 32, 32), NAN)},
-            "cell 1 holds solid fractions outside",
-        ),
-        ({"ids": [1], "patches": np.ones((32, 32))}, r"expected \(cells, ny, nx\)"),
-        ({"ids": [1], "patches": np.ones((1, 32, 32)), "pixel": 1e-7}, "pixels of 1e-07 m, but the bundle"),
-        ({"ids": [1]}, "give either patches or a specimen"),
-        (
-            {"ids": [1], "specimen": Specimen.from_array(np.ones((64, 64)), 1e-7), "offsets": [[0, 0]]},
-            "pixels of 1e-07 m, but the bundle was trained on 5e-08 m",
-        ),
-    ],
-)
-def test_registration_is_whole_or_not_at_all(kit, arguments, message):
-    closure = kit.make()
-    with pytest.raises(ValueError, match=message):
-        closure.register(**arguments)
+def one(**source):
+    """A registration of cell 1."""
+    return lambda c: c.register([1], **source)
+
+
+def save_to_a_full_disk(closure, folder):
+    """Save where no file may grow beyond 1 kB, as the system itself enforces it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        closure.save(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+BETWEEN_STEPS = {
+    "advance": (lambda c: c.advance(pressure=PEAKS), "no step is open: call begin_step before you advance"),
+    "commit": (lambda c: c.commit(), "before you commit"),
+    "rollback": (lambda c: c.rollback(), "before you roll back"),
+    "wait": (lambda c: c.wait(), "before you wait"),
+    "submit": (lambda c: c.submit([100], pressure=[0.0]), "before you submit"),
+    "time back": (lambda c: c.begin_step(0.5e-9, 1e-9), "step begins at 5e-10 s, the last one ended at"),
+    "no time": (lambda c: c.begin_step(3e-9, 0.0), "positive dt, got t = 3e-09 s, dt = 0.0 s"),
+    "time nan": (lambda c: c.begin_step(NAN, 1e-9), "finite t"),
+    "unregister": (lambda c: c.unregister([1]), "unknown cell 1"),
+    "repeated": (lambda c: c.register([1, 1], patches=np.ones((2, 32, 32))), "cell 1 named twice"),
+    "known": (lambda c: c.register([1, 100], patches=np.ones((2, 32, 32))), "cell 100 already registered"),
+    "count": (lambda c: c.register([1, 2], patches=np.ones((3, 32, 32))), "2 ids but 3 patches"),
+    "size": (one(patches=np.ones((1, 32, 64))), "32 x 64 pixels; this closure serves 32 x 32"),
+    "beyond 1": (one(patches=np.full((1, 32, 32), 1.5)), "cell 1 holds solid fractions outside"),
+    "nan": (one(patches=np.full((1, 32, 32), NAN)), "cell 1 holds solid fractions outside"),
+    "flat": (one(patches=np.ones((32, 32))), r"expected \(cells, ny, nx\)"),
+    "pixel": (one(patches=np.ones((1, 32, 32)), pixel=1e-7), "pixels of 1e-07 m, but the bundle"),
+    "nothing": (one(), "give either patches or a specimen"),
+    "specimen pixel": (
+        one(specimen=specimen(64, 1e-7), offsets=[[0, 0]]), "pixels of 1e-07 m, but the bundle was trained",
+    ),
+    "small specimen": (
+        one(specimen=specimen(31), offsets=[[0, 0]]), "image of 31 x 31 pixels is smaller than a patch",
+    ),
+    "off the specimen": (
+        one(specimen=specimen(64), offsets=[[4e-6, 0]]), "lies outside the image of 64 x 64",
+    ),
+    "no restart": (lambda c: c.restore("nowhere"), "no restart at nowhere"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*BETWEEN_STEPS, "full disk"])
+def test_an_error_between_steps_changes_nothing(kit, tmp_path, name):
+    closure, undisturbed = kit.make(), kit.make()
+    shock = lambda t: kit.ramp(t, PEAKS, 0.5e-9)  # noqa: E731
+    for c in (closure, undisturbed):
+        kit.run(c, TIMES[:8], shock)
+    if name == "full disk":
+        closure.save(tmp_path / "r")
+        kept = {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()}
+        with pytest.raises(OSError, match="File too large; the restart before it stands, free space"):
+            save_to_a_full_disk(closure, tmp_path / "r")
+        assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == kept
+    else:
+        call, message = BETWEEN_STEPS[name]
+        with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
+            call(closure)
+        assert "\n" not in str(caught.value)
     assert closure.ids.tolist() == [100, 101, 102, 103, 104]
-    kit.run(closure, TIMES, lambda t: kit.ramp(t, PEAKS))
+    assert closure.time == undisturbed.time
+    got, wanted = (kit.run(c, TIMES[7:], shock) for c in (closure, undisturbed))
+    for a, b in zip(got, wanted, strict=True):
+        for field in a.__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
+    assert closure.cells.record.tobytes() == undisturbed.cells.record.tobytes()
+    assert wanted[-1].burned_fraction.max() > 0
 
 
 def test_patches_the_model_cannot_take(kit):
