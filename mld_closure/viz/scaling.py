@@ -1,0 +1,23 @@
+"""Parallel efficiency against the number of ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+
+def draw_scaling(curves: Mapping[str, Sequence[tuple[float, float]]], title: str) -> Figure:
+    """Curves of (ranks, efficiency) by name; those named "..., owners serve" are dashed."""
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    colours: dict[str, str] = {}
+    for name, points in curves.items():
+        base = name.removesuffix(", owners serve")
+        colour = colours.setdefault(base, f"C{len(colours)}")
+        ranks, values = zip(*points, strict=True)
+        axes.semilogx(ranks, values, "o--" if base != name else "o-", ms=3, lw=1.2, color=colour, label=name)
+    axes.set(xlabel="ranks", ylabel="parallel efficiency", ylim=(0, 1.02), title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="x-small")
+    return figure

@@ -1,0 +1,156 @@
+"""`mpirun mld-closure run`: the history of one rank on any number, restarts across numbers, killed ranks."""
+
+import csv
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+CASE = """
+cells = 10
+rows = 4
+cell_size = 2.4e-6
+piston_speed = 900
+porosity = 0.1
+end_time = 2.4e-9
+[closure]
+kind = "surrogate"
+bundle = "{bundle}"
+[closure.options]
+patch_shape = [32, 32]
+micro_batch = 4
+seed = 3
+device = "cpu"
+threads = 1
+reproducible = true
+warm_start = false
+[[blocks]]
+x = 4.8e-6
+y = 0.0
+width = 2.4e-6
+height = 4.8e-6
+porosity = 0.0
+"""
+KILLED_WITHIN = 30  # seconds; it takes about one on an idle machine
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    path = Path(__file__).resolve().parents[1] / "closure/conftest.py"
+    spec = importlib.util.spec_from_file_location("kit", path)
+    kit = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(kit)
+    bundle = kit.bundle()
+    bundle.extras["loading"] = kit.table().to_extra()
+    bundle.save(folder / "bundle")
+    (folder / "case.toml").write_text(CASE.format(bundle=folder / "bundle"))
+    return folder / "case.toml"
+
+
+@pytest.fixture(scope="module")
+def whole(case):
+    """The run on one rank, started without MPI."""
+    out = case.parent / "whole"
+    words = [sys.executable, "-m", "mld_closure", "run", case, "--out", out]
+    subprocess.run([str(w) for w in words], check=True, capture_output=True, timeout=240)
+    return results(out)
+
+
+def results(folder):
+    """Everything that must not depend on ranks: histories, and steps without cost and sums over ranks."""
+    with h5py.File(folder / "history.h5") as file:
+        fields = {name: item[()] for name, item in file["fields"].items()}
+    with open(folder / "steps.csv", newline="") as file:
+        rows = [dict(r) for r in csv.DictReader(file)]
+    released = [float(row.pop("released")) for row in rows]
+    return fields, [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in rows], released
+
+
+def same(got, whole):
+    assert got[1] == whole[1]
+    np.testing.assert_allclose(got[2], whole[2], rtol=1e-13)
+    assert got[0].keys() == whole[0].keys()
+    return all(np.array_equal(got[0][n], whole[0][n], equal_nan=True) for n in whole[0])
+
+
+def test_ranks_and_restarts_change_no_bit(mpi, case, whole):
+    cut, again = case.parent / "cut", case.parent / "again"
+    mpi(3, "-m", "mld_closure", "run", case, "--out", cut, "--checkpoint-every", 5)
+    assert same(results(cut), whole)
+    assert whole[0]["burned_fraction"].max() > 0
+    assert (whole[0]["status"] > 0).sum() > 4
+    assert np.ptp(whole[0]["velocity_y"]) > 0
+    last = sorted((cut / "checkpoints").iterdir())[-2]
+    assert len(list((last / "closure").glob("state-*"))) == 3
+    mpi(2, "-m", "mld_closure", "run", case, "--out", again, "--restart", last)
+    assert same(results(again), whole)
+
+
+def children(parent):
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if int(fields[1]) == parent:
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def kill_one(mpi, words, out, moment):
+    """Start the run on 3 ranks, kill -9 one of them at a moment; seconds until the job ends, its messages."""
+    job = mpi(3, *words, wait=False)
+    try:
+        while job.poll() is None and not moment(out / "checkpoints"):
+            time.sleep(0)
+        victim = children(job.pid)[1]
+        os.kill(victim, signal.SIGKILL)
+        begun = time.perf_counter()
+        said = "".join(job.communicate(timeout=KILLED_WITHIN))
+        return time.perf_counter() - begun, job.returncode, said
+    finally:
+        job.kill()
+        job.wait()
+
+
+def test_a_killed_rank_ends_the_job_and_the_last_checkpoint_is_whole(mpi, case, whole):
+    out = case.parent / "killed"
+    words = ["-m", "mld_closure", "run", case, "--out", out, "--checkpoint-every", 1]
+
+    def writing(folder):
+        return len(list(folder.glob("step-*"))) >= 3 and list(folder.glob(".step-*"))
+
+    def stepping(folder):
+        return len(list(folder.glob("step-*"))) >= 8 and not list(folder.glob(".step-*"))
+
+    for moment in (writing, stepping):
+        done = sorted((out / "checkpoints").glob("step-*"))
+        restart = ["--restart", done[-1]] if done else []
+        seconds, code, said = kill_one(mpi, [*words, *restart], out, moment)
+        assert code != 0
+        assert "signal 9" in said
+        assert seconds < KILLED_WITHIN
+    last = sorted((out / "checkpoints").glob("step-*"))[-1]
+    mpi(2, *words[:-2], "--restart", last)
+    assert same(results(out), whole)
+    assert not list((out / "checkpoints").glob(".step-*"))
+
+
+def test_bad_input_ends_with_one_line(mpi, case, tmp_path):
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(case.read_text().replace("seed = 3", "horizn = 3"))
+    run = mpi(2, "-m", "mld_closure", "run", wrong, "--out", tmp_path / "o", check=False, timeout=120)
+    assert run.returncode == 2
+    ours = [line for line in run.stderr.splitlines() if line.startswith("mld-closure:")]
+    assert len(ours) == 1
+    assert "horizn" in ours[0]
