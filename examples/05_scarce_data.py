@@ -322,6 +322,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("scarce_data"), help="folder of data and results")
     parser.add_argument("--minutes", type=float, default=2.5, help="budget of each training (2.5)")
+    parser.add_argument("--cases", type=int, nargs="+", default=[2, 4, 8, 16], help="numbers K (2 4 8 16)")
     parser.add_argument("--seeds", type=int, default=2, help="how many (2)")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time, one thread each (1)")
     parser.add_argument("--device", default="cpu", help="cpu | cuda[:i]")
@@ -329,7 +330,9 @@ def main():
     parser.add_argument("--quick", action="store_true", help="everything tiny: does it run?")
     options = parser.parse_args()
     domain = "quick" if options.quick else "full" if options.full else "small"
-    counts = [2] if options.quick else [2, 4, 8, 16]
+    counts = [2] if options.quick else sorted(options.cases)
+    if not 2 <= counts[0] <= counts[-1] <= DOMAINS[domain].n_train:
+        sys.exit(f"--cases {counts}: choose from 2 to {DOMAINS[domain].n_train}")
     minutes = 0.0 if options.quick else options.minutes  # 0: every stage takes its two steps
     out = options.out / domain
     out.mkdir(parents=True, exist_ok=True)
