@@ -125,7 +125,10 @@ def command(
         return
     if json_path:
         Path(json_path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
-    _print(data, chosen, results)
+    where_from = [r for r in results if r["name"].removesuffix(", head") in BUDGET.values()]
+    _print(data, chosen, [r for r in results if r not in where_from])
+    if where_from:
+        _print(f"the truth put in, {data}", chosen, where_from)
 
 
 def _draw(data: str, chosen: list[int], results: list[dict[str, Any]], path: str) -> None:
