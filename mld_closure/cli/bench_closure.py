@@ -12,6 +12,7 @@ from .output import json_option, print_json, print_table, progress
 
 SHIPPED = "hmx-compact"
 UP = 900.0  # m/s
+PIECES = 8  # of a frame interval
 TARGETS = {"head": 100, "decode": 30}
 
 
@@ -58,8 +59,8 @@ def command(
     BUNDLE is a path or name; without one the shipped hmx-compact is timed, or where there is none compact
     networks with random weights, which cost the same. "Of peak" is the FLOP rate against that of torch.mm.
     "To DNS" is the time of the simulation, on one core in this same run, over that of the cell, both from
-    frame 0 to the horizon; the simulation's first frames are timed and its later ones, whose time steps are
-    shorter, taken to be as fast.
+    frame 0 to the horizon; the fastest eighth of the simulation's first frames stands for all, whose time
+    steps only get shorter.
 
     \b
     Example:
@@ -135,7 +136,10 @@ def _open(bundle: str | None) -> tuple[Any, str]:
 
 
 def _dns_seconds(frame: tuple[int, int], pixel: float, interval: float, frames: int) -> float:
-    """Seconds that the solver takes for one frame interval (s) of a porous cell, on one core."""
+    """Seconds that the solver takes for one frame interval (s) of a porous cell, by the fastest piece of it.
+
+    The fastest counts for the networks too, so that other work on the machine slows neither.
+    """
     from ..dns.eos import Material
     from ..dns.kinetics import Kinetics
     from ..dns.loading import PROFILE_COLUMNS, shocked_solver
@@ -145,10 +149,15 @@ def _dns_seconds(frame: tuple[int, int], pixel: float, interval: float, frames: 
     mu = Specimen.generate((ny, nx), pixel, 0, porosity=0.1).window(0, 0, nx, ny).copy()
     mu[:, :PROFILE_COLUMNS] = 1.0
     solver = shocked_solver(mu, UP, pixel, Material(), Kinetics())
-    solver.run(0.02 * interval)  # compiles
-    begun = time.perf_counter()
-    solver.run((0.02 + frames) * interval)
-    return (time.perf_counter() - begun) / frames
+    end = 0.02 * interval
+    solver.run(end)  # compiles
+    fastest = float("inf")
+    for _ in range(PIECES * frames):
+        end += interval / PIECES
+        begun = time.perf_counter()
+        solver.run(end)
+        fastest = min(fastest, time.perf_counter() - begun)
+    return PIECES * fastest
 
 
 def _print(result: dict[str, Any]) -> None:

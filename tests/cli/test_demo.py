@@ -1,0 +1,69 @@
+"""The slab of `demo` on random networks: every shocked cell is served, pictures drawn, bad input named."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mld_closure.cli.main import main
+from mld_closure.closure.load import EXTRA as LOADING
+from mld_closure.closure.load import LoadTable
+from mld_closure.dns.load_table import load_table
+from mld_closure.models.bundle import Bundle
+from mld_closure.models.dynamics import MesoDynamics, MicroDynamics
+from mld_closure.models.readout_head import EXTRA as HEAD
+from mld_closure.models.readout_head import HeadConfig, ReadoutHead
+from mld_closure.models.settings import ModelConfig
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """The folder of a bundle of the smallest random networks, for the true material and pixel size."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    config = ModelConfig(base=2, residual=True, standardize=True, evolve_logvar=False)
+    micro = MicroDynamics(config)
+    head = ReadoutHead(HeadConfig(config.latent_size, width=4, depth=1))
+    table = LoadTable.from_arrays(load_table((500.0, 900.0, 1400.0)))
+    path = tmp_path_factory.mktemp("demo") / "random"
+    Bundle(
+        micro, MesoDynamics.from_micro(micro), pixel=50e-9, micro_step=0.172e-9, horizon=3,
+        load_range=(500.0, 1400.0), extras={HEAD: head.to_extra(), LOADING: table.to_extra()},
+    ).save(path)  # fmt: skip
+    return path
+
+
+def demo(capsys, *words):
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(["demo", *map(str, words)])
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), out, err
+
+
+def test_the_slab(capsys, tmp_path, bundle):
+    words = ("--slab", "--bundle", bundle, "--cells", 8, "--out", tmp_path / "d")
+    code, text, _ = demo(capsys, *words)
+    assert code == 0
+    assert "look at" in text
+    for name in ("xt.png", "profiles.png", "front.png"):
+        assert (tmp_path / "d" / name).read_bytes().startswith(b"\x89PNG")
+    summary = json.loads((tmp_path / "d" / "summary.json").read_text())
+    assert summary["cells"] == 8
+    assert summary["case"]["cell_size"] == pytest.approx(480 * 50e-9)
+    assert summary["case"]["piston_speed"] == 900
+    status = summary["closure_status"]
+    assert status["IDLE"] <= 2  # the shock crosses 0.8 of the slab
+    assert status["BEYOND_HORIZON"] + status["BURNED"] + status["ACTIVE"] >= 5
+    assert np.isfinite(summary["front_speed_m_per_s"])
+    code, _, err = demo(capsys, *words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "holds a run already" in err
+
+
+def test_a_missing_bundle_is_named(capsys, tmp_path):
+    code, _, err = demo(capsys, "--slab", "--bundle", tmp_path / "none", "--out", tmp_path / "d")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "no bundle at" in err
+    assert not (tmp_path / "d").exists()
