@@ -14,6 +14,7 @@ class BenchGroup(LazyGroup):
         "dns": ("bench_dns", "Cell-steps per second of the solver."),
         "models": ("bench_models", "Time and FLOP rate of encoding, stepping and decoding."),
         "closure": ("bench_closure", "Cost of a cell, beside its simulation, and of idle ones."),
+        "mpi": ("bench_mpi", "Where the time of a distributed run goes, and how it scales."),
         "patches": ("bench_patches", "Gathering and adding back patches, beside plain copies."),
     }
 

@@ -19,7 +19,7 @@ ENVIRONMENT = {
 }
 
 
-def launch(ranks, *words, timeout=240, check=True, wait=True):
+def launch(ranks, *words, timeout=900, check=True, wait=True):
     """Run Python on several ranks: `words` follow `python -m mpi4py`, which ends the job where one fails."""
     command = ["mpirun", "-n", str(ranks), "--bind-to", "none", sys.executable, "-m", "mpi4py"]
     command += [str(word) for word in words]

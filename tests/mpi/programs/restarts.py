@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from shared import argument, ids, kit, on_each_size, open_closure, run, times, write, write_json
+import numpy as np
+from shared import argument, ids, kit, on_each_size, open_closure, run, write, write_json
 
-folder, cut = Path(argument(1)), 4
+folder, cut = Path(argument(1)), 3
+times = np.linspace(0, 4e-9, 6)
 
 
 def save(comm):
     closure, _ = open_closure(comm, "blocks", patches=False)
-    whole, _ = run(comm, closure)
+    whole, _ = run(comm, closure, times)
     write(comm, folder, "whole", whole=whole)
     closure.close()
     closure, _ = open_closure(comm, "blocks", patches=False)
