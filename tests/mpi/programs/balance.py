@@ -1,0 +1,52 @@
+"""A shock inside one rank's domain: who serves its cells, and what is sent for patches of two sizes."""
+
+from pathlib import Path
+
+import numpy as np
+from shared import argument, communicator, kit, write
+
+import mld_closure as mld
+
+comm = communicator()
+cells = np.arange(64)
+loads, sent = [], []
+for side in (32, 64):
+    sample = mld.Specimen.generate((64, 1100), kit.PIXEL, 3, porosity=0.1)
+    closure = mld.open(
+        kit.bundle(), comm, device="cpu", threads=1, load_table=kit.table(), warm_start=False,
+        patch_shape=(side, side),
+    )  # fmt: skip
+    corners = np.stack([cells * 16 * kit.PIXEL, 0.0 * cells], axis=1)
+    mine = cells if comm.rank == 1 else cells[:0]
+    closure.register(mine, specimen=sample, offsets=corners[mine])
+    served = []
+    for step in range(8):
+        closure.begin_step(step * 0.3e-9, 0.3e-9)
+        closure.advance(pressure=np.where(mine < 8 * step, 8e9, 0.0))
+        closure.commit()
+        served.append(comm.allgather(closure.server.load))
+    loads.append(served)
+    sent.append(comm.allgather((closure.exchange.rows_sent, closure.exchange.bytes_sent)))
+    closure.close()
+
+
+def two_cells(comm, mine):
+    """Burned fractions (step, k) of two cells: one idle for good, after a step in which all are."""
+    options = {"device": "cpu", "threads": 1, "load_table": kit.table(), "warm_start": False}
+    with mld.open(kit.bundle(), comm, reproducible=True, **options) as closure:
+        closure.register(mine, patches=kit.patches(2)[mine])
+        found = []
+        for step in range(4):
+            closure.begin_step(step * 1e-9, 1e-9)
+            pressure = np.where((mine == 1) & (step > 0), 8e9, 0.0)
+            found.append(closure.advance(pressure=pressure).burned_fraction.copy())
+            closure.commit()
+        return np.array(found)
+
+
+alone = two_cells(None, np.arange(2))
+found = two_cells(comm, np.arange(2) if comm.rank == 2 else np.arange(0))
+assert found.shape == (4, 2 if comm.rank == 2 else 0)
+assert comm.rank != 2 or np.array_equal(found, alone)
+assert alone[0].max() == alone[:, 0].max() == 0 < alone[-1, 1]
+write(comm, Path(argument(1)), "balance", loads=loads, sent=sent)
