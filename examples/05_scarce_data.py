@@ -33,7 +33,7 @@ from mld_closure import config as tables
 from mld_closure.cli.output import progress
 from mld_closure.dns.cases import MICRO_STEP, PRESETS, CaseConfig
 from mld_closure.dns.microstructure import PackRules
-from mld_closure.simulate import simulate
+from mld_closure.simulation import simulate
 
 RECIPES = Path(__file__).parent / "cases" / "scarce_data.toml"
 METHODS = {

@@ -15,7 +15,7 @@ _PUBLIC = {
     "Specimen": "mld_closure.patches.specimen",
     "Trajectories": "mld_closure.data.trajectories",
     "open": "mld_closure.runtime.opening",
-    "simulate": "mld_closure.simulate",
+    "simulate": "mld_closure.simulation",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]

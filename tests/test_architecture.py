@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "viz": {"data", "metrics"},
     "adapters": {"runtime"},
     "bridge": {"runtime"},
-    "simulate": {"dns", "data"},
+    "simulation": {"dns", "data"},
     "__main__": {"cli"},
     "cli": None,  # everything
 }
@@ -118,3 +118,14 @@ def test_import_is_quick_and_light():
     ).stdout.split()
     assert out[1:] == []
     assert float(out[0]) < 0.5
+
+
+def test_public_names_stay_what_they_are_whatever_is_imported():
+    code = (
+        "import mld_closure as mld, importlib;"
+        "before = [getattr(mld, n) for n in mld.__all__];"
+        "importlib.import_module('mld_closure.simulation'); mld.simulate;"
+        "after = [getattr(mld, n) for n in mld.__all__];"
+        "assert before == after and callable(mld.simulate) and callable(mld.open)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -56,7 +56,7 @@ def command(kind, cases, seed, up, out, workers, frames, config_path, as_json) -
     from mld_closure.data.trajectories import Trajectories
     from mld_closure.dns.cases import PRESETS, CaseConfig
     from mld_closure.runtime.comm import default_comm
-    from mld_closure.simulate import simulate
+    from mld_closure.simulation import simulate
 
     config = None
     if config_path is not None:

@@ -14,7 +14,7 @@ import pytest
 from mld_closure.data.trajectories import Trajectories
 from mld_closure.dns import campaign
 from mld_closure.dns.cases import PRESETS, CaseConfig, draw_load, draw_voids, simulate_case
-from mld_closure.simulate import simulate
+from mld_closure.simulation import simulate
 
 SMALL = CaseConfig("micro", (64, 96), frames=4, frame_interval=0.15e-9, diameter=(20.0, 28.0))
 TOML = """
