@@ -19,6 +19,7 @@ from ..macro.solver import MacroSolver
 from ..metrics.arrival import front_position
 from ..runtime.agree import Attempt
 from ..runtime.comm import SerialComm
+from .fallbacks import make_fallback
 from .run_files import CLOSURE, Journal, continue_in, load_checkpoint, save_checkpoint
 
 FLOW = ("pressure", "temperature", "density", "velocity_x", "velocity_y", "reaction_progress")
@@ -282,8 +283,9 @@ class CaseRun:
 def open_closure(case: MacroCase, options: dict[str, Any], comm: Any = None, domain: Any = None) -> Any:
     """The closure of a case with its cells registered; None for a case without one.
 
-    A surrogate's options are those of `mld_closure.open`, and `seed` of the specimen (0 by default). Each
-    cell takes its patch of the specimen where its corner of least x and y lies. options: over the case's own.
+    A surrogate's options are those of `mld_closure.open`, `seed` of the specimen (0 by default), and
+    `fallback` by name (`fallbacks`). Each cell takes its patch of the specimen where its corner of least x
+    and y lies. options: over the case's own.
     comm, domain: each rank registers the cells of its block; by default one rank has all.
     """
     domain = domain or Domain(case.grid, sides(case))
@@ -297,8 +299,12 @@ def open_closure(case: MacroCase, options: dict[str, Any], comm: Any = None, dom
     seed = chosen.pop("seed", 0)
     default = MICRO_SHAPE if chosen.get("scale") == "micro" else MESO_SHAPE
     shape = tuple(chosen.setdefault("patch_shape", default))
+    bundle: Any = choice.bundle
+    if "fallback" in chosen:
+        bundle = mld.Bundle.load(bundle)
+        chosen["fallback"] = make_fallback(chosen["fallback"], bundle)
     try:
-        closure = mld.open(choice.bundle, comm, **chosen)
+        closure = mld.open(bundle, comm, **chosen)
     except TypeError as err:
         raise ConfigError(f"closure options: {err}") from None
     corners = np.indices(case.grid.shape)[::-1] * case.cell_size  # (2, row, column): x, y

@@ -7,8 +7,15 @@ import h5py
 import numpy as np
 import pytest
 
+from mld_closure.cli.fallbacks import make_fallback
 from mld_closure.cli.main import main
 from mld_closure.closure import load
+from mld_closure.closure.fallback import FallbackRequest
+from mld_closure.closure.guards import Status
+from mld_closure.config import ConfigError
+from mld_closure.dns.cases import PRESETS, record, with_changes
+from mld_closure.dns.microstructure import Ellipse, solid_fraction
+from mld_closure.models.readout_head import stack_targets, targets_from_fields
 
 CASE = """
 cells = {cells}
@@ -120,3 +127,52 @@ def test_wrong_options_end_with_one_line(case, tmp_path, capsys, change, words):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert words.split()[0].strip('"') in err
+
+
+LAW = "{ kind = 'ignition-growth', I = 1e9, a = 0.0, b = 1.0, x = 1.0, G1 = 0.0, c = 1.0, d = 0.0, y = 1.0 }"
+
+
+def test_a_case_names_its_fallback(case, tmp_path, capsys):
+    path = case()
+    text = path.read_text().replace("piston_speed = 900", "piston_speed = 1900")
+    path.write_text(text.replace("seed = 3", f"seed = 3, on_extrapolation = 'fallback', fallback = {LAW}"))
+    assert run(path, "--out", tmp_path / "o", "--json") == 0
+    fields, _ = results(tmp_path / "o")
+    helped = (fields["status"][-1].astype(int) & Status.FALLBACK) != 0
+    assert helped.any()
+    assert (fields["burned_fraction"][-1][helped] > 0).all()
+    assert np.isfinite(fields["burned_fraction"]).all()
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("dsn", r"fallback 'dsn': choose dns \| ignition-growth"),
+        ({"kind": "dns", "I": 3}, "takes no constants, got I"),
+        ({"kind": "ignition-growth", "G3": 1.0}, "unknown key 'G3'"),
+        ({"kind": "ignition-growth", "I": 1.0}, "missing 7 required"),
+    ],
+)
+def test_fallbacks_that_make_no_sense(kit, choice, message):
+    bundle = kit.bundle()
+    bundle.extras[load.EXTRA] = kit.table().to_extra()
+    with pytest.raises(ConfigError, match=message):
+        make_fallback(choice, bundle)
+
+
+def test_the_dns_by_name_is_the_dns_of_the_patch(kit):
+    bundle = kit.bundle()
+    bundle.horizon = 3
+    mu = solid_fraction((32, 96), [Ellipse(60.0, 16.0, 20.0)])
+    case = with_changes(
+        PRESETS["micro"], shape=mu.shape, frames=4, frame_interval=bundle.meso_step, pixel=bundle.pixel
+    )
+    truth = stack_targets(targets_from_fields(record(mu, 1300.0, case)[0]))
+    request = FallbackRequest(
+        ids=np.array([1]), patches=lambda: mu[None], up=np.array([1300.0]), shock_pressure=np.array([14e9]),
+        pressure=np.array([14e9]), since=np.zeros(1), until=np.array([2.5 * bundle.meso_step]),
+        before=np.zeros((1, 6)),
+    )  # fmt: skip
+    got = make_fallback("dns", bundle)(request)
+    np.testing.assert_allclose(got[0], 0.5 * (truth[2] + truth[3]), rtol=1e-6)
+    assert got[0, 1] > 875  # K, the pore has collapsed
