@@ -1,8 +1,8 @@
 """Past this machine: the placement rule played through on up to 10,000 ranks, with a model of the network.
 
 Macro cells lie in a square of square blocks, one a rank. A shock runs through it, plane or from a corner;
-every cell it reaches is placed by the rule that the service uses, is served one model step a macro step, and
-ends after a life of its own. What is not played is the numbers themselves.
+every cell it reaches is placed by the rule that the service uses, takes a model step in some of the macro
+steps, and ends after a life of its own. What is not played is the numbers themselves.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EXCHANGES = 3  # requests, answers, and what is kept
 
 @dataclass(frozen=True)
 class Machine:
-    """Seconds: `cell` a served cell and step, `hydro` a macro cell and step, `latency` a message, `partner`
+    """Seconds: `cell` a model step of a cell, `hydro` a macro cell and step, `latency` a message, `partner`
     for each rank in an all-to-all even where nothing goes there; `bandwidth` of a rank in bytes a second."""
 
     cell: float
@@ -66,41 +66,43 @@ def play(
     block: int = 32,
     speed: float = 0.2,
     life: tuple[int, int] = (20, 40),
+    every: int = 1,
     steps: int = 60,
     seed: int = 0,
 ) -> Scaling:
     """Play a shock that has come half way; `ranks` is rounded to a square.
 
     block: cells along a side of each rank's block; speed: cells a step; life: fewest and most steps that a
-    cell is served, equally likely; steps: counted after the first cells have come to an end.
+    cell is served, equally likely; every: macro steps to a model step; steps: counted after the first cells
+    have come to an end. By default macro steps are as long as the flow allows, about a model step.
     """
     across = max(round(ranks**0.5), 1)
     ranks = across**2
     rng = np.random.default_rng(seed)
-    placed, owned = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    ends: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
+    placed, owned = (np.zeros((every, ranks), np.int64) for _ in range(2))  # by the steps they take
+    ends: dict[int, list[tuple[int, np.ndarray, np.ndarray]]] = {}
     useful = spent = owner_spent = talk = active = 0.0
     uneven = []
     for step, owner in enumerate(_arrivals(shock, across, block, speed, life[1] + steps)):
-        for server, was in ends.pop(step, []):
-            placed -= np.bincount(server, minlength=ranks)
-            owned -= np.bincount(was, minlength=ranks)
-        server = assign(placed, len(owner))
-        placed += np.bincount(server, minlength=ranks)
-        owned += np.bincount(owner, minlength=ranks)
+        for phase, server, was in ends.pop(step, []):
+            placed[phase] -= np.bincount(server, minlength=ranks)
+            owned[phase] -= np.bincount(was, minlength=ranks)
+        server, now = assign(placed.sum(axis=0), len(owner)), step % every
+        placed[now] += np.bincount(server, minlength=ranks)
+        owned[now] += np.bincount(owner, minlength=ranks)
         end = step + rng.integers(life[0], life[1] + 1, len(owner))
         for when in np.unique(end):
-            ends.setdefault(int(when), []).append((server[end == when], owner[end == when]))
+            ends.setdefault(int(when), []).append((now, server[end == when], owner[end == when]))
         if step < life[1]:
             continue
         flow = machine.hydro * block**2
-        exchange = machine.exchange(ranks, owned.max()) if ranks > 1 else 0.0
-        useful += flow + machine.cell * placed.mean()
-        spent += flow + machine.cell * placed.max() + exchange
-        owner_spent += flow + machine.cell * owned.max() + SETTLES * machine.latency * np.log2(ranks + 1)
+        exchange = machine.exchange(ranks, owned[now].max()) if ranks > 1 else 0.0
+        useful += flow + machine.cell * placed[now].mean()
+        spent += flow + machine.cell * placed[now].max() + exchange
+        owner_spent += flow + machine.cell * owned[now].max() + SETTLES * machine.latency * np.log2(ranks)
         talk += exchange
-        active += placed.mean() / steps
-        uneven.append(imbalance(placed))
+        active += placed.sum() / ranks / steps
+        uneven.append(imbalance(placed.sum(axis=0)))
     return Scaling(ranks, active, float(np.mean(uneven)), useful / spent, useful / owner_spent, talk / spent)
 
 

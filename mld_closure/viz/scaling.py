@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 def draw_scaling(curves: Mapping[str, Sequence[tuple[float, float]]], title: str) -> Figure:
     """Curves of (ranks, efficiency) by name; those named "..., owners serve" are dashed."""
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.subplots()
     colours: dict[str, str] = {}
     for name, points in curves.items():
@@ -19,5 +19,5 @@ def draw_scaling(curves: Mapping[str, Sequence[tuple[float, float]]], title: str
         axes.semilogx(ranks, values, "o--" if base != name else "o-", ms=3, lw=1.2, color=colour, label=name)
     axes.set(xlabel="ranks", ylabel="parallel efficiency", ylim=(0, 1.02), title=title)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="x-small")
+    figure.legend(fontsize="x-small", loc="outside lower center", ncols=2)
     return figure

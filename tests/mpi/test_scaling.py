@@ -24,14 +24,14 @@ def test_a_circle_covers_the_quadrant_once():
 
 def test_one_rank_is_always_busy():
     for shock in ("planar", "point"):
-        alone = play(1, shock, Machine(cell=1e-3))
+        alone = play(1, shock, Machine(cell=1e-3), speed=0.2)
         assert alone.efficiency == 1
-        assert alone.owner_efficiency == pytest.approx(1.0, abs=1e-3)
+        assert alone.owner_efficiency == 1
         assert alone.imbalance == alone.exchange == 0
 
 
 def test_equal_lives_leave_no_imbalance_but_the_remainder():
-    even = play(16, "planar", FREE, life=(32, 32), speed=1.0, block=16, steps=20)
+    even = play(16, "planar", FREE, life=(32, 32), speed=1.0, block=16, every=1, steps=20)
     assert even.imbalance == 0
     assert even.efficiency == 1
     assert even.owner_efficiency == pytest.approx(32 / 64)  # of 64 columns 32 burn, one block's at least
