@@ -23,8 +23,8 @@ EXPECTED = {
     "unknown": ("ClosureError", "rank 2: unknown cell 4711", [4711]),
     "rollback twice": ("ClosureError", "on all 3 ranks: no step is open", []),
     "load": ("ClosureError", "rank 1: load of cell 706, 3128.2 m/s, lies outside", [706]),
-    "fallback": ("ClosureError", "rank 0: the fallback failed for cell 700: ZeroDivisionError", [700]),
-    "server": ("ClosureError", "rank 2: result of the model for cell 702: NOT_FINITE", [702]),
+    "fallback": ("ClosureError", "rank 0: the fallback failed for cells 700, 703: Zero", [700, 703, 706]),
+    "server": ("ClosureError", "rank 2: result of the model for cells 702, 705, 708: N", [702, 705, 708]),
     "restart missing": ("FileNotFoundError", "on all 3 ranks: no restart at ", []),
 }
 
