@@ -10,8 +10,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import IntEnum
 from time import perf_counter
 from typing import Any
@@ -163,91 +162,76 @@ class Session:
 
     def register_patches(self, ids: np.ndarray, patches: np.ndarray, pixel: float, copy: bool) -> None:
         """Cells (n,) with patches (n, ny, nx); pixel 0 for unknown."""
-        with self._between_steps():
-            self.closure.register(
-                ids.copy(), patches=patches.copy() if copy else patches, pixel=pixel or None
-            )
+        patches = patches.copy() if copy else patches
+        self._between(self.closure.register, ids.copy(), patches=patches, pixel=pixel or None)
 
     def register_image(
         self, ids: np.ndarray, image: np.ndarray, pixel: float, offsets: np.ndarray, copy: bool
     ) -> None:
         """Cells (n,) with patches at offsets (n, 2) (m) in an image (ny, nx)."""
-        with self._between_steps():
-            specimen = self._made(mld_closure.Specimen.from_array, image.copy() if copy else image, pixel)
-            self._register(ids, specimen, offsets)
+        image = image.copy() if copy else image
+        self._between(self._register, ids, offsets, mld_closure.Specimen.from_array, image, pixel)
 
     def register_file(
         self, ids: np.ndarray, path: str, dataset: str | None, pixel: float, offsets: np.ndarray
     ) -> None:
         """Cells (n,) with patches at offsets (n, 2) (m) in an image file."""
-        with self._between_steps():
-            specimen = self._made(mld_closure.Specimen.open, path, dataset, pixel or None)
-            self._register(ids, specimen, offsets)
+        self._between(self._register, ids, offsets, mld_closure.Specimen.open, path, dataset, pixel or None)
 
     def unregister(self, ids: np.ndarray) -> None:
         """Forget cells (n,)."""
-        with self._between_steps():
-            self.closure.unregister(ids.copy())
+        self._between(self.closure.unregister, ids.copy())
 
     def migrate(self, ids: np.ndarray, new_owner: np.ndarray) -> None:
         """Cells (n,) now belong to ranks new_owner (n,)."""
-        with self._between_steps():
-            self.closure.migrate(ids.copy(), new_owner.copy())
+        self._between(self.closure.migrate, ids.copy(), new_owner.copy())
 
     def begin_step(self, t: float, dt: float) -> None:
         """Open a step."""
         late = self.closure.time
-        with self._between_steps(late is None or t >= late):
-            self.closure.begin_step(t, dt)
-            self._in_step = True
+        self._run(not self._in_step and (late is None or t >= late), self.closure.begin_step, t, dt)
+        self._in_step = True
 
     def advance(self, n: int, ids: Any, inputs: dict[str, Any], outputs: tuple[tuple[str, Any], ...]) -> None:
         """One call of n cells: ids (n,) or None; inputs by name; results go to outputs (name, array)."""
-        with self._within_step():
-            self._counts["calls"] += 1
-            response = self.closure.advance(ids, **inputs)
-            self.dt_max = response.dt_max
-            _write(response, outputs)
+        self._counts["calls"] += 1
+        response = self._run(self._in_step, self.closure.advance, ids, **inputs)
+        self.dt_max = response.dt_max
+        _write(response, outputs)
 
     def submit(self, n: int, ids: Any, inputs: dict[str, Any], outputs: tuple[tuple[str, Any], ...]) -> None:
         """The same, to be made by `wait`."""
-        with self._within_step():
-            self._counts["calls"] += 1
-            self._waiting.append((self.closure.submit(ids, **inputs), outputs))
+        self._counts["calls"] += 1
+        ticket = self._run(self._in_step, self.closure.submit, ids, **inputs)
+        self._waiting.append((ticket, outputs))
 
     def wait(self) -> None:
         """Make the calls handed in, and write what they give."""
-        with self._within_step():
-            waiting, self._waiting = self._waiting, []
-            self.closure.wait()
-            for ticket, outputs in waiting:
-                self.dt_max = ticket.response.dt_max
-                _write(ticket.response, outputs)
+        waiting, self._waiting = self._waiting, []
+        self._run(self._in_step, self.closure.wait)
+        for ticket, outputs in waiting:
+            self.dt_max = ticket.response.dt_max
+            _write(ticket.response, outputs)
 
     def commit(self) -> None:
         """Keep the step."""
-        with self._within_step():
-            self.closure.commit()
-            self._in_step = False
-            self._counts["steps"] += 1
+        self._run(self._in_step, self.closure.commit)
+        self._in_step = False
+        self._counts["steps"] += 1
 
     def rollback(self) -> None:
         """Drop the step."""
-        with self._within_step():
-            self._waiting = []
-            self.closure.rollback()
-            self._in_step = False
-            self._counts["rejected"] += 1
+        self._run(self._in_step, self.closure.rollback)
+        self._in_step, self._waiting = False, []
+        self._counts["rejected"] += 1
 
     def save(self, path: str) -> None:
         """Write a restart folder."""
-        with self._between_steps():
-            self.closure.save(path)
+        self._between(self.closure.save, path)
 
     def restore(self, path: str) -> None:
         """Read a restart folder."""
-        with self._between_steps():
-            self.closure.restore(path)
+        self._between(self.closure.restore, path)
 
     def counter(self, name: str) -> float:
         """A count or timing; ValueError listing the names there are."""
@@ -287,34 +271,26 @@ class Session:
                 return
         self.closure.close()
 
-    def _register(self, ids: np.ndarray, specimen: Any, offsets: np.ndarray) -> None:
-        if isinstance(specimen, Refused):
-            self.closure.register(specimen, patches=specimen)
-            raise ValueError(specimen.reason)
+    def _register(self, ids: np.ndarray, offsets: np.ndarray, make: Callable[..., Any], *args: Any) -> None:
+        """Register cells in a specimen; where it cannot be made, other ranks wait to be told."""
+        try:
+            specimen = make(*args)
+        except Exception as err:
+            if getattr(self.closure, "comm", None) is not None:
+                nothing = Refused(str(err))
+                self.closure.register(nothing, patches=nothing)
+            raise
         self.closure.register(ids.copy(), specimen=specimen, offsets=offsets.copy())
 
-    def _made(self, make: Callable[..., Any], *args: Any) -> Any:
-        """A specimen; where it cannot be made and other ranks wait in `register`, what tells them."""
-        try:
-            return make(*args)
-        except Exception as err:
-            if getattr(self.closure, "comm", None) is None:
-                raise
-            return Refused(str(err))
+    def _between(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What a call that belongs between steps returns."""
+        return self._run(not self._in_step, work, *args, **kwargs)
 
-    @contextmanager
-    def _within_step(self) -> Iterator[None]:
-        yield from self._checked(self._in_step)
-
-    @contextmanager
-    def _between_steps(self, forward: bool = True) -> Iterator[None]:
-        yield from self._checked(forward and not self._in_step)
-
-    def _checked(self, in_order: bool) -> Iterator[None]:
-        """Count the time; errors without cells of a call out of order are about the order."""
+    def _run(self, in_order: bool, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What a call returns, its time counted; errors of one out of order are about that."""
         begun = perf_counter()
         try:
-            yield
+            return work(*args, **kwargs)
         except ValueError as err:
             if in_order or len(getattr(err, "ids", ())):
                 raise

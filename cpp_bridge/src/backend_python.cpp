@@ -93,6 +93,9 @@ class PythonSession final : public Session {
                                    fallback_of(options), started);
     advance_ = session_.attr("advance");
     submit_ = session_.attr("submit");
+    begin_ = session_.attr("begin_step");
+    commit_ = session_.attr("commit");
+    rollback_ = session_.attr("rollback");
     views_ = std::make_unique<Views>(bridge.attr("Borrowed"));
   }
 
@@ -105,7 +108,7 @@ class PythonSession final : public Session {
     HostState state;
     py::gil_scoped_acquire lock;
     views_.reset();
-    advance_ = submit_ = session_ = py::object();
+    advance_ = submit_ = begin_ = commit_ = rollback_ = session_ = py::object();
   }
 
   int register_patches(Cells cells, const Material& m, Failure& why) noexcept override {
@@ -134,7 +137,7 @@ class PythonSession final : public Session {
     return locked(why, [&] { session_.attr("migrate")(view(cells.ids, cells.n), view(new_owner, cells.n)); });
   }
   int begin_step(double t, double dt, Failure& why) noexcept override {
-    return locked(why, [&] { session_.attr("begin_step")(t, dt); });
+    return locked(why, [&] { begin_(t, dt); });
   }
   int advance(Cells cells, const Arrays& arrays, bool later, Failure& why) noexcept override {
     return locked(why, [&] {
@@ -146,10 +149,10 @@ class PythonSession final : public Session {
     return locked(why, [&] { session_.attr("wait")(); });
   }
   int commit(Failure& why) noexcept override {
-    return locked(why, [&] { session_.attr("commit")(); });
+    return locked(why, [&] { commit_(); });
   }
   int rollback(Failure& why) noexcept override {
-    return locked(why, [&] { session_.attr("rollback")(); });
+    return locked(why, [&] { rollback_(); });
   }
   int dt_max(double& dt, Failure& why) noexcept override {
     return locked(why, [&] { dt = session_.attr("dt_max").cast<double>(); });
@@ -188,14 +191,12 @@ class PythonSession final : public Session {
   }
 
   void release() {
-    session_.release();
-    advance_.release();
-    submit_.release();
+    for (py::object* held : {&session_, &advance_, &submit_, &begin_, &commit_, &rollback_}) held->release();
     views_.release();
   }
 
   std::mutex mutex_;
-  py::object session_, advance_, submit_;
+  py::object session_, advance_, submit_, begin_, commit_, rollback_;
   std::unique_ptr<Views> views_;
 };
 

@@ -8,17 +8,24 @@
 
 namespace mld_core {
 
+// The OpenMP runtime of the program, once there is one. Looked up again until then: torch may bring it.
+template <class Function>
+Function omp(const char* name) {
+  static Function found = nullptr;
+  if (!found) found = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
+  return found;
+}
+
 // Traps are off while this lives: torch makes infinities and NaN on purpose.
 class HostState {
  public:
   HostState() {
     std::feholdexcept(&environment_);
-    if (auto get = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"))) threads_ = get();
+    if (auto get = omp<int (*)()>("omp_get_max_threads")) threads_ = get();
   }
   ~HostState() {
     if (threads_ > 0)
-      if (auto set = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads")))
-        set(threads_);
+      if (auto set = omp<void (*)(int)>("omp_set_num_threads")) set(threads_);
     std::fesetenv(&environment_);
   }
   HostState(const HostState&) = delete;

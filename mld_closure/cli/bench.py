@@ -15,6 +15,7 @@ class BenchGroup(LazyGroup):
         "models": ("bench_models", "Time and FLOP rate of encoding, stepping and decoding."),
         "closure": ("bench_closure", "Cost of a cell, beside its simulation, and of idle ones."),
         "mpi": ("bench_mpi", "Where the time of a distributed run goes, and how it scales."),
+        "bridge": ("bench_bridge", "The same call from C++ and from Python, and starting."),
         "patches": ("bench_patches", "Gathering and adding back patches, beside plain copies."),
     }
 

@@ -1,7 +1,8 @@
-"""Hosts in unusual situations, on several ranks: shared errors, killed ranks, and memory over many openings."""
+"""Hosts in unusual situations, on several ranks: shared errors, killed ranks, memory over many openings."""
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -44,3 +45,17 @@ def test_memory_does_not_grow_over_openings(program, bundle):
 @pytest.mark.slow
 def test_memory_does_not_grow_over_ten_thousand_openings(program, bundle):
     cycles(program, bundle, 10_000)
+
+
+def test_valgrind_finds_nothing_lost_where_opening_fails(build, bundle):
+    """The core alone: Python and torch cannot be looked at this way in reasonable time."""
+    if shutil.which("valgrind") is None:
+        pytest.skip("no valgrind (Debian: valgrind)")
+    command = ["valgrind", "-q", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]
+    host = build / "examples/hosts/smallest"
+    env = os.environ | {"MLD_CLOSURE_PYTHON": "/nowhere"}
+    run = subprocess.run(
+        [*command, "--error-exitcode=9", host, bundle], capture_output=True, text=True, env=env
+    )
+    assert run.returncode == 1, run.stderr
+    assert "MLD_E_PYTHON" in run.stderr
