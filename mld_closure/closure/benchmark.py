@@ -130,8 +130,9 @@ def _fitting(
     """The compiled step of a file, None where it is of another precision; BundleError for other misfits."""
     if read_facts(path).precision != STEP[device.precision]:
         return None
-    step = load_step(path, digest, "meso", model, device, batch)
-    step.fit(Settings(patch_shape=frame, compiled=path))
+    settings = Settings(patch_shape=frame, compiled=path, micro_batch=batch)
+    step = load_step(settings, digest, model, device)
+    step.fit(settings)
     return step
 
 

@@ -154,15 +154,13 @@ class CompiledStep:
         return x if missing == 0 else torch.cat([x, x[:1].expand(missing, *x.shape[1:])])
 
 
-def load_step(
-    path: str | Path | None, bundle: str, scale: str, model: LatentDynamics, device: Device, micro_batch: int
-) -> CompiledStep | None:
-    """The compiled step of a file, checked against what it is to serve; None for no file."""
-    if path is None:
+def load_step(settings: Settings, bundle: str, model: LatentDynamics, device: Device) -> CompiledStep | None:
+    """The compiled step that the settings name, checked against what it is to serve; None for none."""
+    if settings.compiled is None:
         return None
-    facts = read_facts(path)
-    check(path, facts, bundle, scale, device, micro_batch)
-    return CompiledStep(path, facts, model)
+    facts = read_facts(settings.compiled)
+    check(settings.compiled, facts, bundle, settings.scale, device, settings.micro_batch)
+    return CompiledStep(settings.compiled, facts, model)
 
 
 def _size(shape: tuple[int, int]) -> str:

@@ -26,6 +26,7 @@ from .guards import ClosureError, cells, check_pressure
 from .inputs import Ticket, host_array, id_array, merge, share
 from .load import LoadTable
 from .parts import load_parts
+from .physics_shadow import make_physics_shadow
 from .readers import make_reader, make_shadow
 from .readout import Response, at_rest
 from .record import Recorder
@@ -70,16 +71,12 @@ class Closure:
         self._porosity, self._p_ignite = np.empty(0), np.inf
         model = getattr(bundle, settings.scale)
         reader, self._spread = make_reader(bundle, model, settings)
-        step = load_step(
-            settings.compiled, self.hash, settings.scale, model, device, settings.micro_batch
-        )
-        if step is not None:
-            self.settings = settings = step.fit(settings)
-        self.engine = Engine(
-            model, reader, device, micro_batch=settings.micro_batch, reproducible=settings.reproducible,
-            step=step,
-        )  # fmt: skip
-        self.shadow = make_shadow(bundle, model, settings)
+        step = load_step(settings, self.hash, model, device)
+        self.settings = settings = settings if step is None else step.fit(settings)
+        batches = {"micro_batch": settings.micro_batch, "reproducible": settings.reproducible}
+        self.engine = Engine(model, reader, device, step=step, **batches)
+        self._physics = make_physics_shadow(settings, fallback)
+        self.shadow = self._physics or make_shadow(bundle, model, settings)
         if settings.patch_shape is not None:
             self._prepare(settings.patch_shape)
 
@@ -309,14 +306,17 @@ class Closure:
             exponent=settings.history_exponent,
         )
         evolution = Evolution(
-            self.engine, table, self.sources, settings, clock, model.config, self._spread, self.shadow
-        )
+            self.engine, table, self.sources, settings, clock, model.config, self._spread,
+            None if self._physics else self.shadow,
+        )  # fmt: skip
         latent = (model.config.latent_size, ny // LATENT_FACTOR, nx // LATENT_FACTOR)
         pool = Pool(latent, model.config.evolve_logvar, self.device.torch)
         delay = (0.5 * nx - table.front_column) * bundle.pixel
         if settings.warm_start:
             self.engine.warm_up((len(model.config.fields), ny, nx))
-        self._stepper = Stepper(evolution, self.cells, pool, bundle.load_range, delay, self._fallback)
+        self._stepper = Stepper(
+            evolution, self.cells, pool, bundle.load_range, delay, self._fallback, self._physics
+        )
         self.settings, self._p_ignite = settings, clock.p_ignite
         log.info(
             "closure: %s scale, %s readout, patches %d x %d, %s, micro-batch %d%s, %.0f kB a reacting cell",

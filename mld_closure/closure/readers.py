@@ -42,6 +42,11 @@ def make_reader(
     return DecodeReader(model, settings.threshold, settings.decode_fields, head if samples else None), spread
 
 
+def chosen_ids(ids: np.ndarray, share: float) -> np.ndarray:
+    """Which of the cells (n,) a share samples: spread evenly, and the same ones in every step."""
+    return (ids.astype(np.uint64) * _MIX).astype(np.float64) < share * 2.0**64
+
+
 class Shadow:
     """Reads a sample of the cells a second time, with the other readout; changes nothing, remembers both.
 
@@ -64,7 +69,7 @@ class Shadow:
         values: np.ndarray,
     ) -> None:
         """Look at frames just reached: latents at rows `index` (k,), what was served (k, 6)."""
-        chosen = np.flatnonzero((ids.astype(np.uint64) * _MIX).astype(np.float64) < self.share * 2.0**64)
+        chosen = np.flatnonzero(chosen_ids(ids, self.share))
         if len(chosen):
             seen = np.empty(len(chosen), SHADOW)
             seen["id"], seen["frame"], seen["served"] = ids[chosen], frames[chosen], values[chosen]
@@ -85,8 +90,8 @@ class Shadow:
 
 
 def make_shadow(bundle: Bundle, model: LatentDynamics, settings: Settings) -> Shadow | None:
-    """The shadow that the settings ask for; None for a share of 0."""
-    if settings.shadow == 0:
+    """The shadow that the settings ask for; None for a share of 0, or one by the fallback."""
+    if settings.shadow == 0 or settings.shadow_with != "readout":
         return None
     other = "decode" if settings.readout == "head" else "head"
     swapped = Settings(readout=other, threshold=settings.threshold, decode_fields=settings.decode_fields)

@@ -33,7 +33,8 @@ class Settings:
     threshold: temperature (K) above which a pixel is a hot spot. decode_fields: fields that the decode
     readout decodes, None for all; what needs another field is NaN.
     warm_start: run the networks once before the first step.
-    shadow: share of the cells for which the other readout is computed too, and recorded.
+    shadow: share of the cells for which something else is computed too, and recorded, by shadow_with: the
+    other `readout`, or the `fallback` (physics).
     compiled: file with this bundle's step compiled for this machine (`closure.compiled`: native code, so
     only from a maker you trust), whose frame size is then the default of patch_shape; None steps eagerly.
     """
@@ -57,6 +58,7 @@ class Settings:
     decode_fields: tuple[str, ...] | None = None
     warm_start: bool = True
     shadow: float = 0.0
+    shadow_with: Literal["readout", "fallback"] = "readout"
     compiled: str | Path | None = None
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from . import clock as life
 from .evolve import Block, Evolution
 from .fallback import Fallback, FallbackRequest
 from .guards import REASONS, ClosureError, Status, cells, check_fallback
+from .physics_shadow import PhysicsShadow
 from .readout import Response, respond
 from .state import LIFE_STATUS, NO_SLOT, Cells, Life, Pool
 
@@ -89,7 +90,7 @@ class Stepper:
 
     `prepare` and `finish` are the work of whoever owns a cell, `evolution.run` and the pool that of whoever
     holds its latents; here both are one process. load_range: trained piston speeds (m/s). delay: pixels
-    between the front of frame 0 and the patch's centre times the pixel size (m).
+    between the front of frame 0 and the patch's centre times the pixel size (m). physics: a shadow, or None.
     """
 
     evolution: Evolution
@@ -98,6 +99,7 @@ class Stepper:
     load_range: tuple[float, float]
     delay: float
     fallback: Fallback | None
+    physics: PhysicsShadow | None = None
 
     def react(
         self,
@@ -157,17 +159,21 @@ class Stepper:
         values = motion.old["value"].copy()
         helped = (record["flags"] & Status.FALLBACK).astype(bool) & (record["life"] == Life.ACTIVE)
         reads = ~helped & ((record["life"] == Life.ACTIVE) | (record["life"] == Life.BEYOND_HORIZON))
+        watched = self._watched(reads & (record["life"] == Life.ACTIVE), ids)
         if reads.any():
             part = record[reads]
             values[reads] = life.read(part, clock)
             record[reads] = part
         if helped.any():
             part = record[helped]
-            values[helped] = self._help(helped, motion.rows, ids, part, motion.pressure, motion.since, values)
+            values[helped] = self._help(self._request(helped, motion, part, values[helped]))
             done = values[helped]
             life.finish(part, done)
             values[helped], record[helped] = done, part
         record["value"] = values
+        if watched.any():
+            before = self.physics.before(ids[watched], values[watched])
+            self.physics.see(self._request(watched, motion, record[watched], before), values[watched])
         self._report(response, where, record, motion.old, motion.rate, step.dt)
         return Call(motion.rows, motion.pressure, motion.rows, record, motion.block, motion.place)
 
@@ -202,26 +208,26 @@ class Stepper:
             self.evolution.settings.load, record["peak"].copy(), record["velocity"].copy()
         )
 
-    def _help(
-        self,
-        helped: np.ndarray,
-        rows: np.ndarray,
-        ids: np.ndarray,
-        record: np.ndarray,
-        pressure: np.ndarray,
-        since: np.ndarray,
-        before: np.ndarray,
-    ) -> np.ndarray:
-        request = FallbackRequest(
-            ids=ids[helped],
-            patches=lambda: self._patches(rows[helped]),
+    def _watched(self, served: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Which of the served cells (k,) the physics shadow looks at."""
+        return served & self.physics.chosen(ids) if self.physics is not None else np.zeros(len(ids), bool)
+
+    def _request(
+        self, which: np.ndarray, motion: Motion, record: np.ndarray, before: np.ndarray
+    ) -> FallbackRequest:
+        """What physics is asked for the cells `which` (mask) of a motion, their records and values before."""
+        return FallbackRequest(
+            ids=motion.ids[which],
+            patches=lambda: self._patches(motion.rows[which]),
             up=self.true_load(record),
             shock_pressure=record["peak"].copy(),
-            pressure=pressure[helped],
-            since=since[helped],
+            pressure=motion.pressure[which],
+            since=motion.since[which],
             until=record["tau"].copy(),
-            before=before[helped],
+            before=before,
         )
+
+    def _help(self, request: FallbackRequest) -> np.ndarray:
         try:
             found = self.fallback(request)
         except ClosureError:
@@ -229,7 +235,7 @@ class Stepper:
         except Exception as err:
             text = f"the fallback failed for {cells(request.ids)}: {type(err).__name__}: {err}"
             raise ClosureError(text, request.ids) from err
-        return check_fallback(found, before[helped], ids[helped])
+        return check_fallback(found, request.before, request.ids)
 
     def _patches(self, rows: np.ndarray) -> np.ndarray:
         """Patches (k, ny, nx) as the model sees them: solid where the shock of frame 0 stands."""

@@ -104,3 +104,52 @@ def test_the_shadow_sees_both_readouts_and_changes_nothing(kit):
     shadowed.advance(pressure=peaks)
     shadowed.rollback()
     assert len(shadowed.shadow.records()) == count
+
+
+def test_the_physics_shadow_sees_model_and_physics_and_changes_nothing(kit):
+    def physics(request):
+        out = request.before.copy()
+        out[:, kit.BURNED] += (request.until - request.since) * 1e8  # a law that integrates its own course
+        for cell, since in zip(request.ids, request.since, strict=True):
+            starts.setdefault(int(cell), since)  # its clock at the arrival of the shock
+        return out
+
+    starts = {}
+    options = {"shadow": 0.5, "shadow_with": "fallback", "fallback": physics}
+    shadowed, plain = kit.make(20, **options), kit.make(20)
+    peaks = np.linspace(5e9, 9e9, 20)
+    times = np.linspace(0, 3e-9, 10)
+    a, b = (kit.run(c, times, lambda t: kit.ramp(t, peaks, 0.5e-9)) for c in (shadowed, plain))
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one.burned_fraction, other.burned_fraction)
+    seen = shadowed.shadow.records()
+    sampled = set(seen["id"].tolist())
+    assert 5 < len(sampled) < 15
+    course = seen["tau"] - np.array([starts[cell] for cell in seen["id"]])
+    np.testing.assert_allclose(seen["other"][:, kit.BURNED], 1e8 * course, rtol=1e-9)
+    last = {row["id"]: row["served"][kit.BURNED] for row in seen}
+    for cell, burned in last.items():
+        assert burned == a[-1].burned_fraction[cell - 100]
+    count = len(seen)
+    shadowed.begin_step(3e-9, 1e-10)
+    shadowed.advance(pressure=peaks)
+    shadowed.rollback()
+    assert len(shadowed.shadow.records()) == count
+    shadowed.begin_step(3e-9, 1e-10)
+    for _ in range(2):  # predictor and corrector count once
+        shadowed.advance(pressure=peaks)
+    shadowed.commit()
+    assert len(shadowed.shadow.records()) == count + len(sampled)
+
+
+def test_a_failing_physics_shadow_leaves_the_run_alone(kit, caplog):
+    def physics(request):
+        raise ZeroDivisionError("no physics today")
+
+    shadowed = kit.make(3, shadow=1.0, shadow_with="fallback", fallback=physics)
+    out = kit.run(shadowed, np.linspace(0, 3e-9, 7), lambda t: kit.ramp(t, np.full(3, 7e9), 0.5e-9))
+    assert out[-1].burned_fraction.min() > 0
+    assert np.isnan(shadowed.shadow.records()["other"]).all()
+    assert "no physics today" in caplog.text
+    with pytest.raises(ValueError, match="shadow_with is 'fallback' but no fallback was given"):
+        kit.make(0, shadow=1.0, shadow_with="fallback")

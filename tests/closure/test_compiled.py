@@ -12,6 +12,7 @@ import torch
 
 from mld_closure.closure import compiled
 from mld_closure.closure.export import compare, export
+from mld_closure.closure.settings import Settings
 from mld_closure.device import choose
 from mld_closure.models.bundle import BundleError
 from mld_closure.models.dynamics import Latent
@@ -97,7 +98,8 @@ def test_loading_reads_no_pickle(kit, file, monkeypatch):
 
     for owner, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load")):
         monkeypatch.setattr(owner, name, never)
-    step = compiled.load_step(file, *served(kit)[:2], kit.bundle(**SMALL).meso, *served(kit)[2:])
+    digest, _, device, _ = served(kit)
+    step = compiled.load_step(Settings(compiled=file), digest, kit.bundle(**SMALL).meso, device)
     z, load = latents(kit, 2)
     assert torch.isfinite(step(z, load).mean).all()
     with zipfile.ZipFile(file) as archive:
