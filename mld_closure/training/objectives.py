@@ -73,11 +73,12 @@ class DynamicsObjective(nn.Module):
         l1: float = 0.0,
         latent_hot_weight: float = 0.0,
         head: ReadoutHead | None = None,
+        truncate: int = 0,
     ) -> None:
         super().__init__()
         self.head = head if "readout" in kinds else None
         self.dynamics, self.step, self.kinds = dynamics, step, tuple(kinds)
-        self.latent_hot_weight = latent_hot_weight
+        self.latent_hot_weight, self.truncate = latent_hot_weight, truncate
         self.fields = tuple(fields) or dynamics.config.fields
         self.hot_weight, self.l1 = hot_weight, l1
 
@@ -105,7 +106,9 @@ class DynamicsObjective(nn.Module):
         """
         latent = Latent(mean[:, 0], logvar[:, 0])
         steps = []
-        for _ in range(mean.shape[1] - 1):
+        for k in range(mean.shape[1] - 1):
+            if self.truncate and k and k % self.truncate == 0:
+                latent = Latent(*(part.detach() for part in latent))
             latent = self.step(self.dynamics, latent, load)
             steps.append(latent)
         predicted = Latent(*(torch.stack(part, dim=1) for part in zip(*steps, strict=True)))

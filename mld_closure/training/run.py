@@ -40,6 +40,7 @@ from .settings import StageConfig, TrainConfig
 from .stages import Networks, build, fit_scaling
 
 StepReport = Callable[[StageConfig, Progress, dict[str, float], int, float | None], None]
+REQUIRED = ("name", "kind", "phases", "losses")
 LATENT_KINDS = ("decoupled", "coupled", "meso", "head")
 
 
@@ -53,6 +54,12 @@ class Summary:
     seconds: dict[str, float] = field(default_factory=dict)
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     bundle: Path | None = None
+
+
+def said(stage: StageConfig) -> dict[str, Any]:
+    """What a stage says beyond defaults, so that a new option leaves old checkpoints valid."""
+    plain = to_dict(StageConfig(stage.name, stage.kind, stage.phases, stage.losses))
+    return {k: v for k, v in to_dict(stage).items() if k in REQUIRED or v != plain.get(k)}
 
 
 class Run:
@@ -177,7 +184,7 @@ class Run:
                 fit_scaling(model, list(movies.values()))
         identity = digest(
             {
-                "stage": to_dict(stage),
+                "stage": said(stage),
                 "data": {role: one.identity for role, one in movies.items()},
                 "splits": {role: [s.train, s.validation] for role, s in self.splits.items()},
                 "seed": self.config.seed,

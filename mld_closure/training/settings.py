@@ -47,6 +47,8 @@ class StageConfig:
     mirror: movies mirrored in y are samples too.
     rollouts: share of a head's samples that come from the model's own rollouts from frame 0 (head stages);
     the loss `readout` of other stages trains the head along with the networks.
+    truncate: gradients flow back through so many steps of a rollout at most (0 = all). Why: over a dozen
+    steps they explode for some windows, and one such step undoes many others.
     """
 
     name: str
@@ -79,6 +81,7 @@ class StageConfig:
     latent_hot_weight: float = 0.0
     mirror: bool = True
     rollouts: float = 0.0
+    truncate: int = 0
 
     def __post_init__(self) -> None:
         for loss, weight in self.losses.items():

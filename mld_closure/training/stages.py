@@ -213,6 +213,7 @@ def _dynamics(
         l1=stage.l1,
         latent_hot_weight=stage.latent_hot_weight,
         head=networks.make_head(config.head_width).requires_grad_(True) if "readout" in kinds else None,
+        truncate=stage.truncate,
     )
     load = None
     if model.config.load_conditioning:

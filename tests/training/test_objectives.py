@@ -181,6 +181,27 @@ def test_hot_places_count_more_in_the_latent_loss(model, movies):
     torch.testing.assert_close(found, torch.as_tensor(expected))
 
 
+def test_truncated_rollouts_have_the_same_losses_and_gradients_of_their_last_part(model, movies):
+    windows = WindowSamples(movies, stage(), fields=NAMES, load=None, seed=0)
+    batch = windows.collect([(0, 0, 0)], 4)
+    del batch["logvar"]
+    logvar = torch.zeros_like(batch["mean"])
+    found = {}
+    for truncate in (0, 2, 4):
+        objective = DynamicsObjective(model, LatentDynamics.advance, ["mean"], truncate=truncate)
+        first = batch["mean"].clone().requires_grad_(True)
+        loss = objective(first, logvar)["mean"]
+        found[truncate] = loss.item(), torch.autograd.grad(loss, first)[0][:, 0]
+    assert found[0][0] == found[2][0] == found[4][0]
+    torch.testing.assert_close(found[4][1], found[0][1])
+    # the first frame is felt in two steps instead of four
+    short = DynamicsObjective(model, LatentDynamics.advance, ["mean"])
+    first = batch["mean"].clone().requires_grad_(True)
+    loss = short(first[:, :3], logvar[:, :3])["mean"]
+    torch.testing.assert_close(found[2][1], torch.autograd.grad(loss, first)[0][:, 0])
+    assert not torch.allclose(found[2][1], found[0][1])
+
+
 def test_vae_losses_are_per_pixel_and_of_the_sampled_latent():
     torch.manual_seed(3)
     vae = VAE(base=2)

@@ -18,7 +18,7 @@ from mld_closure.models.bundle import Bundle
 from mld_closure.models.parc_file import load_parc
 from mld_closure.training.curriculum import Phase
 from mld_closure.training.results import judgement
-from mld_closure.training.run import Run
+from mld_closure.training.run import Run, said
 from mld_closure.training.samples import WindowSamples
 from mld_closure.training.settings import StageConfig, TrainConfig, load_config
 
@@ -369,6 +369,18 @@ def test_the_packaged_presets_can_be_read(name):
 def test_an_unknown_preset_names_the_known_ones():
     with pytest.raises(ConfigError, match=r"give a file or compact \| hmx-compact \| paper \| parc"):
         load_config("compct")
+
+
+def test_a_checkpoint_knows_what_its_stage_says_and_not_what_it_leaves_out():
+    stage = StageConfig("a", "meso", (Phase(steps=3),), {"mean": 1.0}, lr=3e-4, crop=16)
+    assert said(stage) == {
+        "name": "a",
+        "kind": "meso",
+        "phases": [{"horizon": 1, "steps": 3, "epochs": 0.0}],
+        "losses": {"mean": 1.0},
+        "lr": 3e-4,
+        "crop": 16,
+    }
 
 
 def test_what_is_reported_belongs_to_the_weights_that_are_kept():
