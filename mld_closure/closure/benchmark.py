@@ -66,10 +66,10 @@ class CellCost:
 
 
 def random_bundle(table: LoadTable, micro_step: float, load_range: tuple[float, float]) -> Bundle:
-    """A bundle of compact networks with random weights and a head: it costs what a trained one does."""
+    """A bundle with random weights and a head; its networks cost what those of the shipped one do."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        micro = MicroDynamics(PRESETS["compact"])
+        micro = MicroDynamics(replace(PRESETS["compact"], evolve_logvar=False, load_conditioning=True))
         meso = MesoDynamics.from_micro(micro)
         head = ReadoutHead(HeadConfig(micro.config.latent_size))
     for model in (micro, meso):

@@ -29,11 +29,12 @@ def test_figures_as_json(capsys):
         assert row["of_peak"] == pytest.approx(row["gflop"] / row["seconds"] / peak)
         life = row["encode_seconds"] + found["horizon"] * row["seconds"]
         assert row["to_dns"] == pytest.approx(found["horizon"] * found["dns_seconds_per_frame"] / life)
-    # a meso step of compact networks is 3.4 GFLOP at 320 x 480, a decoded field 59.4 / 3; the head is read
-    # once and for 4 draws, with the decode readout for the draws only
+    # a meso step without log-variances is 1.7 GFLOP at 320 x 480, a decoded field 59.4 / 3
     share = 32 * 96 / (320 * 480)
     head, decode = (rows[name, "fp32"]["gflop"] for name in ("head", "decode"))
-    assert 5 * (decode - 59.4 / 3 * share) - 4 * head == pytest.approx(3.4 * share, rel=0.05)
+    step = decode - 59.4 / 3 * share
+    assert step == pytest.approx(1.7 * share, rel=0.05)
+    assert step < head < 1.1 * step
     assert 0 < found["idle_seconds_per_1000_cells"]["advance"] < 1e-3
 
 
