@@ -12,6 +12,7 @@ from .output import json_option, print_json, print_table, progress
 
 SHIPPED = "hmx-compact"
 UP = 900.0  # m/s
+PEAK = {"fp32": "fp32", "bf16": "bf16", "bf16-decode": "bf16"}  # of most of the work
 PIECES = 8  # of a frame interval
 TARGETS = {"head": 100, "decode": 30}
 
@@ -89,7 +90,7 @@ def command(
     horizon = loaded.horizon
     peaks: dict[str, float] = {}
     for c in costs:
-        peaks[c.precision] = max(peaks.get(c.precision, 0.0), c.peak)
+        peaks[PEAK[c.precision]] = max(peaks.get(PEAK[c.precision], 0.0), c.peak)
     rows = [
         {
             "readout": c.readout,
@@ -98,7 +99,7 @@ def command(
             "gflop": c.gflop,
             "seconds": c.seconds,
             "cell_frames_per_second": c.rate,
-            "of_peak": c.gflop / c.seconds / peaks[c.precision] if c.seconds else None,
+            "of_peak": c.gflop / c.seconds / peaks[PEAK[c.precision]] if c.seconds else None,
             "encode_seconds": c.encode_seconds,
             "to_dns": horizon * dns / c.life(horizon) if c.seconds else None,
         }
@@ -165,9 +166,9 @@ def _print(result: dict[str, Any]) -> None:
     peak = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in result["peak_gflops"].items())
     title = (
         f"{result['bundle']}; cells of {ny} x {nx} pixels, {result['horizon']} frames; {result['machine']}; "
-        f"matrix product {peak}; DNS {result['dns_seconds_per_frame']:.2f} s a frame"
+        f"matrix product {peak}; per cell and frame; DNS {result['dns_seconds_per_frame']:.2f} s a frame"
     )
-    heads = ["readout", "type", "batch", "GFLOP", "ms a cell frame", "cell frames/s", "of peak", "to DNS"]
+    heads = ["readout", "type", "batch", "GFLOP", "ms", "frames/s", "of peak", "to DNS"]
     print_table(title, heads, [_texts(row) for row in result["results"]])
     idle = result["idle_seconds_per_1000_cells"]
     targets = ", ".join(f"{n} times with {name}" for name, n in TARGETS.items())
@@ -187,5 +188,5 @@ def _texts(row: dict[str, Any]) -> list[Any]:
         1e3 * row["seconds"],
         row["cell_frames_per_second"],
         f"{100 * row['of_peak']:.0f} %",
-        f"{row['to_dns']:.0f} times",
+        f"{row['to_dns']:.0f} x",
     ]
