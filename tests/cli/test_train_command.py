@@ -73,7 +73,10 @@ def test_a_stopped_run_goes_on(files, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (["nothing.toml"], "no such training configuration: nothing.toml; give a file or compact | paper"),
+        (
+            ["nothing.toml"],
+            "no such training configuration: nothing.toml; give a file or compact | hmx-compact | paper",
+        ),
         (["compact", "--stage", "vea"], "no stage 'vea'; stages: vae-temperature"),
         (["compact", "--device", "tpu"], "device 'tpu': choose auto | cpu | cuda"),
     ],
