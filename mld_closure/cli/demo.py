@@ -20,7 +20,13 @@ SHIPPED = "hmx-compact"
 @click.option("--up", type=click.FloatRange(0.2, 2.0), help="Impact speed in km/s.  [default: 0.9, pore 1.0]")
 @click.option("--bundle", default=SHIPPED, show_default=True, help="Surrogate of the slab, by name or path.")
 @click.option("--cells", type=click.IntRange(8), default=96, show_default=True, help="Of the slab.")
-def command(out: Path, slab: bool, up: float | None, bundle: str, cells: int) -> None:
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="bf16", show_default=True, help="Of networks."
+)
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="CPU threads of them.")
+def command(
+    out: Path, slab: bool, up: float | None, bundle: str, cells: int, precision: str, threads: int
+) -> None:
     """Shock a slab of porous HMX whose cells a trained surrogate burns, or simulate one pore, and draw it.
 
     The slab is thrown at a wall; the shock lights its pores, which no cell resolves: the surrogate says how
@@ -39,7 +45,7 @@ def command(out: Path, slab: bool, up: float | None, bundle: str, cells: int) ->
     from .demo_slab import PICTURES, run_slab
     from .run_results import rows
 
-    summary = run_slab(bundle, out, cells, 1e3 * (up or 0.9))
+    summary = run_slab(bundle, out, cells, 1e3 * (up or 0.9), precision, threads)
     print_table(str(out), ["", "result"], rows(summary))
     click.echo(f"look at {', '.join(str(out / name) for name in PICTURES)}")
 

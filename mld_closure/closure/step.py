@@ -260,7 +260,8 @@ class Stepper:
         burned = record["right"][:, life.BURNED] - record["left"][:, life.BURNED]
         slope = np.where(record["frame"] > 0, burned / clock.step * rate, 0.0)
         live = record["life"] != Life.BURNED
-        fastest = np.maximum(slope, response.burn_rate[where])[live].max(initial=0.0)
+        runs = old["life"] >= Life.ACTIVE  # what a cell catches up with when it starts no shorter step avoids
+        fastest = np.maximum(slope, np.where(runs, response.burn_rate[where], 0.0))[live].max(initial=0.0)
         limit = self.evolution.settings.max_burn_step
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
 

@@ -54,8 +54,8 @@ def test_the_slab(capsys, tmp_path, bundle):
     assert summary["case"]["cell_size"] == pytest.approx(480 * 50e-9)
     assert summary["case"]["piston_speed"] == 900
     status = summary["closure_status"]
-    assert status["IDLE"] <= 2  # the shock crosses 0.8 of the slab
-    assert status["BEYOND_HORIZON"] + status["BURNED"] + status["ACTIVE"] >= 5
+    assert status["IDLE"] <= 4  # the shock crosses 0.6 of the slab
+    assert status["BEYOND_HORIZON"] + status["BURNED"] + status["ACTIVE"] >= 3
     assert np.isfinite(summary["front_speed_m_per_s"])
     code, _, err = demo(capsys, *words)
     assert (code, err.count("\n")) == (2, 1)

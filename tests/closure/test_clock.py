@@ -182,8 +182,12 @@ def test_burned_cells_are_done_wherever_the_steps_end(kit):
 def test_dt_max_keeps_the_burned_fraction_from_jumping(kit):
     closure = kit.scripted(kit.curve(np.linspace(0, 0.6, 13)), max_burn_step=0.02)
     out = kit.run(closure, fine(2e-9), lambda t: kit.ramp(t, PEAK))
-    assert out[-1].dt_max == pytest.approx(0.02 / (0.6 / 12 / kit.STEP), rel=1e-9)
+    longest = 0.02 / (0.6 / 12 / kit.STEP)
+    assert out[-1].dt_max == pytest.approx(longest, rel=1e-9)
     assert out[0].dt_max == np.inf
+    jump = max(r.burn_rate[0] for r in out)
+    assert 0.02 / jump < 0.5 * longest  # what the cell catches up with when it starts, which no step avoids
+    assert min(r.dt_max for r in out) == pytest.approx(longest, rel=1e-9)
 
 
 def test_a_burned_fraction_that_falls_is_held(kit):
