@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 
@@ -56,7 +55,7 @@ def test_the_slab(capsys, tmp_path, bundle):
     status = summary["closure_status"]
     assert status["IDLE"] <= 4  # the shock crosses 0.6 of the slab
     assert status["BEYOND_HORIZON"] + status["BURNED"] + status["ACTIVE"] >= 3
-    assert np.isfinite(summary["front_speed_m_per_s"])
+    assert summary["peak_pressure_Pa"] > 0.9 * summary["inert_shock_pressure_Pa"]
     code, _, err = demo(capsys, *words)
     assert (code, err.count("\n")) == (2, 1)
     assert "holds a run already" in err
