@@ -13,12 +13,12 @@ device = "cpu"
 threads = 1
 warm_start = false
 reproducible = true
-max_burn_step = 0.02
+max_burn_step = 0.001
 """
 BLOCK = (8e-6, 0.0, 6.4e-6, 3.2e-6, 0.2)
 CASES = {
     "line": MacroCase(cells=16, cell_size=1.6e-6, end_time=2.5e-9),
-    "plane": MacroCase(cells=12, rows=4, cell_size=1.6e-6, end_time=1.4e-9, blocks=(Block(*BLOCK),)),
+    "plane": MacroCase(cells=12, rows=4, cell_size=1.6e-6, end_time=2.0e-9, blocks=(Block(*BLOCK),)),
 }
 FLOW = ("density", "velocity_x", "velocity_y", "pressure", "temperature", "reaction_progress")
 OUTPUTS = (
@@ -46,7 +46,7 @@ def reference(request, bundle):
     """(case, columns of the result (cell, quantity), steps, rejected) in Python."""
     case = CASES[request.param]
     closure = mld.open(
-        bundle, device="cpu", threads=1, warm_start=False, reproducible=True, max_burn_step=0.02
+        bundle, device="cpu", threads=1, warm_start=False, reproducible=True, max_burn_step=0.001
     )
     k, y, x = np.indices((case.ids.size, 32, 32))
     closure.register(case.ids.ravel(), patches=np.where((31 * y + 17 * x + 7 * k) % 23 < 2, 0, 1.0))
