@@ -28,7 +28,7 @@ def test_the_step_limit_is_that_of_all_ranks(answers):
     for ranks in (2, 3, 4):
         for kind in ("blocks", "last"):
             assert np.array_equal(answers[ranks][f"{kind}_dt"], answers[1]["blocks_dt"])
-    assert np.isfinite(answers[1]["blocks_dt"]).any()  # else nothing was compared
+    assert np.isfinite(answers[1]["blocks_dt"]).sum() > 4
 
 
 def test_who_owns_a_cell_changes_nothing(answers):
