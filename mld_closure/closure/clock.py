@@ -19,6 +19,7 @@ from .state import Life
 DONE = 0.999  # burned fraction from which a cell counts as burned
 RISING = 0.01  # relative growth a model step below which the pressure has stopped rising
 FACTOR_LIMIT = 2.0
+MEMORY = 8  # frames that the burn rate past the horizon is a mean of
 _AREA = list(QUANTITIES).index("hotspot_area_fraction")
 _HOT = list(QUANTITIES).index("hotspot_temperature")
 
@@ -82,10 +83,19 @@ def frames_wanted(record: np.ndarray, clock: Clock) -> np.ndarray:
     return np.clip(frames, 0, clock.horizon).astype(np.int64)
 
 
-def retire(record: np.ndarray, clock: Clock) -> None:
-    """From its last frame on, let the burned fraction relax to 1 at the specific rate it had there."""
-    left, right = record["left"][:, BURNED], record["right"][:, BURNED]
-    record["relax"] = (right - left) / clock.step / np.maximum(1.0 - right, 1e-12)
+def remember_rate(record: np.ndarray, clock: Clock) -> None:
+    """Take the burning between `left` and `right` into `relax`, the mean specific rate of the last frames.
+
+    -d ln(1 - burned)/dt, over all frames so far and, past `MEMORY` of them, with weights that fade as
+    (1 - 1/MEMORY)^age: from one frame to the next a surrogate's burned fraction jitters as much as it grows.
+    """
+    left, right = (np.minimum(record[side][:, BURNED], DONE) for side in ("left", "right"))
+    rate = np.log((1.0 - left) / (1.0 - right)) / clock.step
+    record["relax"] += (rate - record["relax"]) / np.clip(record["frame"], 1, MEMORY)
+
+
+def retire(record: np.ndarray) -> None:
+    """From its last frame on, let the burned fraction relax to 1 at the specific rate of `relax`."""
     record["relaxing"] = True
     record["life"] = Life.BEYOND_HORIZON
 

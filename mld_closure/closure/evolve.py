@@ -170,7 +170,7 @@ class Evolution:
             never = gone["frame"] < 0
             for side in ("left", "right"):
                 gone[side][never] = gone["value"][never]
-            life.retire(gone, self.clock)
+            life.retire(gone)
             part[lost] = gone
         good = ~lost & ~leave
         part["left"][good] = np.where(first[:, None], usable, part["right"])[good]
@@ -178,4 +178,7 @@ class Evolution:
         part["draws"][good] = draws[good]
         part["spread"][good] = spread[good]
         part["frame"][good] += 1
+        moved = part[good]
+        life.remember_rate(moved, self.clock)
+        part[good] = moved
         record[index] = part

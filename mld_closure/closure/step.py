@@ -154,7 +154,7 @@ class Stepper:
         late = life.past_horizon(record, clock)
         if late.any():
             part = record[late]
-            life.retire(part, clock)
+            life.retire(part)
             record[late] = part
         values = motion.old["value"].copy()
         helped = (record["flags"] & Status.FALLBACK).astype(bool) & (record["life"] == Life.ACTIVE)
@@ -258,7 +258,9 @@ class Stepper:
         respond(response, where[shocked], record["value"][shocked], old["value"][shocked], dt)
         response.uncertainty[where] = np.where(record["life"] == Life.ACTIVE, record["spread"] * rate, 0.0)
         burned = record["right"][:, life.BURNED] - record["left"][:, life.BURNED]
-        slope = np.where(record["frame"] > 0, burned / clock.step * rate, 0.0)
+        ahead = record["relax"] * (1.0 - record["value"][:, life.BURNED])
+        slope = np.where(record["relaxing"], ahead, burned / clock.step)
+        slope = np.where(record["frame"] > 0, slope * rate, 0.0)
         live = record["life"] != Life.BURNED
         runs = old["life"] >= Life.ACTIVE  # what a cell catches up with when it starts no shorter step avoids
         fastest = np.maximum(slope, np.where(runs, response.burn_rate[where], 0.0))[live].max(initial=0.0)

@@ -144,20 +144,36 @@ def test_hot_spot_temperature_is_weighted_by_area(kit):
         assert value == pytest.approx(1200.0 if hot else 0.0, rel=1e-12)
 
 
-def test_past_the_horizon_the_rest_burns_at_the_last_specific_rate(kit):
+def test_past_the_horizon_the_rest_burns_at_the_mean_specific_rate(kit):
     closure = kit.scripted(kit.curve(FULL), horizon=6)
     kit.run(closure, fine(1.3e-9), lambda t: kit.ramp(t, PEAK))
     out = kit.run(closure, [1.3e-9, 3.6e-9, 5e-9], lambda t: PEAK)
     assert out[-1].status[0] == Status.BEYOND_HORIZON
     assert closure.pool.used == 0
     tau = closure.cells.record["tau"][0]
-    rate = (FULL[6] - FULL[5]) / kit.STEP / (1 - FULL[6])
+    rate = np.log((1 - FULL[0]) / (1 - FULL[6])) / (6 * kit.STEP)
     wanted = 1 - (1 - FULL[6]) * np.exp(-rate * (tau - 6 * kit.STEP))
     assert out[-1].burned_fraction[0] == pytest.approx(wanted, rel=1e-12)
     again = kit.scripted(kit.curve(FULL), horizon=6)
     kit.run(again, fine(1.3e-9), lambda t: kit.ramp(t, PEAK))
     (one,) = kit.run(again, [1.3e-9, 5e-9], lambda t: PEAK)
     np.testing.assert_allclose(one.burned_fraction, out[-1].burned_fraction, rtol=1e-12)
+
+
+def test_old_frames_fade_from_the_rate_past_the_horizon(kit):
+    """Nothing, then 0.05 a frame: after n frames of it the mean over 8 has taken up 1 - (7/8)^n of the new."""
+    quiet, busy = 8, 6
+    rest = np.concatenate([np.ones(quiet + 1), np.exp(-0.05 * np.arange(1, busy + 1))])
+    closure = kit.scripted(kit.curve(list(1 - rest)), horizon=quiet + busy)
+    kit.run(closure, fine(1.3e-9), lambda t: kit.ramp(t, PEAK))
+    out = kit.run(closure, [1.3e-9, 9e-9, 10e-9], lambda t: PEAK)
+    rate = 0.05 / kit.STEP * (1 - (7 / 8) ** busy)
+    past = closure.cells.record["tau"][0] - (quiet + busy) * kit.STEP
+    assert past > 1e-9
+    assert out[-1].burned_fraction[0] == pytest.approx(1 - rest[-1] * np.exp(-rate * past), rel=1e-6)
+    # and the step limit foresees that rate
+    left = 1 - out[-1].burned_fraction[0]
+    assert out[-1].dt_max == pytest.approx(0.05 / max(rate * left, out[-1].burn_rate[0]), rel=1e-6)
 
 
 def test_burned_cells_are_done_wherever_the_steps_end(kit):
