@@ -43,7 +43,7 @@ CELL = np.dtype(
         ("peak", "f8"),  # Pa, running maximum of the pressure, then P_s
         ("velocity", "f8"),  # m/s, running maximum of the velocity
         ("up", "f8"),  # m/s, the load the model (or the fallback) was given
-        ("relax", "f8"),  # 1/s, specific burn rate, mean of the last frames; goes on where the model serves no more
+        ("relax", "f8"),  # 1/s, mean specific burn rate of the last frames, kept past the horizon
         ("spread", "f8"),  # 1/s, uncertainty of the burn rate between the two frames
         ("left", "f8", (_N,)),  # readout of the frame before `frame`
         ("right", "f8", (_N,)),  # readout of `frame`

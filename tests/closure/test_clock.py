@@ -161,7 +161,7 @@ def test_past_the_horizon_the_rest_burns_at_the_mean_specific_rate(kit):
 
 
 def test_old_frames_fade_from_the_rate_past_the_horizon(kit):
-    """Nothing, then 0.05 a frame: after n frames of it the mean over 8 has taken up 1 - (7/8)^n of the new."""
+    """Nothing, then 0.05 a frame: after n of those the mean over 8 has taken up 1 - (7/8)^n of it."""
     quiet, busy = 8, 6
     rest = np.concatenate([np.ones(quiet + 1), np.exp(-0.05 * np.arange(1, busy + 1))])
     closure = kit.scripted(kit.curve(list(1 - rest)), horizon=quiet + busy)
