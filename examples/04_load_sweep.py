@@ -53,7 +53,7 @@ def hold(bundle, shape, pressure, cells, threads):
 
 
 def run_distance(bundle, shape, up, cells, threads):
-    """Distance (m) a shock runs in a slab of cells before it detonates; None where it does not."""
+    """Distance (m) a shock runs in a slab of cells before it detonates; None where none is seen."""
     material, size = Material(), shape[1] * bundle.pixel
     shock = porous_shock(up, POROSITY, material)
     end = 0.9 * cells * size / (shock.us - up)
@@ -72,11 +72,8 @@ def run_distance(bundle, shape, up, cells, threads):
         start(case, closure).run(end, each=keep)
     speed = front_speed(times, fronts, SPAN * size)
     level = 0.5 * (shock.us + detonation_speed(POROSITY, case.heat, material))
-    turned = transition(times, fronts, speed, level)
-    if turned is not None:
-        return turned[1]
-    fast = np.flatnonzero(speed >= level)
-    return float(fronts[fast[0]]) if fast.size else None
+    turned = transition(times, fronts, speed, level, hold=SPAN * size)
+    return None if turned is None else turned[1]
 
 
 def main() -> None:

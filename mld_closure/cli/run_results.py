@@ -35,8 +35,9 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
     frames, series = run.journal.read()
     times = np.array(frames["time"])
     fields = {name: frames["fields"][:, i] for i, name in enumerate(run.journal.names)}
-    speed = front_speed(series["time"], series["distance"], SPAN * case.cell_size)
-    series["front_speed"] = speed
+    span = SPAN * case.cell_size
+    speed = front_speed(series["time"], series["distance"], span)
+    series["front_speed"], known = speed, speed[np.isfinite(speed)]
     inert = porous_shock(case.piston_speed, case.porosity, case.material)
     heat = case.heat if run.closure is not None else 0.0
     levels = {"inert shock": inert.us}
@@ -44,19 +45,13 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
         levels["Chapman-Jouguet"] = detonation_speed(case.porosity, heat, case.material)
     turned = None
     if heat > 0 and levels["Chapman-Jouguet"] > inert.us:
-        turned = transition(
-            series["time"], series["distance"], speed, 0.5 * (inert.us + levels["Chapman-Jouguet"])
-        )
+        level = 0.5 * (inert.us + levels["Chapman-Jouguet"])
+        turned = transition(series["time"], series["distance"], speed, level, hold=span)
     unresolved = None
-    if (
-        heat > 0
-        and turned is None
-        and (fast := np.flatnonzero(speed >= 0.9 * levels["Chapman-Jouguet"])).size
-    ):
-        unresolved = float(series["distance"][fast[0]])
+    if heat > 0 and known.size and np.median(known) >= 0.9 * levels["Chapman-Jouguet"]:
+        unresolved = float(series["distance"][np.isfinite(speed)][0])
     _write_files(run, times, np.array(frames["step"]), fields, series)
     _draw(run, times, fields, series, levels, turned)
-    known = speed[np.isfinite(speed)]
     cost = {part: float(series[f"seconds_{part}"].sum()) for part in SECONDS}
     summary = {
         "case": to_dict(case),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -33,16 +31,20 @@ def front_speed(times: ArrayLike, position: ArrayLike, span: float) -> np.ndarra
 
 
 def transition(
-    times: ArrayLike, position: ArrayLike, speed: ArrayLike, level: float
+    times: ArrayLike, position: ArrayLike, speed: ArrayLike, level: float, hold: float = 0.0
 ) -> tuple[float, float] | None:
-    """Time and position at which the speed first rises through `level`, between samples linearly.
+    """Time and position at which the speed rises through `level` for good, between samples linearly.
 
-    All (n,). None where it never does (a front that is faster from the start has run no distance to it).
+    All (n,); hold: path over which it must be seen to stay above, in the units of position, as a jerk that
+    falls back or with which the record ends is no detonation. None where it never does (a front that is
+    faster from the start has run no distance to it).
     """
     t, x, v = (np.asarray(a, float) for a in (times, position, speed))
     known = np.flatnonzero(np.isfinite(v) & np.isfinite(x))
-    for a, b in itertools.pairwise(known):
-        if v[a] < level <= v[b]:
-            share = (level - v[a]) / (v[b] - v[a])
-            return float(t[a] + share * (t[b] - t[a])), float(x[a] + share * (x[b] - x[a]))
-    return None
+    slow = np.flatnonzero(v[known] < level)
+    if not slow.size or slow[-1] + 1 == len(known):
+        return None
+    a, b = known[slow[-1]], known[slow[-1] + 1]
+    share = (level - v[a]) / (v[b] - v[a])
+    where = float(x[a] + share * (x[b] - x[a]))
+    return (float(t[a] + share * (t[b] - t[a])), where) if x[known[-1]] - where >= hold else None

@@ -33,3 +33,15 @@ def test_a_transition_is_found_where_the_speed_passes_the_level():
     assert found == pytest.approx((1.0, 1.0), abs=0.03)
     assert transition(t, x, np.full(201, 3.0), 2.0) is None
     assert transition(t, x, np.full(201, 1.0), 2.0) is None
+
+
+def test_a_jerk_is_no_transition():
+    """Faster for a while and then not: none. Faster for good after such a jerk: where it is for good."""
+    t = np.linspace(0.0, 4.0, 401)
+    jerk = np.where((t > 1) & (t < 1.5), 3.0, 1.0)
+    assert transition(t, np.cumsum(jerk) * 0.01, jerk, 2.0) is None
+    speed = np.where(t > 3, 3.0, jerk)
+    x = np.cumsum(speed) * 0.01
+    assert transition(t, x, speed, 2.0)[0] == pytest.approx(3.0, abs=0.02)
+    assert transition(t, x, speed, 2.0, hold=2.5) is not None
+    assert transition(t, x, speed, 2.0, hold=3.5) is None  # 3 of path are left
