@@ -6,6 +6,8 @@ same piston. Compared are, cell by cell, the burned mass fraction over time, the
 cell's centre, and what both cost. The surrogate is tried with each choice of what a load is matched to.
 
     python 03_upscaling.py --bundle hmx-compact --out upscaling     # the DNS takes about 15 min on one core
+
+The resolved strip is kept in OUT/strip-*.npz, by load and microstructure, and not simulated again.
 """
 
 import argparse
@@ -56,6 +58,15 @@ def simulate(specimen, shape, up, interval, end):
     centres = nx * (0.5 + np.arange(CELLS))
     arrival = arrival_times(front_position(np.array(pressure), level), times, centres)
     return np.array(times), np.array(burned), arrival, seconds
+
+
+def kept(path, make):
+    """What `make` returns, from the file where it was made before."""
+    if not path.exists():
+        times, burned, arrival, seconds = make()
+        np.savez(path, times=times, burned=burned, arrival=arrival, seconds=seconds)
+    with np.load(path) as file:
+        return file["times"], file["burned"], file["arrival"], float(file["seconds"])
 
 
 def run_closure(bundle, specimen, shape, up, load, end, threads):
@@ -111,8 +122,10 @@ def main() -> None:
     )
     shock = porous_shock(options.up, POROSITY, Material())
     end = (CELLS - 0.5) * nx * bundle.pixel / shock.us + after
-    true_times, truth, true_arrival, true_seconds = simulate(
-        specimen, shape, options.up, bundle.meso_step, end
+    options.out.mkdir(parents=True, exist_ok=True)
+    true_times, truth, true_arrival, true_seconds = kept(
+        options.out / f"strip-{ny}x{CELLS * nx}-up{options.up:g}-seed{options.seed}.npz",
+        lambda: simulate(specimen, shape, options.up, bundle.meso_step, end),
     )
     found = {"up": options.up, "seed": options.seed, "after": after, "dns_seconds": true_seconds, "loads": {}}
     curves = {}
@@ -132,7 +145,6 @@ def main() -> None:
         }
         curves[load] = times, burned
     report(found)
-    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "upscaling.json").write_text(json.dumps(found, indent=1) + "\n")
     save(draw(true_times, truth, curves), options.out / "upscaling.png")
     exact = (np.arange(CELLS) + 0.5) * nx * bundle.pixel / shock.us
