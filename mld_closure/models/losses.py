@@ -17,7 +17,11 @@ from typing import Literal
 import torch
 from torch import nn
 
+from .. import fields as field_table
+from .readout_head import HOT
+
 NORM_FLOOR = 1e-6
+HOT_AREA = float(field_table.get("temperature").scale(HOT))
 EDGE_FLOOR = 1e-5
 
 
@@ -82,6 +86,18 @@ def hot_weighted_loss(
     emphasis = 1.0 + weight * (truth / knee).clamp(0.0, 1.0)
     size = error.square() if l1 == 0.0 else error.square() + l1 * error.abs()
     return (emphasis * size).mean()
+
+
+def hot_area_loss(
+    predicted: torch.Tensor, truth: torch.Tensor, *, threshold: float = HOT_AREA, width: float = 0.02
+) -> torch.Tensor:
+    """Mean squared error of the hot share of frames (..., y, x) of scaled temperatures, in tenths.
+
+    A pixel counts as sigmoid((T - threshold) / width): the hot-spot area with an edge that gradients pass
+    (threshold 875 K, width 94 K). Only how much is hot matters, not where.
+    """
+    share = [torch.sigmoid((t - threshold) / width).mean(dim=(-2, -1)) for t in (predicted, truth)]
+    return (10.0 * (share[0] - share[1])).square().mean()
 
 
 def squared_error(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

@@ -55,6 +55,18 @@ def readout_loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return local + head_loss(pool_maps(predicted), pool_maps(target))
 
 
+def curve_loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Squared errors of the hot area and of the burned fraction of whole frames, in hundredths, added.
+
+    Maps (b, 6, y, x); averaged over the batch; targets that are NaN do not count.
+    """
+    which = [list(QUANTITIES).index(name) for name in ("hotspot_area_fraction", "burned_fraction")]
+    read, wanted = (maps[:, which].mean(dim=(-2, -1)) for maps in (predicted, target))
+    known = torch.isfinite(wanted)
+    error = torch.where(known, 100.0 * (read - wanted), 0.0)
+    return (error.square().sum(dim=0) / known.sum(dim=0).clamp_min(1)).sum()
+
+
 def _blocks(values: np.ndarray) -> np.ndarray:
     """Mean over the pixels behind each latent pixel."""
     *lead, ny, nx = values.shape

@@ -17,7 +17,7 @@ from ..models import losses
 from ..models.dynamics import Latent, LatentDynamics
 from ..models.parc import Parc
 from ..models.readout_head import ReadoutHead
-from ..models.readout_maps import readout_loss
+from ..models.readout_maps import curve_loss, readout_loss
 from ..models.vae import VAE
 
 Corners = Sequence[tuple[int, int]]
@@ -57,8 +57,10 @@ class DynamicsObjective(nn.Module):
     """Consistency of a latent rollout with the encoded movie, and of its decoded frames with the true ones.
 
     step: one frame ahead, `Latent -> Latent`, with or without coupling. kinds: of "mean", "logvar", "field",
-    "hot", "readout"; "hot" is the hot-weighted error of temperature, averaged over pixels and summed over
-    steps like the others, "readout" that of what `head` reads, which also reads the window's first frame.
+    "hot", "area", "readout", "curve"; "hot" is the hot-weighted error of temperature, averaged over pixels
+    and summed over steps like the others, "area" that of the hot area of decoded parts, "readout" that of
+    what `head` reads, which also reads the window's first frame, "curve" that of its hot area and burned fraction
+    of the whole. Why the last: where hot spots ignite cannot be foretold to the pixel, how many can.
     Models that standardise latents are judged on standardised ones.
     """
 
@@ -76,7 +78,7 @@ class DynamicsObjective(nn.Module):
         truncate: int = 0,
     ) -> None:
         super().__init__()
-        self.head = head if "readout" in kinds else None
+        self.head = head
         self.dynamics, self.step, self.kinds = dynamics, step, tuple(kinds)
         self.latent_hot_weight, self.truncate = latent_hot_weight, truncate
         self.fields = tuple(fields) or dynamics.config.fields
@@ -117,7 +119,7 @@ class DynamicsObjective(nn.Module):
             out |= self._decoded(predicted, truth, decoded, decoded_size, eps)
         if self.head is not None:
             seen = torch.cat([mean[:, :1], predicted.mean.float()], dim=1)
-            out["readout"] = self._readout(seen, maps, load, scored, scored_size)
+            out |= self._readout(seen, maps, load, scored, scored_size)
         return out
 
     def _readout(
@@ -127,13 +129,18 @@ class DynamicsObjective(nn.Module):
         load: Tensor | None,
         corners: Corners | None,
         size: tuple[int, int] | None,
-    ) -> Tensor:
+    ) -> dict[str, Tensor]:
         times = mean.shape[1]
         load = load.repeat_interleave(times) if self.head.config.load_input else None
         read = self.head.maps(mean.flatten(0, 1), load).unflatten(0, (-1, times))
         if corners is not None:
             read, maps = cut(read, corners, size), cut(maps, corners, size)
-        return times * readout_loss(read.flatten(0, 1), maps.flatten(0, 1))
+        read, maps, out = read.flatten(0, 1), maps.flatten(0, 1), {}
+        if "readout" in self.kinds:
+            out["readout"] = times * readout_loss(read, maps)
+        if "curve" in self.kinds:
+            out["curve"] = times * curve_loss(read, maps)
+        return out
 
     def _consistency(
         self,
@@ -179,6 +186,9 @@ class DynamicsObjective(nn.Module):
                 frames[:, :, i], truth[:, :, i], weight=self.hot_weight, l1=self.l1
             )
             out["hot"] = hot * truth.shape[1]
+        if "area" in self.kinds:
+            i = self.fields.index("temperature")
+            out["area"] = losses.hot_area_loss(frames[:, :, i], truth[:, :, i]) * truth.shape[1]
         return out
 
 

@@ -12,7 +12,7 @@ from ..data.windows import Windows, noise, place_crop, sample_rng
 from ..grids import LATENT_FACTOR
 from .curriculum import Phase
 from .movies import Movies, mirrored
-from .settings import StageConfig
+from .settings import READ, StageConfig
 
 Part = tuple[int, int, int, int]  # y, x, height, width
 
@@ -116,7 +116,7 @@ class WindowSamples:
                 batch[f"{name}_size"] = first[f"{name}_size"]
         if self.stage.latent_hot_weight:
             batch["heat"] = torch.from_numpy(np.stack([row["heat"] for row in rows]))
-        if self.stage.losses.get("readout"):
+        if any(self.stage.losses.get(kind) for kind in READ):
             batch["maps"] = torch.from_numpy(np.stack([row["maps"] for row in rows]))
         if decode:
             batch["truth"] = torch.from_numpy(np.stack([row["truth"] for row in rows]))
@@ -144,7 +144,7 @@ class WindowSamples:
         if self.stage.latent_hot_weight:
             heat = self._heat(case, time + 1, end, variant)
             out["heat"] = heat[:, :, y : y + h, x : x + w]
-        if self.stage.losses.get("readout"):
+        if any(self.stage.losses.get(kind) for kind in READ):
             maps = self.movies.maps[case, time:end]
             out["maps"] = (maps[..., ::-1, :] if variant else maps)[..., y : y + h, x : x + w].copy()
         if decode:

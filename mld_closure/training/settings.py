@@ -18,11 +18,13 @@ Kind = Literal["vae", "decoupled", "coupled", "meso", "head", "parc"]
 LOSSES: dict[str, tuple[str, ...]] = {
     "vae": ("reconstruction", "kl", "edge"),
     "decoupled": ("mean", "logvar", "field", "hot"),
-    "coupled": ("mean", "logvar", "field", "hot", "readout"),
-    "meso": ("mean", "logvar", "field", "hot", "readout"),
+    "coupled": ("mean", "logvar", "field", "hot", "area", "readout", "curve"),
+    "meso": ("mean", "logvar", "field", "hot", "area", "readout", "curve"),
     "head": ("readout",),
     "parc": ("absolute",),
 }
+DECODED = ("field", "hot", "area")  # losses that need decoded fields
+READ = ("readout", "curve")  # losses on what the head reads
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class StageConfig:
     latent_hot_weight: the same emphasis, by the hottest true pixel behind each latent pixel, in `mean`.
     mirror: movies mirrored in y are samples too.
     rollouts: share of a head's samples that come from the model's own rollouts from frame 0 (head stages);
-    the loss `readout` of other stages trains the head along with the networks.
+    the losses `readout` and `curve` of other stages train the head along with the networks.
     truncate: gradients flow back through so many steps of a rollout at most (0 = all). Why: over a dozen
     steps they explode for some windows, and one such step undoes many others.
     """
@@ -116,7 +118,7 @@ class StageConfig:
     def decode_in(self, phase: Phase) -> int:
         """Steps between decoded losses in this phase, 0 where no loss needs them."""
         every = self.decode_every if phase.decode_every is None else phase.decode_every
-        return every if self.losses.get("field") or self.losses.get("hot") else 0
+        return every if any(self.losses.get(kind) for kind in DECODED) else 0
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from .curriculum import Curriculum, Phase
 from .movies import Movies
 from .objectives import DynamicsObjective, HeadObjective, ParcObjective, VAEObjective
 from .samples import FrameSamples, HeadSamples, StateSamples, WindowSamples
-from .settings import StageConfig, TrainConfig
+from .settings import DECODED, READ, StageConfig, TrainConfig
 
 BURN_RATE = "burn rate (1/s)"  # name of its error in a head's judgement
 BURNED = list(QUANTITIES).index("burned_fraction")
@@ -189,14 +189,14 @@ def _dynamics(
 ) -> tuple[DynamicsObjective, WindowSamples]:
     model = networks.meso_from_micro() if stage.kind == "meso" else networks.micro
     learning = [kind for kind in ("mean", "logvar") if kind in kinds]
-    if {"field", "hot", "readout"} & set(kinds):
+    if {*DECODED, *READ} & set(kinds):
         learning += ["mean", *(["logvar"] if stage.sample else [])]
     if "logvar" in learning and not model.config.evolve_logvar:
         raise ConfigError(
             f"stage '{stage.name}': this model evolves no log-variances; "
             "leave out the loss 'logvar' and sample = true, or set evolve_logvar"
         )
-    if ("hot" in kinds or stage.latent_hot_weight) and "temperature" not in model.config.fields:
+    if ({"hot", "area"} & set(kinds) or stage.latent_hot_weight) and "temperature" not in model.config.fields:
         raise ConfigError(f"stage '{stage.name}': emphasis on hot places needs the field temperature")
     groups = {"decoupled": ["decoupled"], "coupled": ["coupled"], "meso": ["coupled"]}[stage.kind]
     if stage.train == "all" and stage.kind != "decoupled":
@@ -212,7 +212,7 @@ def _dynamics(
         hot_weight=stage.hot_weight,
         l1=stage.l1,
         latent_hot_weight=stage.latent_hot_weight,
-        head=networks.make_head(config.head_width).requires_grad_(True) if "readout" in kinds else None,
+        head=networks.make_head(config.head_width).requires_grad_(True) if set(READ) & set(kinds) else None,
         truncate=stage.truncate,
     )
     load = None

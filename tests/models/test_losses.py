@@ -60,6 +60,19 @@ def test_hot_weight():
     assert float(plain) == pytest.approx(0.25, rel=1e-6)
 
 
+def test_hot_area_counts_how_much_is_hot_not_where():
+    cold, hot = 0.0, 0.9  # far from 875 K, which is 0.122
+    truth = torch.full((2, 1, 4, 5), cold)
+    truth[:, :, 0] = hot  # a quarter
+    moved = truth.roll(2, dims=-2)
+    assert float(losses.hot_area_loss(moved, truth)) == pytest.approx(0.0, abs=1e-9)
+    none = torch.full_like(truth, cold)
+    got = losses.hot_area_loss(none, truth)
+    assert float(got) == pytest.approx(2.5**2, rel=2e-2)  # 0.25 in tenths, less the edge's tail
+    edge = torch.full((1, 3, 3), (875.0 - 300.0) / 4700.0)
+    assert float(losses.hot_area_loss(edge, torch.full_like(edge, hot))) == pytest.approx(25.0, rel=1e-4)
+
+
 def test_divergence_of_a_normal():
     mean, logvar = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, math.log(4.0)]])
     wanted = 0.5 + (0.5 * 4.0 - 0.5 - math.log(2.0))

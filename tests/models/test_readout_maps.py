@@ -11,7 +11,7 @@ from mld_closure.models.readout_head import (
     pool_maps,
     targets_from_fields,
 )
-from mld_closure.models.readout_maps import LOCAL_SIZES, maps_from_fields, readout_loss
+from mld_closure.models.readout_maps import LOCAL_SIZES, curve_loss, maps_from_fields, readout_loss
 
 
 def frames(seed=0):
@@ -55,6 +55,19 @@ def test_loss_is_zero_at_the_truth_and_counts_errors_in_their_sizes():
     off[:, 4] += LOCAL_SIZES[4]
     pooled = (LOCAL_SIZES[4] / QUANTITIES["mean_pressure"][1]) ** 2
     assert readout_loss(off, maps).item() == pytest.approx(1 + pooled, rel=1e-6)
+
+
+def test_curve_loss_counts_the_whole_in_hundredths():
+    maps = torch.from_numpy(maps_from_fields(frames())).double()
+    moved = maps.roll(1, dims=-1)
+    assert curve_loss(moved, maps).item() == pytest.approx(0.0, abs=1e-12)
+    off = maps.clone()
+    off[:, 0] += 0.03  # hot area
+    off[:, 2] -= 0.04  # burned fraction
+    off[:, 4] += 1e9  # a pressure: not its business
+    assert curve_loss(off, maps).item() == pytest.approx(3.0**2 + 4.0**2, rel=1e-9)
+    maps[:, 2] = torch.nan
+    assert curve_loss(off, maps).item() == pytest.approx(3.0**2, rel=1e-9)
 
 
 def test_what_the_data_do_not_say_does_not_count():
