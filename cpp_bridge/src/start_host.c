@@ -32,7 +32,8 @@ static double resident_mib(void) {
 
 static void must_be(int expected, int error, const char* call) {
   if (error == expected) return;
-  fprintf(stderr, "%s gave %s, not %s: %s\n", call, mld_error_name(error), mld_error_name(expected), mld_message());
+  fprintf(stderr, "%s gave %s, not %s: %s\n", call, mld_error_name(error), mld_error_name(expected),
+          mld_message());
   exit(1);
 }
 #define MUST_BE(expected, call) must_be(expected, call, #call)

@@ -59,8 +59,8 @@ class DynamicsObjective(nn.Module):
     step: one frame ahead, `Latent -> Latent`, with or without coupling. kinds: of "mean", "logvar", "field",
     "hot", "area", "readout", "curve"; "hot" is the hot-weighted error of temperature, averaged over pixels
     and summed over steps like the others, "area" that of the hot area of decoded parts, "readout" that of
-    what `head` reads, which also reads the window's first frame, "curve" that of its hot area and burned fraction
-    of the whole. Why the last: where hot spots ignite cannot be foretold to the pixel, how many can.
+    what `head` reads, which also reads the window's first frame, "curve" that of its hot area and burned
+    fraction of the whole. Why the last: where hot spots ignite cannot be foretold to the pixel, how many can.
     Models that standardise latents are judged on standardised ones.
     """
 
