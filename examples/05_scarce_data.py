@@ -1,12 +1,12 @@
 """Does learning the micro scale first pay where meso simulations are scarce? Error against their number K.
 
-Three methods get the same K meso movies, the same four validation movies, the same wall time on one thread and
-the same set-aside movies: (a) the surrogate, pre-trained on micro movies; (b) the same networks trained on
-the K meso movies alone; (c) PARCv2. Hot area and burned fraction are what each method says of them: (a) and (b)
-by their readout head, PARCv2 by the fields it predicts, which is given for all three too. Beside them stands
-the mean curve of the K movies at the case's load. All that (a) does with micro movies counts inside its
-budget, reading and encoding included; making movies counts for no method. Seeds change the initial weights
-and which K movies there are.
+Three methods get the same K meso movies, the same four validation movies, the same wall time on one thread
+and the same set-aside movies: (a) the surrogate, pre-trained on micro movies; (b) the same networks trained
+on the K meso movies alone; (c) PARCv2. Hot area and burned fraction are what each method says of them: (a)
+and (b) by their readout head, PARCv2 by the fields it predicts, which is given for all three too. Beside
+them stands the mean curve of the K movies at the case's load. All that (a) does with micro movies counts
+inside its budget, reading and encoding included; making movies counts for no method. Seeds change the
+initial weights and which K movies there are.
 
     python 05_scarce_data.py --out study --workers 2     # small domain, about 45 min on two free cores
     python 05_scarce_data.py --out full --full --device cuda --minutes 30
