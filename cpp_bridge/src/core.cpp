@@ -104,6 +104,33 @@ bool load_backend(Backend& backend, Failure& why) {
   return true;
 }
 
+// The calls that this thread is in: more than one where a host's fallback calls a closure.
+class Inside {
+ public:
+  explicit Inside(const Session& session) : session_(session), outer_(innermost) { innermost = this; }
+  ~Inside() { innermost = outer_; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+  static bool of(const Session& session) {
+    for (const Inside* call = innermost; call; call = call->outer_)
+      if (&call->session_ == &session) return true;
+    return false;
+  }
+
+ private:
+  static thread_local const Inside* innermost;
+  const Session& session_;
+  const Inside* outer_;
+};
+thread_local const Inside* Inside::innermost = nullptr;
+
+int fail_inside(const char* name) {
+  return fail(MLD_E_ORDER, std::string(name) +
+                               ": called from a fallback of the same closure, in the middle "
+                               "of a call; note what you need and call afterwards");
+}
+
 // Runs a call with the session of a handle; keeps its failure for mld_message.
 template <class Call>
 int with(const mld_closure* handle, const char* name, Call call) noexcept {
@@ -113,8 +140,12 @@ int with(const mld_closure* handle, const char* name, Call call) noexcept {
     if (!session)
       return fail(MLD_E_HANDLE, std::string(name) + (handle ? ": this closure was closed, or is none"
                                                             : ": the closure is NULL; open one first"));
+    if (Inside::of(*session)) return fail_inside(name);
+    const Inside inside(*session);
     Failure why;
-    if (call(*session, why) == MLD_OK) return MLD_OK;
+    const int error = call(*session, why);
+    last = {};  // what a fallback's own calls left there
+    if (error == MLD_OK) return MLD_OK;
     if (why.refused) session->refuse(name, why);
     why.message = std::string(name) + ": " + why.message;
     last = std::move(why);
@@ -221,6 +252,8 @@ int mld_close(mld_closure** closure) {
   try {
     last = {};
     if (!closure || !*closure) return MLD_OK;
+    if (const auto open = table().find(*closure))
+      if (Inside::of(*open)) return fail_inside("mld_close");
     const auto session = table().take(*closure);
     *closure = nullptr;
     if (!session) return fail(MLD_E_HANDLE, "mld_close: this closure was closed already, or is none");

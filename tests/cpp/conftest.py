@@ -1,5 +1,6 @@
 """The bridge built as the README says, without pip, and a bundle of random tiny networks for its hosts."""
 
+import ctypes
 import importlib.util
 import os
 import shutil
@@ -89,14 +90,45 @@ def opened(bridge, bundle, patches):
     return make
 
 
-@pytest.fixture
+class Array(ctypes.Structure):
+    _fields_ = (
+        ("quantity", ctypes.c_int32),
+        ("device", ctypes.c_int32),
+        ("data", ctypes.c_void_p),
+        ("stride", ctypes.c_int64),
+        ("device_index", ctypes.c_int64),
+    )
+
+
+class Options(ctypes.Structure):
+    _fields_ = (
+        ("size", ctypes.c_size_t),
+        ("bundle", ctypes.c_char_p),
+        ("settings", ctypes.c_char_p),
+        ("has_comm", ctypes.c_int32),
+        ("comm", ctypes.c_int32),
+        ("fallback", ctypes.c_void_p),
+        ("fallback_data", ctypes.c_void_p),
+    )
+
+
+@pytest.fixture(scope="session")
+def c(package):
+    """The C interface itself."""
+    library = ctypes.CDLL(str(package / "lib/libmld_closure.so"))
+    library.mld_message.restype = library.mld_error_name.restype = ctypes.c_char_p
+    return library
+
+
+@pytest.fixture(scope="session")
 def kit():
     """Names and arrays that the tests share."""
     import types
 
     return types.SimpleNamespace(
-        NAMES=NAMES, IDS=IDS, SETTINGS=SETTINGS, outputs=outputs, call=call, ROOT=ROOT
-    )
+        NAMES=NAMES, IDS=IDS, SETTINGS=SETTINGS, ROOT=ROOT, outputs=outputs, call=call, Array=Array,
+        Options=Options,
+    )  # fmt: skip
 
 
 MPI_ENVIRONMENT = {  # more ranks than cores, also as root

@@ -1,7 +1,6 @@
 """Whatever a host does wrong gives a number and a sentence, and changes nothing."""
 
 import ctypes
-import ctypes.util
 
 import numpy as np
 import pytest
@@ -112,40 +111,10 @@ def test_a_damaged_bundle_is_refused(bridge, bundle, error, tmp_path):
     assert "vaes.safetensors" in str(e)
 
 
-class Array(ctypes.Structure):
-    _fields_ = (
-        ("quantity", ctypes.c_int32),
-        ("device", ctypes.c_int32),
-        ("data", ctypes.c_void_p),
-        ("stride", ctypes.c_int64),
-        ("device_index", ctypes.c_int64),
-    )
-
-
-class Options(ctypes.Structure):
-    _fields_ = (
-        ("size", ctypes.c_size_t),
-        ("bundle", ctypes.c_char_p),
-        ("settings", ctypes.c_char_p),
-        ("has_comm", ctypes.c_int32),
-        ("comm", ctypes.c_int32),
-        ("fallback", ctypes.c_void_p),
-        ("fallback_data", ctypes.c_void_p),
-    )
-
-
-@pytest.fixture(scope="session")
-def c(package):
-    """The C interface itself."""
-    library = ctypes.CDLL(str(package / "lib/libmld_closure.so"))
-    library.mld_message.restype = library.mld_error_name.restype = ctypes.c_char_p
-    return library
-
-
 @pytest.fixture
 def handle(c, bundle, kit, patches):
     place = ctypes.c_void_p()
-    options = Options(ctypes.sizeof(Options), str(bundle).encode(), kit.SETTINGS.encode())
+    options = kit.Options(ctypes.sizeof(kit.Options), str(bundle).encode(), kit.SETTINGS.encode())
     assert c.mld_open(ctypes.byref(options), ctypes.byref(place)) == 0, c.mld_message()
     n, ids = ctypes.c_int64(5), kit.IDS.ctypes.data_as(ctypes.c_void_p)
     size, data = ctypes.c_int64(32), patches.ctypes.data_as(ctypes.c_void_p)
@@ -157,13 +126,15 @@ def handle(c, bundle, kit, patches):
 def test_null_pointers_and_nonsense_in_c(c, handle, kit):
     null, one, zero = ctypes.c_void_p(), ctypes.c_int64(1), ctypes.c_double(0)
     data = np.full(5, 6e9)
-    good = Array(1, 0, data.ctypes.data, 0, 0)
+    good = kit.Array(1, 0, data.ctypes.data, 0, 0)
     ids = kit.IDS.ctypes.data_as(ctypes.c_void_p)
     refused = [
         lambda: c.mld_open(null, ctypes.byref(ctypes.c_void_p())),
-        lambda: c.mld_open(ctypes.byref(Options(ctypes.sizeof(Options))), null),
-        lambda: c.mld_open(ctypes.byref(Options(ctypes.sizeof(Options))), ctypes.byref(ctypes.c_void_p())),
-        lambda: c.mld_open(ctypes.byref(Options(3, b"x")), ctypes.byref(ctypes.c_void_p())),
+        lambda: c.mld_open(ctypes.byref(kit.Options(ctypes.sizeof(kit.Options))), null),
+        lambda: c.mld_open(
+            ctypes.byref(kit.Options(ctypes.sizeof(kit.Options))), ctypes.byref(ctypes.c_void_p())
+        ),
+        lambda: c.mld_open(ctypes.byref(kit.Options(3, b"x")), ctypes.byref(ctypes.c_void_p())),
         lambda: c.mld_register_patches(handle, one, null, one, one, ids, zero, 0),
         lambda: c.mld_register_patches(handle, one, ids, one, one, null, zero, 0),
         lambda: c.mld_register_patches(handle, ctypes.c_int64(-1), ids, one, one, ids, zero, 0),
@@ -176,20 +147,20 @@ def test_null_pointers_and_nonsense_in_c(c, handle, kit):
         lambda: c.mld_advance(handle, one, ids, null, 1, null, 0),
         lambda: c.mld_advance(handle, one, ids, null, 0, null, 0),
         lambda: c.mld_advance(handle, one, ids, ctypes.byref(good), 1, null, 1),
-        lambda: c.mld_advance(handle, one, ids, ctypes.byref(Array(1, 0, None, 0, 0)), 1, null, 0),
+        lambda: c.mld_advance(handle, one, ids, ctypes.byref(kit.Array(1, 0, None, 0, 0)), 1, null, 0),
         lambda: c.mld_advance(
-            handle, one, ids, ctypes.byref(Array(9, 0, data.ctypes.data, 0, 0)), 1, null, 0
+            handle, one, ids, ctypes.byref(kit.Array(9, 0, data.ctypes.data, 0, 0)), 1, null, 0
         ),
         lambda: c.mld_advance(
-            handle, one, ids, ctypes.byref(Array(1, 5, data.ctypes.data, 0, 0)), 1, null, 0
+            handle, one, ids, ctypes.byref(kit.Array(1, 5, data.ctypes.data, 0, 0)), 1, null, 0
         ),
         lambda: c.mld_advance(
-            handle, one, ids, ctypes.byref(Array(1, 0, data.ctypes.data, 4, 0)), 1, null, 0
+            handle, one, ids, ctypes.byref(kit.Array(1, 0, data.ctypes.data, 4, 0)), 1, null, 0
         ),
         lambda: c.mld_advance(
-            handle, one, ids, ctypes.byref(Array(1, 1, data.ctypes.data, 12, 0)), 1, null, 0
+            handle, one, ids, ctypes.byref(kit.Array(1, 1, data.ctypes.data, 12, 0)), 1, null, 0
         ),
-        lambda: c.mld_advance(handle, one, ids, ctypes.byref((Array * 2)(good, good)), 2, null, 0),
+        lambda: c.mld_advance(handle, one, ids, ctypes.byref((kit.Array * 2)(good, good)), 2, null, 0),
         lambda: c.mld_dt_max(handle, null),
         lambda: c.mld_counter(handle, null, null),
         lambda: c.mld_save(handle, null),
@@ -209,7 +180,7 @@ def test_null_pointers_and_nonsense_in_c(c, handle, kit):
 def test_stale_and_damaged_handles_are_recognised(c, bundle, kit):
     place, dt = ctypes.c_void_p(), ctypes.c_double()
     assert c.mld_dt_max(place, ctypes.byref(dt)) == 101
-    options = Options(ctypes.sizeof(Options), str(bundle).encode(), kit.SETTINGS.encode())
+    options = kit.Options(ctypes.sizeof(kit.Options), str(bundle).encode(), kit.SETTINGS.encode())
     assert c.mld_open(ctypes.byref(options), ctypes.byref(place)) == 0
     stale, again = ctypes.c_void_p(place.value), ctypes.c_void_p(place.value)
     assert c.mld_close(ctypes.byref(place)) == 0

@@ -135,15 +135,25 @@ enum {
   MLD_BORROW = 1 /* the host leaves them as they are until the cells are unregistered or the closure closed */
 };
 
-/* Number of quantities in `before` and `after` of a fallback: burned fraction, hot-spot area fraction,
-   hot-spot temperature (K), mean temperature (K), mean pressure (Pa), porosity. */
-#define MLD_FALLBACK_QUANTITIES 6
+/* Columns of `before` and `after` of a fallback, and how many there are. */
+enum {
+  MLD_COLUMN_HOTSPOT_AREA_FRACTION = 0,
+  MLD_COLUMN_HOTSPOT_TEMPERATURE = 1, /* K */
+  MLD_COLUMN_BURNED_FRACTION = 2,
+  MLD_COLUMN_MEAN_TEMPERATURE = 3, /* K */
+  MLD_COLUMN_MEAN_PRESSURE = 4,    /* Pa */
+  MLD_COLUMN_POROSITY = 5,
+  MLD_FALLBACK_QUANTITIES = 6
+};
 
 /* Physics of the host for cells that a policy hands to it; n cells, one number each. up: load (m/s).
-   shock_pressure, pressure: Pa. since, until: the cell's clock (s) over the step. before, after: rows of
-   MLD_FALLBACK_QUANTITIES. after: to be filled; NaN for what is not known. Returns 0, or anything else for
-   failure. Must depend on its arguments alone, may not call the closure, and is called on the thread of the
-   closure's call. */
+   shock_pressure, pressure: Pa. since, until: the cell's clock (s) over the step. before, after: n rows of
+   MLD_FALLBACK_QUANTITIES. after: to be filled; NaN for what is not known, which the burned fraction must be.
+   Must depend on its arguments alone. Called on the thread of the closure's call, on the rank that owns the
+   cells, floating point traps off.
+   Returns 0, or anything else for failure; then the closure's call gives MLD_E_CELLS with these cells, as it
+   does where `after` has a number out of bounds or a burned fraction below `before`. A call to the same
+   closure from here gives MLD_E_ORDER. */
 typedef int (*mld_fallback)(void* data, int64_t n, const int64_t* ids, const double* up,
                             const double* shock_pressure, const double* pressure, const double* since,
                             const double* until, const double* before, double* after);
