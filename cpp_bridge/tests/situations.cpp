@@ -1,14 +1,11 @@
-// Hosts in unusual situations, one by name: situations BUNDLE NAME [NUMBER]. Ends with 0 and one line where
+// Hosts in unusual situations, one by name: situations BUNDLE NAME. Ends with 0 and one line where
 // all is as the header promises.
 #include <mpi.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <mld_closure/closure.hpp>
@@ -160,27 +157,6 @@ void killed_rank(const std::string& bundle) {
   for (;;) host.step();
 }
 
-double resident_mib() {
-  long pages = 0, skipped;
-  std::ifstream("/proc/self/statm") >> skipped >> pages;
-  return static_cast<double>(pages) * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
-}
-
-// Opens, uses and closes again and again; memory must not grow after the first tenth.
-void cycles(const std::string& bundle, int number) {
-  double early = 0.0;
-  for (int k = 0; k < number; ++k) {
-    if (k == number / 10) early = resident_mib();
-    Host host(bundle);
-    host.step();
-    host.step();
-    host.closure.close();
-  }
-  const double growth = resident_mib() - early;
-  std::printf("%d cycles, %.1f MiB, growth %.2f MiB\n", number, early, growth);
-  require(growth < 4.0 + 2e-3 * number, "memory does not grow");
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -192,10 +168,8 @@ int main(int argc, char** argv) {
       {"no_mpi_yet", no_mpi_yet},
       {"wrong_mpirun", wrong_mpirun},
       {"one_rank_errs", one_rank_errs},
-      {"killed_rank", killed_rank},
-      {"cycles", [&](const std::string& bundle) { cycles(bundle, std::atoi(argv[3])); }}};
-  if (argc < 3 || !all.count(argv[2]))
-    return std::fprintf(stderr, "usage: situations BUNDLE NAME [NUMBER]\n"), 2;
+      {"killed_rank", killed_rank}};
+  if (argc < 3 || !all.count(argv[2])) return std::fprintf(stderr, "usage: situations BUNDLE NAME\n"), 2;
   try {
     all.at(argv[2])(argv[1]);
   } catch (const std::exception& error) {

@@ -1,0 +1,106 @@
+"""Nothing that calls leave behind: counted block by block, looked at by valgrind, and over many openings."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def stand_in(package, kit, tmp_path_factory):
+    """Folder of a library in a Python of its own, as pip lays it out, whose package has no torch."""
+    home = tmp_path_factory.mktemp("stand_in")
+    kit.call(sys.executable, "-m", "venv", "--without-pip", home)
+    site = home / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    (site / "numpy.pth").write_text(f"{Path(np.__file__).parents[1]}\n")
+    shutil.copytree(kit.ROOT / "cpp_bridge/tests/stand_in", site / "mld_closure")
+    for name in ("bridge.py", "config.py"):
+        shutil.copy(kit.ROOT / "mld_closure" / name, site / "mld_closure")
+    shutil.copytree(package / "lib", site / "mld_closure/lib", ignore=shutil.ignore_patterns("python"))
+    return site / "mld_closure/lib"
+
+
+@pytest.fixture(scope="module")
+def leaks(build):
+    """Runs rounds of all calls; `before` goes before the command."""
+    program = build / "cpp_bridge/tests/leaks"
+    if not program.exists():
+        pytest.skip("leaks was not built: no glibc")
+    libpython = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
+    if ".so" not in libpython.name:
+        pytest.skip("this Python has no shared library")
+
+    def run(library, bundle, rounds, *more, before=()):
+        env = os.environ | {"LD_LIBRARY_PATH": str(library), "OMP_NUM_THREADS": "1"}
+        command = [*before, program, libpython, bundle, str(rounds), *more]
+        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=1200)
+
+    return run
+
+
+def test_no_block_is_left_by_the_core_and_its_backend(leaks, stand_in):
+    run = leaks(stand_in, "-", 13)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "13 rounds, 0 blocks more" in run.stdout
+    seen = leaks(stand_in, "-", 13, "forget")
+    assert seen.returncode == 1
+    assert "13 rounds, 10 blocks more" in seen.stdout
+
+
+def test_no_block_is_left_by_a_closure(leaks, package, bundle):
+    run = leaks(package / "lib", bundle, 7)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "7 rounds, 0 blocks more" in run.stdout
+
+
+@pytest.fixture
+def valgrind(kit):
+    if shutil.which("valgrind") is None:
+        pytest.skip("no valgrind (Debian: valgrind)")
+    kinds = "definite,indirect,possible"
+    known = kit.ROOT / "cpp_bridge/tests/cpython.supp"
+    leaks = ["--leak-check=full", f"--show-leak-kinds={kinds}", f"--errors-for-leak-kinds={kinds}"]
+    return ["valgrind", "-q", *leaks, "--num-callers=60", f"--suppressions={known}", "--error-exitcode=9"]
+
+
+def test_valgrind_finds_nothing_lost(leaks, stand_in, valgrind):
+    """Library, backend and CPython; torch cannot be looked at this way in reasonable time."""
+    run = leaks(stand_in, "-", 2, before=valgrind)
+    assert run.returncode == 0, run.stderr[-6000:]
+    seen = leaks(stand_in, "-", 2, "forget", before=valgrind)
+    assert seen.returncode == 9
+    assert re.search(r"7 bytes in 1 blocks are definitely lost", seen.stderr)
+
+
+def test_valgrind_finds_nothing_lost_where_opening_fails(build, bundle, valgrind):
+    env = os.environ | {"MLD_CLOSURE_PYTHON": "/nowhere"}
+    command = [*valgrind, build / "examples/hosts/smallest", bundle]
+    run = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert run.returncode == 1, run.stderr
+    assert "MLD_E_PYTHON" in run.stderr
+
+
+def cycles(package, bundle, number):
+    """(cycles done, MiB) on the way."""
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [package / "bin/mld-start", bundle, str(number)]
+    run = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return np.array([line.split() for line in run.stdout.splitlines()], float)
+
+
+def test_memory_does_not_grow_over_openings(package, bundle):
+    table = cycles(package, bundle, 200)
+    assert table[-1, 0] == 200
+    assert table[-1, 1] - table[20, 1] < 1.0
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_over_ten_thousand_openings(package, bundle):
+    assert cycles(package, bundle, 10_000)[-1, 0] == 10_000
