@@ -15,12 +15,13 @@ from typing import Any
 
 import click
 
-from .output import json_option, print_json, print_table
+from .output import json_option, print_json, print_table, progress
 
 CELLS = (1, 64, 512, 4096)
 ACTIVE = 64  # cells that react at most
 OUTPUTS = ("burned_fraction", "burn_rate", "status")
 ROUNDS, SHORTEST = 7, 0.05  # s of calls in a round
+TINY = 2  # channels of the first level of networks that are only opened and closed
 LIMITS = "wanted: less than 20 us a call more, and less than 1 % at 64 active cells"
 
 
@@ -36,25 +37,36 @@ LIMITS = "wanted: less than 20 us a call more, and less than 1 % at 64 active ce
     help="Height and width of a cell in pixels.",
 )
 @click.option("--rounds", type=click.IntRange(1), default=ROUNDS, show_default=True, help="Best counts.")
+@click.option(
+    "--cycles", type=click.IntRange(10), help="Open, use and close so many times in place of timing."
+)
 @click.option("--measure", hidden=True, help="Measure this bundle on the ranks there are.")
 @json_option
-def command(bundle, ranks, cells, frame, rounds, measure, as_json) -> None:
+def command(bundle, ranks, cells, frame, rounds, cycles, measure, as_json) -> None:
     """Time a step begun, advanced and rolled back, from C++ and from Python, in turns.
 
     "Idle" has all cells waiting for their shock, "active" has up to 64 of them take a step of the model. Then
     a program in C opens the bundle, beside `python -c` that does: seconds and memory. Without BUNDLE compact
     networks with random weights are used.
 
+    With --cycles a program in C opens a bundle, makes every kind of call, wrong ones among them, and closes
+    it, again and again, and its memory is watched; without BUNDLE the networks are as small as can be. Ends
+    with an error if more than 2 MiB were added after the first tenth of the cycles.
+
     \b
-    Example:
+    Examples:
       mld-closure bench bridge --ranks 1 --cells 64
+      mld-closure bench bridge --cycles 10000
     """
     cells = cells or CELLS
     if measure is not None:
         _measure(measure, cells, frame, rounds)
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = bundle or _random_bundle(Path(folder) / "random")
+        path = bundle or _random_bundle(Path(folder) / "random", *([TINY] if cycles else []))
+        if cycles is not None:
+            _cycles(str(path), cycles, as_json)
+            return
         words = [f"--cells={n}" for n in cells] + ["--frame", *map(str, frame), f"--rounds={rounds}"]
         results = [r for n in ranks or (1, 2) for r in _start(n, str(path), words)]
         starts = _start_up(str(path))
@@ -79,14 +91,14 @@ def _texts(r: dict[str, Any]) -> list[Any]:
     return [r["ranks"], r["cells"], r["active"], *times, share]
 
 
-def _random_bundle(path: Path) -> Path:
+def _random_bundle(path: Path, *base: int) -> Path:
     from ..closure.benchmark import random_bundle
     from ..closure.load import LoadTable
     from ..dns.cases import MICRO_STEP
     from ..dns.load_table import load_table
 
     table = LoadTable.from_arrays(load_table((500.0, 900.0, 1400.0)))
-    random_bundle(table, MICRO_STEP, (500.0, 1400.0)).save(path)
+    random_bundle(table, MICRO_STEP, (500.0, 1400.0), *base).save(path)
     return path
 
 
@@ -175,22 +187,58 @@ def _pair(
     return best[0], best[1]
 
 
-def _start_up(bundle: str) -> dict[str, dict[str, float]]:
-    """Seconds to open, and memory (MiB) after it, of a program in C and of Python."""
+def _cycles(bundle: str, number: int, as_json: bool) -> None:
+    """Watch the memory of the program that opens and closes a bundle again and again."""
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    found: list[tuple[int, float]] = []
+    run = subprocess.Popen(
+        [_start_host(), bundle, str(number)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
+    with run, progress() as bar:
+        task = bar.add_task("opening and closing", total=number, status="")
+        for line in run.stdout:
+            done, mib = line.split()
+            found.append((int(done), float(mib)))
+            bar.update(task, completed=int(done), status=f"{float(mib):.1f} MiB")
+        said = run.stderr.read().strip()
+    if run.returncode:
+        raise RuntimeError(said or f"mld-start ended with {run.returncode}")
+    warm = next(mib for done, mib in found if done >= number / 10)
+    grown = found[-1][1] - warm
+    if as_json:
+        print_json({"cycles": number, "mib": found[-1][1], "grown_mib": grown, "on_the_way": found})
+        return
+    click.echo(
+        f"{number} cycles: {found[-1][1]:.1f} MiB at the end, {grown:+.2f} MiB since the first tenth "
+        f"({1024**2 * grown / (0.9 * number):+.0f} bytes a cycle)"
+    )
+
+
+def _start_host() -> Path:
+    """The program in C that opens a bundle."""
     from mld_closure import _native
 
+    host = Path(_native.__file__).parent / "bin/mld-start"
+    if not host.exists():
+        raise ValueError(f"no {host}; install mld_closure again")
+    return host
+
+
+def _start_up(bundle: str) -> dict[str, dict[str, float]]:
+    """Seconds to open, and memory (MiB) after it, of a program in C and of Python."""
     code = (
         "import time, sys; t = time.perf_counter(); import mld_closure as mld;"
         "c = mld.open(sys.argv[1], device='cpu', threads=1, warm_start=False); t = time.perf_counter() - t;"
         "import resource; print(t, 0, int(open('/proc/self/statm').read().split()[1])"
         " * resource.getpagesize() / 2**20)"
     )
-    host = Path(_native.__file__).parent / "bin/mld-start"
-    commands = {"C": [str(host), bundle], "Python": [sys.executable, "-c", code, bundle]}
+    commands = {"C": [str(_start_host()), bundle], "Python": [sys.executable, "-c", code, bundle]}
     found = {}
     for name, command in commands.items():
-        if name == "C" and not host.exists():
-            raise ValueError(f"no {host}; install mld_closure again")
         tries = []
         for _ in range(3):
             run = subprocess.run(

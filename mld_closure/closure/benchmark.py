@@ -65,11 +65,18 @@ class CellCost:
         return self.encode_seconds + frames * self.seconds if self.seconds else None
 
 
-def random_bundle(table: LoadTable, micro_step: float, load_range: tuple[float, float]) -> Bundle:
-    """A bundle with random weights and a head; its networks cost what those of the shipped one do."""
+def random_bundle(
+    table: LoadTable, micro_step: float, load_range: tuple[float, float], base: int = PRESETS["compact"].base
+) -> Bundle:
+    """A bundle with random weights and a head; its networks cost what those of the shipped one do.
+
+    base: channels of their first level, for networks that cost less.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        micro = MicroDynamics(replace(PRESETS["compact"], evolve_logvar=False, load_conditioning=True))
+        micro = MicroDynamics(
+            replace(PRESETS["compact"], base=base, evolve_logvar=False, load_conditioning=True)
+        )
         meso = MesoDynamics.from_micro(micro)
         head = ReadoutHead(HeadConfig(micro.config.latent_size))
     for model in (micro, meso):

@@ -1,5 +1,6 @@
 """Nothing that calls leave behind: counted block by block, looked at by valgrind, and over many openings."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+
+from mld_closure.cli import bench_bridge
 
 
 @pytest.fixture(scope="module")
@@ -86,21 +90,26 @@ def test_valgrind_finds_nothing_lost_where_opening_fails(build, bundle, valgrind
     assert "MLD_E_PYTHON" in run.stderr
 
 
-def cycles(package, bundle, number):
-    """(cycles done, MiB) on the way."""
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [package / "bin/mld-start", bundle, str(number)]
-    run = subprocess.run(command, capture_output=True, text=True, env=env)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return np.array([line.split() for line in run.stdout.splitlines()], float)
+@pytest.fixture
+def cycles(package, bundle, monkeypatch):
+    """Runs `bench bridge --cycles` of the build tree."""
+    monkeypatch.setattr(bench_bridge, "_start_host", lambda: package / "bin/mld-start")
+
+    def run(number):
+        done = CliRunner().invoke(bench_bridge.command, [str(bundle), "--cycles", str(number), "--json"])
+        assert done.exit_code == 0, done.exception
+        return json.loads(done.stdout)
+
+    return run
 
 
-def test_memory_does_not_grow_over_openings(package, bundle):
-    table = cycles(package, bundle, 200)
-    assert table[-1, 0] == 200
-    assert table[-1, 1] - table[20, 1] < 1.0
+def test_cycles_on_the_command_line(cycles):
+    found = cycles(20)
+    assert [done for done, _ in found["on_the_way"]] == list(range(1, 21))
+    assert found["grown_mib"] == found["on_the_way"][-1][1] - found["on_the_way"][1][1]
+    assert 0 <= found["grown_mib"] < 2.0
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_over_ten_thousand_openings(package, bundle):
-    assert cycles(package, bundle, 10_000)[-1, 0] == 10_000
+def test_memory_does_not_grow_over_ten_thousand_openings(cycles):
+    assert cycles(10_000)["grown_mib"] < 2.0
