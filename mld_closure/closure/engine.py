@@ -1,7 +1,9 @@
 """The networks at work: micro-batches on a device, in a precision, with as much memory as there is.
 
 In reproducible mode every micro-batch holds exactly `micro_batch` cells, padded with copies of its first one,
-so a cell's numbers do not depend on how many neighbours it has. Otherwise the last one holds what is left.
+so a cell's numbers do not depend on how many neighbours it has. Otherwise the last one holds what is left; in
+fp32 a cell that is left alone is computed twice, since kernels for a single sample sum in another order, and
+what that changes (5e-7 a frame) a surrogate's own dynamics amplify. Nor does the number of threads enter.
 
 Why: one callable, `step`, is the whole of what a compiled model would replace.
 """
@@ -15,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..device import Device
 from ..grids import LATENT_FACTOR
@@ -49,6 +52,7 @@ class Engine:
         self.fitting = micro_batch
         self.cost = Cost(device.torch)
         self.step: Step = step or model.advance
+        one_kernel(model)
 
     def warm_up(self, frame_shape: tuple[int, int, int]) -> None:
         """Run every path once on zeros at full micro-batch, frames (field, y, x): allocates, compiles, and
@@ -126,8 +130,7 @@ class Engine:
             while done < len(index):
                 count = min(self.fitting, len(index) - done)
                 positions = np.arange(done, done + count)
-                if self.reproducible:
-                    positions = np.append(positions, np.full(self.micro_batch - count, done))
+                positions = np.append(positions, np.full(self._size(count) - count, done))
                 rows = torch.from_numpy(index[positions].astype(np.int64)).to(self.device.torch)
                 load = torch.from_numpy(loads[positions].astype(np.float32)).to(self.device.torch)
                 try:
@@ -142,7 +145,7 @@ class Engine:
                 except (RuntimeError, MemoryError) as err:
                     if not _out_of_memory(err):
                         raise
-                    self._split(count, ids[positions[:count]])
+                    self._split(len(positions), ids[positions[:count]])
                     continue
                 if make is not None:
                     latents.mean[rows[:count]] = z.mean[:count]
@@ -153,8 +156,15 @@ class Engine:
                 done += count
         return np.concatenate(values).astype(np.float64), np.concatenate(draws)
 
+    def _size(self, count: int) -> int:
+        """Samples in the micro-batch of `count` cells."""
+        if self.reproducible:
+            return self.micro_batch
+        alone = count == 1 < self.fitting and self.device.precision != "bf16"
+        return 2 if alone else count
+
     def _split(self, count: int, ids: np.ndarray) -> None:
-        """Halve the micro-batch after `count` cells did not fit; ClosureError where that is no way out."""
+        """Halve the micro-batch after `count` samples did not fit; ClosureError where that is no way out."""
         if self.device.torch.type == "cuda":
             torch.cuda.empty_cache()
         if self.reproducible:
@@ -191,6 +201,17 @@ class Engine:
                 yield
         finally:
             torch.set_num_threads(before)
+
+
+def one_kernel(network: nn.Module) -> None:
+    """Let 1 x 1 convolutions on the CPU run on the same kernels with one thread as with several.
+
+    Torch leaves them to another library where there is one thread, unless they are dilated, which for a
+    kernel of one pixel means nothing.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.weight.is_cpu:
+            layer.dilation = (2, 2)
 
 
 def _out_of_memory(err: BaseException) -> bool:

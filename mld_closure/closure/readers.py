@@ -7,7 +7,7 @@ import numpy as np
 from ..models.bundle import Bundle, BundleError
 from ..models.dynamics import Latent, LatentDynamics
 from ..models.readout_head import EXTRA, ReadoutHead
-from .engine import Engine
+from .engine import Engine, one_kernel
 from .readout import NAMES, DecodeReader, HeadReader
 from .settings import Settings
 
@@ -27,6 +27,7 @@ def make_reader(
     head = None
     if EXTRA in bundle.extras:
         head = ReadoutHead.from_extra(bundle.extras[EXTRA])
+        one_kernel(head)
         if head.config.latent_size != model.config.latent_size:
             raise BundleError(
                 f"the readout head reads {head.config.latent_size} channels, the model has "

@@ -61,6 +61,32 @@ def test_reproducible_batches_are_padded(kit):
     assert set(tried) == {4}
 
 
+@pytest.mark.parametrize("readout", ["head", "decode"])
+def test_neither_neighbours_nor_threads_change_a_bit(kit, readout):
+    """Alone or among five, with one thread or two, in batches of any size above one: not padded either."""
+    mu, p = kit.patches(5), np.linspace(6e9, 9e9, 5)
+    seen = []
+    alone, two, all_ = [3], [1, 3], [0, 1, 2, 3, 4]
+    for chosen, threads, batch in ((alone, 1, 8), (alone, 2, 8), (two, 2, 8), (all_, 1, 8), (all_, 2, 2)):
+        closure = kit.make(n=0, threads=threads, micro_batch=batch, readout=readout)
+        tried = limited(closure, 8)
+        closure.register(chosen, patches=mu[chosen])
+        out = kit.run(closure, TIMES, lambda t: kit.ramp(t, p[chosen], 0.5e-9))[-1]  # noqa: B023
+        at = chosen.index(3)
+        seen.append([getattr(out, q)[at] for q in ("burned_fraction", "hotspot_area_rate", "uncertainty")])
+        assert max(tried) == min(max(len(chosen), 2), batch)
+    assert all(found == seen[0] for found in seen)
+    assert seen[0][0] > 0
+
+
+def test_a_cell_alone_is_computed_once_where_two_do_not_fit(kit):
+    closure = kit.make(1)
+    tried = limited(closure, 1)
+    kit.run(closure, TIMES, lambda t: kit.ramp(t, PEAKS[:1], 0.5e-9))
+    assert tried[0] == 2
+    assert set(tried[1:]) == {1}
+
+
 def test_other_errors_are_not_taken_for_lack_of_memory(kit):
     closure = kit.make(1)
 
