@@ -21,6 +21,8 @@ import mld_closure
 
 from .config import ConfigError, parse_toml
 from .device import available_cores, copy_into
+from .runtime.agree import Attempt
+from .runtime.comm import SerialComm, finalized, from_handle
 
 _RESERVED = ("bundle", "comm", "load_table", "fallback")
 _OWN = ("device", "precision", "readout", "threads", "capture", "failures")
@@ -58,19 +60,10 @@ def open(
     nothing else looks after its warnings.
     """
     begun = perf_counter()
-    options = parse_toml(settings, "settings")
-    for name in _RESERVED:
-        if name in options:
-            raise ValueError(f"settings: '{name}' cannot be given as text")
-    _log(options.pop("log_file", None), options.pop("log_level", "info"), owned)
-    communicator = None
-    if comm is not None:
-        from .runtime.comm import from_handle
-
-        try:
-            communicator = from_handle(comm, mpi or None)
-        except (RuntimeError, ImportError) as err:
-            raise CommunicatorError(str(err)) from err
+    communicator = None if comm is None else _communicator(comm, mpi)
+    attempt = Attempt(SerialComm() if communicator is None else communicator)
+    options = attempt(_options, bundle, settings, owned)
+    attempt.settle()
     if communicator is None:
         options.setdefault("threads", max(1, available_cores() // _ranks_here()))
     try:
@@ -81,6 +74,25 @@ def open(
                 raise ValueError(f"settings: unknown key '{name}'; did you mean '{near[0]}'?") from None
         raise
     return Session(closure, perf_counter() - begun)
+
+
+def _communicator(handle: int, mpi: str) -> Any:
+    try:
+        return from_handle(handle, mpi or None)
+    except (RuntimeError, ImportError) as err:
+        raise CommunicatorError(str(err)) from err
+
+
+def _options(bundle: str, settings: str, owned: bool) -> dict[str, Any]:
+    """The settings that are the closure's own; the others are followed."""
+    if not bundle:
+        raise ValueError("no bundle is named")
+    options = parse_toml(settings, "settings")
+    for name in _RESERVED:
+        if name in options:
+            raise ValueError(f"settings: '{name}' cannot be given as text")
+    _log(options.pop("log_file", None), options.pop("log_level", "info"), owned)
+    return options
 
 
 def describe(error: BaseException) -> tuple[int, str, list[int]]:
@@ -95,19 +107,22 @@ def describe(error: BaseException) -> tuple[int, str, list[int]]:
     return int(number), text, ids
 
 
+_NUMBERS = (
+    ({"MemoryError", "OutOfMemoryError"}, Error.MEMORY),
+    ({"CommunicatorError"}, Error.MPI),
+    ({"OSError", "BundleError"}, Error.FILE),
+    ({"ImportError"}, Error.PYTHON),
+    ({"ValueError", "TypeError"}, Error.ARGUMENT),
+)
+
+
 def _number(error: BaseException, ids: list[int]) -> Error:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return Error.MEMORY
-    table = (
-        (OrderError, Error.ORDER),
-        (CommunicatorError, Error.MPI),
-        (OSError, Error.FILE),
-        (ImportError, Error.PYTHON),
-        ((ValueError, TypeError), Error.CELLS if ids else Error.ARGUMENT),
-    )
-    if type(error).__name__ == "BundleError":
-        return Error.FILE
-    return next((number for kind, number in table if isinstance(error, kind)), Error.INTERNAL)
+    """The number of an error, by the name of its class and those it comes from; see `Attempt.settle`."""
+    if isinstance(error, OrderError):
+        return Error.ORDER
+    kinds = set(getattr(error, "kinds", None) or (kind.__name__ for kind in type(error).__mro__))
+    number = next((number for names, number in _NUMBERS if names & kinds), Error.INTERNAL)
+    return Error.CELLS if number is Error.ARGUMENT and ids else number
 
 
 def _where(error: BaseException) -> str:
@@ -248,15 +263,14 @@ class Session:
         what, closure = Refused(reason), self.closure
         if getattr(closure, "comm", None) is not None:
             calls: dict[str, Callable[[], Any]] = {
-                "mld_advance": lambda: closure.advance(what, pressure=what),
-                "mld_submit": lambda: None,
-                "mld_register_patches": lambda: closure.register(what, patches=what),
-                "mld_register_image": lambda: closure.register(what, patches=what),
-                "mld_register_file": lambda: closure.register(what, patches=what),
-                "mld_unregister": lambda: closure.unregister(what),
-                "mld_migrate": lambda: closure.migrate(what, what),
-                "mld_save": lambda: closure.save(what),
-                "mld_restore": lambda: closure.restore(what),
+                "mld_advance": lambda: self._run(self._in_step, closure.advance, what, pressure=what),
+                "mld_register_patches": lambda: self._between(closure.register, what, patches=what),
+                "mld_register_image": lambda: self._between(closure.register, what, patches=what),
+                "mld_register_file": lambda: self._between(closure.register, what, patches=what),
+                "mld_unregister": lambda: self._between(closure.unregister, what),
+                "mld_migrate": lambda: self._between(closure.migrate, what, what),
+                "mld_save": lambda: self._between(closure.save, what),
+                "mld_restore": lambda: self._between(closure.restore, what),
             }
             calls.get(call, lambda: None)()
         raise ValueError(reason)
@@ -264,11 +278,8 @@ class Session:
     def close(self) -> None:
         """Give everything back; what belongs to an MPI that was finalised is gone already."""
         self._waiting, self._in_step = [], False
-        if getattr(self.closure, "comm", None) is not None:
-            from .runtime.comm import finalized
-
-            if finalized():
-                return
+        if getattr(self.closure, "comm", None) is not None and finalized():
+            return
         self.closure.close()
 
     def _register(self, ids: np.ndarray, offsets: np.ndarray, make: Callable[..., Any], *args: Any) -> None:
@@ -292,6 +303,8 @@ class Session:
         try:
             return work(*args, **kwargs)
         except ValueError as err:
+            if getattr(err, "everywhere", False):  # the others are here too, and must say the same
+                in_order = all(self.closure.comm.allgather(in_order))
             if in_order or len(getattr(err, "ids", ())):
                 raise
             raise OrderError(str(err)) from err

@@ -217,7 +217,8 @@ int open(const mld_options* given, mld_closure** closure) {
                                     " bytes, this library knows " + std::to_string(options.size) +
                                     "; start from MLD_OPTIONS_INIT");
   options = *given;
-  if (!options.bundle || !*options.bundle) return fail(MLD_E_ARGUMENT, "mld_open: no bundle is named");
+  if (!options.bundle) options.bundle = "";
+  if (!*options.bundle && !options.has_comm) return fail(MLD_E_ARGUMENT, "mld_open: no bundle is named");
   Backend backend;
   Failure why;
   if (load_backend(backend, why)) {

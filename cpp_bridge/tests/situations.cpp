@@ -10,6 +10,8 @@
 #include <map>
 #include <mld_closure/closure.hpp>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -24,12 +26,23 @@ void require(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error("not so: " + what);
 }
 
+static_assert(!std::is_copy_constructible<mld::Closure>::value, "a closure moves");
+static_assert(!std::is_copy_assignable<mld::Closure>::value, "a closure moves");
+static_assert(std::is_nothrow_move_constructible<mld::Closure>::value, "a closure moves");
+
+const std::string kSettings = "device = 'cpu'\nthreads = 1\nwarm_start = false\npatch_shape = [32, 32]\n";
+
+mld::Options on_all_ranks(const std::string& bundle, const std::string& settings = kSettings) {
+  mld::Options options(bundle, settings);
+  options.has_comm = true;
+  options.comm = MPI_Comm_c2f(MPI_COMM_WORLD);
+  return options;
+}
+
 struct Host {
-  explicit Host(const std::string& bundle, bool with_comm = false) {
-    mld::Options options(bundle, "device = 'cpu'\nthreads = 1\nwarm_start = false\npatch_shape = [32, 32]\n");
-    options.has_comm = with_comm;
-    if (with_comm) options.comm = MPI_Comm_c2f(MPI_COMM_WORLD);
-    closure = mld::Closure(options);
+  explicit Host(const std::string& bundle, bool with_comm = false)
+      : Host(with_comm ? on_all_ranks(bundle) : mld::Options(bundle, kSettings)) {}
+  explicit Host(const mld::Options& options) : closure(options) {
     for (int c = 0; c < kCells; ++c) ids.push_back(100 * rank + c);
     std::vector<float> patches(kCells * kSize * kSize, 1.0f);
     for (std::size_t k = 0; k < patches.size(); k += 11) patches[k] = 0.0f;
@@ -140,12 +153,140 @@ void one_rank_errs(const std::string& bundle) {
   const float solid[kSize * kSize] = {};
   const std::int64_t more = 1000 + rank;
   require(code_of([&] { host.closure.rollback(); }) == MLD_OK, "rollback");
-  require(mld_register_patches(host.closure.get(), 1, &more, kSize, kSize, mine ? nullptr : solid, 0.0,
-                               MLD_COPY) == MLD_E_ARGUMENT,
-          std::string("no patches: ") + mld_message());
+  const double corner[2] = {};
+  mld_closure* c = host.closure.get();
+  const std::pair<int, int> refused[] = {
+      {MLD_E_ARGUMENT,
+       mld_register_patches(c, 1, &more, kSize, kSize, mine ? nullptr : solid, 0.0, MLD_COPY)},
+      {MLD_E_ARGUMENT,
+       mld_register_image(c, 1, &more, kSize, kSize, solid, 50e-9, mine ? nullptr : corner, MLD_COPY)},
+      {MLD_E_ARGUMENT, mld_register_file(c, 1, &more, mine ? nullptr : "/no/image", nullptr, 0.0, corner)},
+      {MLD_E_ARGUMENT, mld_unregister(c, mine ? 1 : 0, nullptr)},
+      {MLD_E_ARGUMENT, mld_migrate(c, mine ? 1 : 0, &more, nullptr)},
+      {MLD_E_ARGUMENT, mld_save(c, mine ? nullptr : "never")},
+      {MLD_E_FILE, mld_restore(c, mine ? nullptr : "never")},  // which is not there on rank 0
+      {MLD_E_ORDER, mld_begin_step(c, mine ? 0.0 : host.time, kStep)},
+  };
+  int number = 0;
+  for (const auto& [expected, error] : refused)
+    require(error == expected, "call " + std::to_string(number++) + " gave " + mld_error_name(error));
   require(code_of([&] { host.closure.commit(); }) == MLD_E_ORDER, "commit without a step");
   host.steps(2);
   host.closure.close();
+  MPI_Finalize();
+}
+
+// What is wrong with opening on one rank is every rank's error, and nobody waits for the others.
+void one_rank_cannot_open(const std::string& bundle) {
+  start_mpi();
+  const bool mine = rank == ranks - 1;
+  mld_closure* closure = nullptr;
+  mld_options raw = MLD_OPTIONS_INIT;
+  raw.has_comm = 1;
+  raw.comm = MPI_Comm_c2f(MPI_COMM_WORLD);
+  raw.bundle = mine ? nullptr : bundle.c_str();
+  require(mld_open(&raw, &closure) == MLD_E_ARGUMENT, std::string("no bundle: ") + mld_message());
+  std::string said;
+  const auto gives = [&](int expected, const std::string& path, const std::string& settings) {
+    const int code = code_of([&] { mld::Closure made(on_all_ranks(path, settings)); }, &said);
+    require(code == expected, mld_error_name(code) + (": " + said));
+  };
+  gives(MLD_E_ARGUMENT, bundle, mine ? "no toml" : kSettings);
+  require(said.find("rank " + std::to_string(ranks - 1)) != std::string::npos, said);
+  gives(MLD_E_ARGUMENT, bundle, mine ? "devise = 'cpu'" : kSettings);
+  gives(MLD_E_FILE, mine ? "/no/bundle" : bundle, kSettings);
+  Host host(bundle, true);
+  host.steps(4);
+  host.closure.close();
+  MPI_Finalize();
+}
+
+int failing_fallback(void* fails, std::int64_t n, const std::int64_t*, const double*, const double*,
+                     const double*, const double*, const double*, const double* before, double* after) {
+  for (int k = 0; k < n * MLD_FALLBACK_QUANTITIES; ++k) after[k] = before[k];
+  for (int k = 0; k < n; ++k) after[k * MLD_FALLBACK_QUANTITIES + MLD_COLUMN_BURNED_FRACTION] += 0.1;
+  return *static_cast<bool*>(fails);
+}
+
+// A fallback that fails on one rank: the same error and the same cells on all, and on with it.
+void fallback_fails(const std::string& bundle) {
+  start_mpi();
+  bool fails = false;
+  mld::Options options = on_all_ranks(bundle, kSettings + "on_extrapolation = 'fallback'\n");
+  options.fallback = failing_fallback;
+  options.fallback_data = &fails;
+  Host host(options);
+  host.pressure[1] = 2e10;
+  host.steps(4);
+  host.closure.begin_step(host.time, kStep);
+  fails = rank == ranks - 1;
+  const std::vector<std::int64_t> cells = {100 * (ranks - 1) + 1};
+  try {
+    host.advance();
+    require(false, "an error");
+  } catch (const mld::Error& error) {
+    require(error.code() == MLD_E_CELLS && error.cells() == cells, error.what());
+    require(std::string(error.what()).find("the host's fallback returned 1") != std::string::npos,
+            error.what());
+  }
+  fails = false;
+  const double before = host.burned[1];
+  host.advance();
+  require(std::fabs(host.burned[1] - before - 0.1) < 1e-12, "the fallback's burned fraction");
+  host.closure.commit();
+  host.closure.close();
+  MPI_Finalize();
+}
+
+// Calls handed in on each rank as many as it likes give the bits of one call.
+void merged_calls(const std::string& bundle) {
+  start_mpi();
+  const mld::Options options = on_all_ranks(bundle, kSettings + "reproducible = true\n");
+  Host whole(options), parts(options);
+  parts.pressure[1] = whole.pressure[1] = 6e9;
+  for (int k = 0; k < 6; ++k) {
+    whole.step();
+    parts.closure.begin_step(k * kStep, kStep);
+    const std::size_t n = rank == 0 ? kCells : rank == 1 ? 1 : 2;  // cells a call
+    for (std::size_t first = 0; first < kCells; first += n)
+      parts.closure.submit({&parts.ids[first], n},
+                           {{Q::pressure, mld::Span<const double>(&parts.pressure[first], n)}},
+                           {{Q::burned_fraction, mld::Span<double>(&parts.burned[first], n)}});
+    parts.closure.wait();
+    require(parts.closure.dt_max() == whole.closure.dt_max(), "the same longest step");
+    parts.closure.commit();
+  }
+  require(parts.burned == whole.burned && whole.burned[0] > 0.0, "the same burned fractions");
+  parts.closure.close();
+  whole.closure.close();
+  MPI_Finalize();
+}
+
+// Saved, restored in a new closure, all cells handed on to the next rank: the same bits.
+void restart_and_migrate(const std::string& bundle) {
+  start_mpi();
+  const mld::Options options = on_all_ranks(bundle, kSettings + "reproducible = true\n");
+  const std::string folder = bundle + ".restart" + std::to_string(ranks);
+  Host first(options), second(options);
+  for (int c = 0; c < kCells; ++c) first.pressure[c] = second.pressure[c] = 6e9 + 2e8 * c;
+  first.steps(4);
+  first.closure.save(folder);
+  first.steps(4);
+  second.closure.restore(folder);
+  second.time = 4 * kStep;
+  second.steps(1);
+  const std::vector<std::int32_t> next(kCells, (rank + 1) % ranks);
+  second.closure.migrate(second.ids, next);
+  for (auto& id : second.ids) id = 100 * ((rank + ranks - 1) % ranks) + id % 100;
+  require(second.closure.counter("cells") == kCells, "as many cells as before");
+  second.steps(3);
+  std::vector<double> theirs(kCells);
+  MPI_Sendrecv(first.burned.data(), kCells, MPI_DOUBLE, (rank + 1) % ranks, 0, theirs.data(), kCells,
+               MPI_DOUBLE, (rank + ranks - 1) % ranks, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+  require(second.burned == theirs && theirs[0] != theirs[1], "the same burned fractions elsewhere");
+  require(second.closure.dt_max() == first.closure.dt_max(), "the same longest step");
+  first.closure.close();
+  second.closure.close();
   MPI_Finalize();
 }
 
@@ -168,6 +309,10 @@ int main(int argc, char** argv) {
       {"no_mpi_yet", no_mpi_yet},
       {"wrong_mpirun", wrong_mpirun},
       {"one_rank_errs", one_rank_errs},
+      {"one_rank_cannot_open", one_rank_cannot_open},
+      {"fallback_fails", fallback_fails},
+      {"merged_calls", merged_calls},
+      {"restart_and_migrate", restart_and_migrate},
       {"killed_rank", killed_rank}};
   if (argc < 3 || !all.count(argv[2])) return std::fprintf(stderr, "usage: situations BUNDLE NAME\n"), 2;
   try {

@@ -34,7 +34,8 @@ class Attempt:
 
         Where a rank has failed, every rank raises the same error instead: ClosureError, or FileNotFoundError
         where the first one to fail has that, naming the ranks and what they say; its attribute `everywhere`
-        is set. A single rank raises its own.
+        is set, and `kinds` to the names of that rank's error and its base classes. A single rank raises its
+        own.
         """
         if self.comm.size == 1 and self.error is not None:
             raise self.error
@@ -49,12 +50,13 @@ class Attempt:
         err, mine = self.error, None
         if err is not None:
             text = str(err) if isinstance(err, (ValueError, OSError)) else f"{type(err).__name__}: {err}"
-            mine = isinstance(err, FileNotFoundError), text, np.asarray(getattr(err, "ids", ()), np.int64)
+            kinds = [kind.__name__ for kind in type(err).__mro__]
+            mine = kinds, text, np.asarray(getattr(err, "ids", ()), np.int64)
         failed = {rank: said for rank, said in enumerate(self.comm.allgather(mine)) if said is not None}
         return _shared(failed, self.comm.size)
 
 
-def _shared(failed: dict[int, tuple[bool, str, np.ndarray]], size: int) -> Exception:
+def _shared(failed: dict[int, tuple[list[str], str, np.ndarray]], size: int) -> Exception:
     """The one error that stands for those of the ranks."""
     from ..closure.guards import ClosureError
 
@@ -65,10 +67,10 @@ def _shared(failed: dict[int, tuple[bool, str, np.ndarray]], size: int) -> Excep
     else:
         message = "; ".join(f"rank {rank}: {failed[rank][1]}" for rank in ranks[:_SHOWN])
         message += f"; and {len(ranks) - _SHOWN} more ranks" if len(ranks) > _SHOWN else ""
-    missing = failed[ranks[0]][0]
+    kinds = failed[ranks[0]][0]
     ids = np.concatenate([said[2] for said in failed.values()])
-    error = FileNotFoundError(message) if missing else ClosureError(message, ids)
-    error.everywhere = True
+    error = FileNotFoundError(message) if "FileNotFoundError" in kinds else ClosureError(message, ids)
+    error.everywhere, error.kinds = True, kinds
     return error
 
 

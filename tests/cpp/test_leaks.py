@@ -24,8 +24,9 @@ def stand_in(package, kit, tmp_path_factory):
     site = home / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
     (site / "numpy.pth").write_text(f"{Path(np.__file__).parents[1]}\n")
     shutil.copytree(kit.ROOT / "cpp_bridge/tests/stand_in", site / "mld_closure")
-    for name in ("bridge.py", "config.py"):
-        shutil.copy(kit.ROOT / "mld_closure" / name, site / "mld_closure")
+    (site / "mld_closure/runtime").mkdir()
+    for name in ("bridge.py", "config.py", "runtime/agree.py", "runtime/comm.py"):
+        shutil.copy(kit.ROOT / "mld_closure" / name, site / "mld_closure" / name)
     shutil.copytree(package / "lib", site / "mld_closure/lib", ignore=shutil.ignore_patterns("python"))
     return site / "mld_closure/lib"
 

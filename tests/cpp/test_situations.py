@@ -1,4 +1,4 @@
-"""Hosts in unusual situations, on several ranks: shared errors and killed ranks."""
+"""Hosts in unusual situations, on several ranks: shared errors, merged calls, migration, killed ranks."""
 
 import pytest
 
@@ -9,8 +9,12 @@ def program(build):
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
-def test_one_ranks_mistake_is_every_ranks_error(launch, program, bundle, ranks):
-    run = launch(ranks, program, bundle, "one_rank_errs")
+@pytest.mark.parametrize(
+    "name",
+    ["one_rank_errs", "one_rank_cannot_open", "fallback_fails", "merged_calls", "restart_and_migrate"],
+)
+def test_several_ranks_as_the_header_says(launch, program, bundle, name, ranks):
+    run = launch(ranks, program, bundle, name)
     assert run.returncode == 0, run.stderr
     assert "as promised" in run.stdout
 
