@@ -8,7 +8,7 @@ them stands the mean curve of the K movies at the case's load. All that (a) does
 inside its budget, reading and encoding included; making movies counts for no method. Seeds change the
 initial weights and which K movies there are.
 
-    python 05_scarce_data.py --out study --workers 2     # small domain, about 45 min on two free cores
+    python 05_scarce_data.py --out study --workers 2     # small domain, about 40 min on two free cores
     python 05_scarce_data.py --out full --full --device cuda --minutes 30
 
 Interrupt at any time; the same command goes on: finished cases and finished runs are kept.

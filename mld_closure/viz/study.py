@@ -9,6 +9,7 @@ import numpy as np
 
 from .plots import new_figure, save
 
+OFF_SCALE = 3.0
 Points = Sequence[tuple[int, float]]  # (training cases, error), one a run
 
 
@@ -16,13 +17,15 @@ def draw_study(panels: Mapping[str, Mapping[str, Points]], path: str | Path, xla
     """Draw errors over numbers of training cases and save to `path`; returns it.
 
     panels: for each panel's title (quantity and unit) the points of every method by its name. A method whose
-    points all have 0 training cases is a level line. Values that are not finite are left out; ValueError
-    where nothing is left of a panel.
+    points all have 0 training cases is a level line. Values beyond `OFF_SCALE` times the panel's median are
+    drawn as arrows at its top, values that are not finite left out; ValueError where nothing is left.
     """
     figure = new_figure(3.6 * len(panels) + 0.2, 3.6)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (title, methods) in zip(axes, panels.items(), strict=True):
         seen: set[int] = set()
+        every = [e for points in methods.values() for _, e in points if np.isfinite(e)]
+        top = min(1.08 * max(every, default=0.0), OFF_SCALE * float(np.median(every or [0.0])))
         for number, (method, points) in enumerate(methods.items()):
             known = [(k, e) for k, e in points if np.isfinite(e)]
             counts, means = means_of(known)
@@ -31,14 +34,17 @@ def draw_study(panels: Mapping[str, Mapping[str, Points]], path: str | Path, xla
                 axis.axhline(means[0], color="0.6", ls=":", label=method)
             elif counts:
                 axis.plot(counts, means, color=colour, label=method)
-                axis.plot(*zip(*known, strict=True), "o", color=colour, ms=4, alpha=0.6)
+                for marker, off in (("o", False), ("^", True)):
+                    shown = [(k, min(e, 0.98 * top)) for k, e in known if (e > top) == off]
+                    if shown:
+                        axis.plot(*zip(*shown, strict=True), marker, color=colour, ms=4 + 3 * off, alpha=0.6)
                 seen |= set(counts)
         if not seen:
             raise ValueError(f"panel '{title}' has no finite error to draw")
         axis.set_xscale("log", base=2)
         axis.set_xticks(sorted(seen), [str(k) for k in sorted(seen)])
         axis.minorticks_off()
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, top or None)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(xlabel, fontsize=9)
     axes[0].legend(fontsize="small")

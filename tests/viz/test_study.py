@@ -37,6 +37,20 @@ def test_points_line_and_level(tmp_path, monkeypatch):
     assert levels == [(0.9, "nothing changes")]
 
 
+def test_a_point_far_off_the_scale_is_an_arrow_at_the_top(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    drawn, plot = [], Axes.plot
+    monkeypatch.setattr(Axes, "plot", lambda self, *a, **k: (drawn.append(a), plot(self, *a, **k))[1])
+    draw_study(
+        {"area": {"a": [(2, 1.0), (4, 1.2)], "b": [(2, 0.8), (4, 900.0)]}}, tmp_path / "s.png", "cases"
+    )
+    top = 3.0 * 1.1  # three times the median
+    assert [(list(x), [round(v, 9) for v in y]) for x, y, m in (a for a in drawn if "^" in a)] == [
+        ([4], [round(0.98 * top, 9)])
+    ]
+
+
 def test_nothing_to_draw_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no finite error"):
         draw_study({"area": {"a": [(2, float("nan"))]}}, tmp_path / "study.png", "cases")
