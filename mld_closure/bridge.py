@@ -20,12 +20,13 @@ import numpy as np
 import mld_closure
 
 from .config import ConfigError, parse_toml
-from .device import available_cores, copy_into
+from .device import available_cores, copy_into, gpu_count
 from .runtime.agree import Attempt
 from .runtime.comm import SerialComm, finalized, from_handle
 
 _RESERVED = ("bundle", "comm", "load_table", "fallback")
 _OWN = ("device", "precision", "readout", "threads", "capture", "failures")
+_HOST = 1  # DLPack's number for memory of the host
 _LOCAL_SIZES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE")
 
 
@@ -156,10 +157,22 @@ class Borrowed:
     def __init__(self, capsule: Callable[[], Any], device: int, index: int) -> None:
         self._capsule, self._device = capsule, (device, index)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nobody can read or write it, if so."""
+        kind, index = self._device
+        if kind == _HOST or 0 <= index < gpu_count():
+            return None
+        return (
+            f"an array lies on GPU {index}, but torch sees {gpu_count()} (CUDA or ROCm); pass host pointers"
+        )
+
     def __dlpack__(self, **_: Any) -> Any:
         return self._capsule()
 
     def __dlpack_device__(self) -> tuple[int, int]:
+        if self.trouble:
+            raise ValueError(self.trouble)
         return self._device
 
 
@@ -210,6 +223,8 @@ class Session:
     def advance(self, n: int, ids: Any, inputs: dict[str, Any], outputs: tuple[tuple[str, Any], ...]) -> None:
         """One call of n cells: ids (n,) or None; inputs by name; results go to outputs (name, array)."""
         self._counts["calls"] += 1
+        if trouble := _trouble(outputs):
+            self.refuse("mld_advance", trouble)
         response = self._run(self._in_step, self.closure.advance, ids, **inputs)
         self.dt_max = response.dt_max
         _write(response, outputs)
@@ -217,6 +232,8 @@ class Session:
     def submit(self, n: int, ids: Any, inputs: dict[str, Any], outputs: tuple[tuple[str, Any], ...]) -> None:
         """The same, to be made by `wait`."""
         self._counts["calls"] += 1
+        if trouble := _trouble(outputs):
+            raise ValueError(trouble)
         ticket = self._run(self._in_step, self.closure.submit, ids, **inputs)
         self._waiting.append((ticket, outputs))
 
@@ -310,6 +327,11 @@ class Session:
             raise OrderError(str(err)) from err
         finally:
             self._counts["seconds"] += perf_counter() - begun
+
+
+def _trouble(outputs: tuple[tuple[str, Any], ...]) -> str | None:
+    """Why a result could not be written, known before there is one."""
+    return next((a.trouble for _, a in outputs if isinstance(a, Borrowed) and a.trouble), None)
 
 
 def _write(response: Any, outputs: tuple[tuple[str, Any], ...]) -> None:

@@ -120,6 +120,19 @@ def c(package):
     return library
 
 
+@pytest.fixture
+def handle(c, bundle, patches):
+    """A closure opened in C with the five cells."""
+    place = ctypes.c_void_p()
+    options = Options(ctypes.sizeof(Options), str(bundle).encode(), SETTINGS.encode())
+    assert c.mld_open(ctypes.byref(options), ctypes.byref(place)) == 0, c.mld_message()
+    n, ids = ctypes.c_int64(5), IDS.ctypes.data_as(ctypes.c_void_p)
+    size, data = ctypes.c_int64(32), patches.ctypes.data_as(ctypes.c_void_p)
+    assert c.mld_register_patches(place, n, ids, size, size, data, ctypes.c_double(0), 0) == 0
+    yield place
+    c.mld_close(ctypes.byref(place))
+
+
 @pytest.fixture(scope="session")
 def kit():
     """Names and arrays that the tests share."""

@@ -111,18 +111,6 @@ def test_a_damaged_bundle_is_refused(bridge, bundle, error, tmp_path):
     assert "vaes.safetensors" in str(e)
 
 
-@pytest.fixture
-def handle(c, bundle, kit, patches):
-    place = ctypes.c_void_p()
-    options = kit.Options(ctypes.sizeof(kit.Options), str(bundle).encode(), kit.SETTINGS.encode())
-    assert c.mld_open(ctypes.byref(options), ctypes.byref(place)) == 0, c.mld_message()
-    n, ids = ctypes.c_int64(5), kit.IDS.ctypes.data_as(ctypes.c_void_p)
-    size, data = ctypes.c_int64(32), patches.ctypes.data_as(ctypes.c_void_p)
-    assert c.mld_register_patches(place, n, ids, size, size, data, ctypes.c_double(0), 0) == 0
-    yield place
-    c.mld_close(ctypes.byref(place))
-
-
 def test_null_pointers_and_nonsense_in_c(c, handle, kit):
     null, one, zero = ctypes.c_void_p(), ctypes.c_int64(1), ctypes.c_double(0)
     data = np.full(5, 6e9)

@@ -51,5 +51,13 @@ def test_the_smallest_hosts_agree_with_python_to_the_bit(results, build):
         assert numbers(text) == pytest.approx([mean], rel=1e-14), name
 
 
-def test_the_openmp_host_uses_its_threads(results):
-    assert "2 threads" in results["openmp"][1]
+def test_the_openmp_host_keeps_its_threads(results):
+    assert "3 threads" in results["openmp"][1]
+
+
+def test_the_library_itself_says_nothing(build):
+    run = subprocess.run(
+        [build / "examples/hosts/smallest", build / "bundle"], capture_output=True, text=True
+    )
+    assert run.stderr == ""
+    assert re.fullmatch(r"mean burned fraction \S+, longest next step \S+ s\n", run.stdout)

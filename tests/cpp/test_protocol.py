@@ -1,9 +1,11 @@
 """The C++ side, called from Python: the bits of the Python closure, the step protocol, strides, DLPack."""
 
+import ctypes
 import re
 
 import numpy as np
 import pytest
+import torch
 
 import mld_closure as mld
 from mld_closure import bridge as python_side
@@ -41,15 +43,48 @@ def test_every_output_has_the_bits_of_the_python_closure(opened, reference, kit,
         reference.commit()
     assert (out["burned_fraction"] > 0.1).all()
     assert closure.counter("steps") == closure.counter("calls") == 12
+    assert closure.counter("cells") == closure.counter("cells.active") == 5
+    assert 0 < closure.counter("seconds.evolve") < closure.counter("seconds")
+    assert closure.counter("seconds.open") > 0
 
 
-def test_strided_arrays_and_any_subset_of_outputs(opened, reference, kit):
+def advance_at(c, kit, handle, pressure, out):
+    """Error of an advance, arrays given as (device, address)."""
+    given = kit.Array(1, pressure[0], pressure[1], 0, 0)
+    wanted = (kit.Array * 2)(*(kit.Array(q, d, a, 0, 0) for q, (d, a) in zip((101, 111), out, strict=True)))
+    five, one, two = ctypes.c_int64(5), ctypes.c_int(1), ctypes.c_int(2)
+    return c.mld_advance(handle, five, None, ctypes.byref(given), one, wanted, two)
+
+
+def test_device_pointers(c, handle, reference, kit):
+    assert c.mld_begin_step(handle, ctypes.c_double(0), ctypes.c_double(DT)) == 0
+    p = torch.tensor(pressures(0))
+    out = torch.full((5,), -7.0, dtype=torch.float64), torch.full((5,), -7)
+    if not torch.cuda.is_available():
+        for where in ((2, 0), (0, 2)):  # pressure or results
+            places = [(where[1], a.data_ptr()) for a in out]
+            assert advance_at(c, kit, handle, (where[0], p.data_ptr()), places) == 1
+            assert b"an array lies on GPU 0, but torch sees 0" in c.mld_message()
+            assert all((a == -7).all() for a in out)
+        return
+    p, out = p.cuda(), tuple(a.cuda() for a in out)
+    torch.cuda.synchronize()
+    places = [(2, a.data_ptr()) for a in out]
+    assert advance_at(c, kit, handle, (2, p.data_ptr()), places) == 0, c.mld_message()
+    reference.begin_step(0.0, DT)
+    response = reference.advance(pressure=pressures(0))
+    assert np.array_equal(out[0].cpu(), response.burned_fraction)
+    assert np.array_equal(out[1].cpu(), response.status)
+
+
+@pytest.mark.parametrize("device", [0, 1])
+def test_strided_arrays_and_any_subset_of_outputs(opened, reference, kit, device):
     closure, out = opened(), kit.outputs(every=3)
-    structs = np.zeros(5, [("rho", "f8"), ("p", "f8"), ("flag", "i4")])
+    structs = np.zeros(5, [("rho", "f8"), ("p", "f8"), ("flag", "i8")])
     structs["p"] = pressures(0)
     for name in ("burned_fraction", "status"):
         closure.begin_step(0.0, DT)
-        closure.advance(None, structs["p"], outputs={name: out[name]})
+        closure.advance(None, structs["p"], outputs={name: out[name]}, device=device)
         closure.rollback()
     reference.begin_step(0.0, DT)
     response = reference.advance(pressure=pressures(0))

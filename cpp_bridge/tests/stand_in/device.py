@@ -8,6 +8,11 @@ def available_cores():
     return 1
 
 
+def gpu_count():
+    """None."""
+    return 0
+
+
 def copy_into(target, values):
     """Copy (n,) into memory of the host that `target` lends through DLPack."""
     np.asarray(_Writable(np.from_dlpack(target)))[...] = values
