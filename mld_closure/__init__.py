@@ -15,6 +15,7 @@ _PUBLIC = {
     "Specimen": "mld_closure.patches.specimen",
     "Trajectories": "mld_closure.data.trajectories",
     "open": "mld_closure.runtime.opening",
+    "replay": "mld_closure.runtime.replay",
     "simulate": "mld_closure.simulation",
 }
 

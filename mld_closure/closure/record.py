@@ -28,14 +28,15 @@ log = logging.getLogger("mld_closure")
 class Recorder:
     """Writes the capture file and the folders of failed calls, where paths were given.
 
-    A capture file that cannot be written is given up with a warning: the run matters more.
+    A capture file that cannot be written is given up with a warning: the run matters more. failures: folder
+    of failed calls, or None.
     """
 
     def __init__(self, capture: str | Path | None, failures: str | Path | None) -> None:
         for path in (capture, failures):
             if path is not None and not Path(path).absolute().parent.is_dir():
                 raise ValueError(f"no such folder: {Path(path).absolute().parent}")
-        self._path, self._failures = capture, None if failures is None else Path(failures)
+        self._path, self.failures = capture, None if failures is None else Path(failures)
         self._capture: Capture | None = None
 
     def policies(self, closure: Closure, step: OpenStep, flagged: list[Any]) -> None:
@@ -104,21 +105,49 @@ class Recorder:
         velocity: np.ndarray | None,
         error: Exception,
     ) -> None:
-        """Write a failing call to its own folder: state and patches of its cells that are not idle."""
-        if self._failures is None:
+        """Write a failing call to its own folder; where the disk takes no more, say so and go on."""
+        if self.failures is None:
             return
-        life = closure.cells.life[closure.cells.rows(ids)]
-        matters = (life != Life.IDLE) | ~(pressure < closure.clock.p_ignite)
-        arrays, facts = snapshot(closure, ids[matters])
-        arrays["patches"] = closure.sources.gather(closure.cells.rows(ids[matters]))
-        arrays["call_pressure"] = pressure[matters]
-        if velocity is not None:
-            arrays["call_velocity"] = velocity[matters]
-        facts |= {"t": step.t, "dt": step.dt, "error": f"{type(error).__name__}: {error}"}
-        number = sum(1 for _ in self._failures.glob("failure-*")) if self._failures.is_dir() else 0
-        folder = self._failures / f"failure-{number:04d}"
-        checkpoint.write(folder, arrays, facts)
-        log.warning("failing call written to %s", folder)
+        try:
+            arrays, facts = snapshot(closure, ids[at_work(closure, ids, pressure)])
+            arrays |= call_arrays(closure, ids, pressure, velocity)
+            folder = next_folder(self.failures)
+            checkpoint.write(folder, arrays, facts | call_facts(step, error))
+            log.warning("failing call written to %s", folder)
+        except OSError as err:
+            log.warning("failing call not written: %s", err)
+
+
+def at_work(closure: Closure, ids: np.ndarray, pressure: np.ndarray) -> np.ndarray:
+    """Places (k,) of the cells of a call that are not idle, or not any more."""
+    life = closure.cells.life[closure.cells.rows(ids)]
+    return np.flatnonzero((life != Life.IDLE) | ~(pressure < closure.clock.p_ignite))
+
+
+def call_arrays(
+    closure: Closure, ids: np.ndarray, pressure: np.ndarray, velocity: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """What a call brought for its cells at work, and their patches."""
+    work = at_work(closure, ids, pressure)
+    arrays = {"call_pressure": pressure[work]}
+    if velocity is not None:
+        arrays["call_velocity"] = velocity[work]
+    if len(work):
+        arrays["patches"] = closure.sources.gather(closure.cells.rows(ids[work]))
+    else:
+        arrays["patches"] = np.empty((0, *closure.settings.patch_shape), np.float32)
+    return arrays
+
+
+def call_facts(step: OpenStep, error: Exception) -> dict[str, Any]:
+    """What is said of a failing call besides what a restart says."""
+    return {"t": step.t, "dt": step.dt, "error": f"{type(error).__name__}: {error}"}
+
+
+def next_folder(failures: Path) -> Path:
+    """The folder of the next failing call."""
+    number = sum(1 for _ in failures.glob("failure-*")) if failures.is_dir() else 0
+    return failures / f"failure-{number:04d}"
 
 
 def _plain(values: np.ndarray) -> list[float | None]:

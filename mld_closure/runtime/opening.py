@@ -47,8 +47,8 @@ def open(
     GPUs, else all). threads: of torch on each rank, None to share a node's cores among its ranks.
     load_table: in place of the bundle's own (`LoadTable`, or the arrays it is made from). fallback: physics
     for cells that the policies hand to it. capture: file for cells that needed a policy, of several ranks one
-    each, named NAME-rankN; failures: folder for calls that failed, of one rank only. settings: any field of
-    `closure.settings.Settings`. Raises ValueError naming what cannot be used, FileNotFoundError.
+    each, named NAME-rankN; failures: folder, one for all ranks, for calls that failed (`replay`). settings:
+    any field of `closure.settings.Settings`. Raises ValueError naming what cannot be used, FileNotFoundError.
     """
     size = 1 if comm is None else getattr(comm, "size", None) or comm.Get_size()
     parts = {"threads": threads, "load_table": load_table}
@@ -75,8 +75,6 @@ def _open(
     other: dict[str, Any],
 ) -> DistributedClosure:
     attempt = Attempt(comm)
-    attempt(_check_failures, other["failures"])
-    attempt.settle()
     nodes, gpus = zip(*comm.allgather((platform.node(), gpu_count() if device != "cpu" else 0)), strict=True)
     here = int(local_ranks(nodes)[comm.rank])
     servers = attempt(serving_ranks, serving, nodes, gpus)
@@ -90,19 +88,14 @@ def _open(
     made = attempt(load_parts, bundle, device, precision, settings, **parts)
     attempt.settle()
     loaded, chosen, where, table = made
-    same_everywhere(comm, [("the bundle", loaded.content_hash()), *_choices(chosen, table, serving)])
+    folder = None if other["failures"] is None else str(other["failures"])
+    facts = [("the bundle", loaded.content_hash()), ("failures", folder)]
+    same_everywhere(comm, [*facts, *_choices(chosen, table, serving)])
     if comm.rank not in servers:
         chosen = replace(chosen, warm_start=False)
     closure = attempt(DistributedClosure, comm, np.asarray(servers), loaded, chosen, where, table, **other)
     attempt.settle()
     return closure
-
-
-def _check_failures(failures: Any) -> None:
-    if failures is not None:
-        raise ValueError(
-            "failures= records the calls of one rank; leave it out, or repeat the run on one rank"
-        )
 
 
 def _choices(settings: Any, table: LoadTable, serving: str) -> list[tuple[str, Any]]:

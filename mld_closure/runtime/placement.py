@@ -59,6 +59,16 @@ def assign(loads: np.ndarray, count: int) -> np.ndarray:
     return server[np.lexsort((server, height))[:count]]
 
 
+def place(due: np.ndarray, held: np.ndarray, count: int) -> np.ndarray:
+    """Server (count,) of each of `count` cells that start now.
+
+    due: cells (servers,) of every server that take a model step now, as those that start do, and will again
+    whenever those do; held: all its cells, which decide between servers that have as many due.
+    """
+    order = np.argsort(held, kind="stable")
+    return order[assign(np.asarray(due)[order], count)]
+
+
 def spread(count: int, servers: int) -> np.ndarray:
     """Server (count,) of each of `count` cells in a row, in blocks as even as can be."""
     return np.arange(count) * servers // max(count, 1)

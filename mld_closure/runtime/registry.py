@@ -74,7 +74,7 @@ def unregister(closure: DistributedClosure, ids: Any) -> None:
     plan = closure.exchange.plan(record["slot"][served])
     freed = plan.forward(moves)
     if closure.server is not None:
-        closure.server.apply(freed)
+        closure.server.apply(freed, closure.time or 0.0)
     closure._drop(rows)
 
 

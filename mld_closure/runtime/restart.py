@@ -85,9 +85,15 @@ def _shard(closure: DistributedClosure) -> dict[str, np.ndarray]:
     arrays = {"ids": closure.cells.ids, "pressure": closure.cells.pressure}
     arrays |= checkpoint.pack(closure.cells.record)
     held = {} if closure.server is None else closure.server.slots
-    arrays["latent_ids"] = np.array(list(held), np.int64)
+    return arrays | latents(closure, np.array(list(held), np.int64))
+
+
+def latents(closure: DistributedClosure, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """Ids (k,) of cells served here, and their latent states."""
+    arrays = {"latent_ids": ids}
     if closure.server is not None:
-        latent = closure.pool.read(np.array(list(held.values()), np.int64))
+        slots = [closure.server.slots[int(i)] for i in ids]
+        latent = closure.pool.read(np.array(slots, np.int64))
         arrays["latent_mean"] = latent.mean.cpu().numpy()
         if closure.pool.with_logvar:
             arrays["latent_logvar"] = latent.logvar.cpu().numpy()

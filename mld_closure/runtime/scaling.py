@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from .placement import assign, imbalance
+from .placement import imbalance, place
 from .serving import ANSWER, MOVE, REQUEST
 
 Shock = Literal["planar", "point"]
@@ -87,7 +87,8 @@ def play(
         for phase, server, was in ends.pop(step, []):
             placed[phase] -= np.bincount(server, minlength=ranks)
             owned[phase] -= np.bincount(was, minlength=ranks)
-        server, now = assign(placed.sum(axis=0), len(owner)), step % every
+        now = step % every
+        server = place(placed[now], placed.sum(axis=0), len(owner))
         placed[now] += np.bincount(server, minlength=ranks)
         owned[now] += np.bincount(owner, minlength=ranks)
         end = step + rng.integers(life[0], life[1] + 1, len(owner))

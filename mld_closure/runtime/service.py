@@ -1,9 +1,9 @@
 """One closure over the ranks of a communicator: each rank owns cells, and serving ranks hold their latents.
 
 The rank that registers a cell owns it: it keeps the cell's clock, load and status. Its latent state is placed
-on the least loaded serving rank when the cell reacts, and stays there. All calls are collective; an error on
-one rank is raised on every rank, in the same words, and changes nothing. `ids` and `status` tell of a rank's
-own cells. The fallback serves cells on the rank that owns them.
+on the serving rank with the least to do when the cell reacts, and stays there. All calls are collective; an
+error on one rank is raised on every rank, in the same words, and changes nothing. `ids` and `status` tell of
+a rank's own cells. The fallback serves cells on the rank that owns them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from ..closure.pipeline import Closure
 from ..closure.readout import Response
 from ..closure.state import NO_SLOT
 from ..closure.step import Call, Motion, OpenStep, Outcome
-from . import registry, restart
+from . import failures, registry, restart
 from .agree import Attempt
 from .exchange import Exchange
-from .placement import assign
+from .placement import place
 from .serving import DIRECT, MOVE, REQUEST, Server, request, take_answer
 
 Inputs = Callable[[], tuple[Any, Any, Any]]
@@ -136,15 +136,15 @@ class DistributedClosure(Closure):
         """Make what the step's calls found the committed state on every rank. Collective."""
         attempt = Attempt(self.comm)
         outcomes, moves, to = attempt(self._leave) or ([], np.empty(0, MOVE), np.empty(0, np.int64))
+        step = self._step
         if self._settle(attempt, len(moves)).any():
             with self._timed("exchange"):
                 got = self.exchange.plan(to).forward(moves)
             attempt(self.server.reserve, got)
             self._settle(attempt)
-            self.server.apply(got)
+            self.server.apply(got, step.t + 0.5 * step.dt)
         elif self.server is not None:
             self.server.forget()
-        step = self._step
         for outcome in outcomes:
             slot = outcome.record["slot"]
             slot[...] = np.where(outcome.keep, np.maximum(slot, self._placed[outcome.rows]), NO_SLOT)
@@ -207,12 +207,28 @@ class DistributedClosure(Closure):
             return attempt.settle(*numbers)
 
     def _together(self, inputs: Inputs) -> Response:
-        """An advance of all ranks: look, place, ask the servers, let them work, read, and agree."""
+        """An advance of all ranks; one that fails is written down where that was asked for."""
         attempt = Attempt(self.comm)
-        asked = attempt(self._ask, inputs)
+        call = attempt(self._call, inputs)
+        try:
+            return self._make(attempt, call)
+        except (ClosureError, FileNotFoundError) as err:
+            if self._recorder.failures is not None and getattr(err, "everywhere", False):
+                failures.record(self, self._recorder.failures, call, err)
+            raise
+
+    def _call(self, inputs: Inputs) -> failures.Call:
+        """What this rank is asked to do."""
+        step = self._need_step("advance")
+        rows, p, u = self._inputs(*inputs())
+        return step, self.cells.ids if rows is None else self.cells.ids[rows], p, u
+
+    def _make(self, attempt: Attempt, call: failures.Call) -> Response:
+        """Look, place, ask the servers, let them work, read, and agree."""
+        asked = attempt(self._ask, call)
         numbers = (0, 0, 0) if asked is None else _counts(asked)
-        load = self.server.load if self.server is not None else 0
-        every = self._settle(attempt, *numbers, load).astype(np.int64)
+        loads = attempt(self._loads) or (0, 0)
+        every = self._settle(attempt, *numbers, *loads).astype(np.int64)
         if every[:, 0].any():
             self._place(asked, every)
             answers = self._serve(attempt, asked, bool(every[:, 2].any()))
@@ -223,12 +239,11 @@ class DistributedClosure(Closure):
         asked.step.calls.append(call)
         return asked.response
 
-    def _ask(self, inputs: Inputs) -> Asked:
+    def _ask(self, call: failures.Call) -> Asked:
         """What this rank's cells need, nothing changed."""
-        step = self._need_step("advance")
-        rows, p, u = self._inputs(*inputs())
-        names = self.cells.ids if rows is None else self.cells.ids[rows]
-        rows, response, work = self._look(rows, names, p, u)
+        step, ids, p, u = call
+        rows = None if ids is self.cells.ids else self.cells.rows(ids)
+        rows, response, work = self._look(rows, ids, p, u)
         if not len(work):
             nothing = np.empty(0, REQUEST), np.empty(0, np.int64)
             return Asked(step, rows, p, response, work, None, *nothing)
@@ -242,9 +257,17 @@ class DistributedClosure(Closure):
         server = np.where(record["slot"] != NO_SLOT, record["slot"], self._placed[at])
         return Asked(step, rows, p, response, work, motion, asked, server)
 
+    def _loads(self) -> tuple[int, int]:
+        """Cells served here that are likely to take a model step in the open step, and all of them."""
+        if self.server is None:
+            return 0, 0
+        step = self._need_step("advance")
+        return self.server.due(step.t + step.dt), self.server.load
+
     def _place(self, asked: Asked, every: np.ndarray) -> None:
-        """Give cells that start a server; every (size, 4): the numbers of all ranks."""
-        chosen = self.servers[assign(every[self.servers, 3], int(every[:, 1].sum()))]
+        """Give cells that start a server; every (size, 5): the numbers of all ranks."""
+        due, held = every[self.servers, 3:].T
+        chosen = self.servers[place(due, held, int(every[:, 1].sum()))]
         first = int(every[: self.comm.rank, 1].sum())
         new = asked.server == NO_SLOT
         asked.server[new] = chosen[first : first + int(new.sum())]

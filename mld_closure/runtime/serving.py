@@ -91,11 +91,18 @@ class Server:
         self._evolution = replace(evolution, sources=self._parcels)
         self._blocks: list[Block] = []
         self._guests: set[int] = set()
+        self._stepped = np.empty(0)  # s, by slot: middle of the step in which a cell last took model steps
 
     @property
     def load(self) -> int:
         """Cells served, those of the open step included."""
         return len(self.slots) + len(self._guests)
+
+    def due(self, time: float) -> int:
+        """How many of them are likely to take a model step by `time` (s): one frame after their last."""
+        slots = np.fromiter(self.slots.values(), np.int64, len(self.slots))
+        soon = time * (1 + 1e-9) - self._evolution.clock.step
+        return int((self._stepped[slots] <= soon).sum()) + len(self._guests)
 
     def run(self, requests: np.ndarray, patches: np.ndarray) -> np.ndarray:
         """Answers (k,) to requests (k,); patches (m, y, x) of cells that start with one given directly."""
@@ -122,12 +129,13 @@ class Server:
         """Make sure that `apply` cannot fail."""
         self.pool.reserve(sum(int(i) not in self.slots for i in moves["id"][moves["keep"]]))
 
-    def apply(self, moves: np.ndarray) -> None:
-        """Keep or free latents as their owners say, and forget all else that the step computed."""
+    def apply(self, moves: np.ndarray, time: float) -> None:
+        """Keep or free latents as their owners say, and forget all else of a step; `time` (s): its middle."""
         for cell in moves["id"][~moves["keep"]]:
             self.pool.release(np.array([self.slots.pop(int(cell))]))
         kept = moves[moves["keep"]]
         slots = self.hold(kept["id"])
+        self._stepped[slots] = time
         for number, block in enumerate(self._blocks):
             mine = kept["block"] == number
             if mine.any():
@@ -142,10 +150,13 @@ class Server:
         """Slots (k,) of cells, new ones for those that have none yet."""
         new = [int(i) for i in ids if int(i) not in self.slots]
         self.slots.update(zip(new, (int(s) for s in self.pool.take(len(new))), strict=True))
+        more = len(self.pool.mean) - len(self._stepped)
+        self._stepped = np.append(self._stepped, np.full(max(more, 0), -np.inf))
         return np.array([self.slots[int(i)] for i in ids], np.int64)
 
     def clear(self, count: int) -> None:
         """Forget everything, and make room for `count` cells."""
         self.pool.reset(count)
         self.slots = {}
+        self._stepped = np.full(len(self.pool.mean), -np.inf)
         self.forget()

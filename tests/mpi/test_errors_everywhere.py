@@ -8,6 +8,7 @@ EXPECTED = {
     "missing bundle": ("ClosureError", "rank 2: no bundle at ", []),
     "other bundle": ("ClosureError", "the bundle differs between ranks: ", []),
     "other setting": ("ClosureError", "setting micro_batch differs between ranks: 4 on rank 0, 5 on ra", []),
+    "failures of one": ("ClosureError", "failures differs between ranks: None on rank 0, ", []),
     "bad setting": ("ClosureError", "rank 2: settings: horizon must be positive, got -1", []),
     "serving": ("ClosureError", "on all 3 ranks: serving '1 per device', but no rank sees a GPU", []),
     "id of another rank": ("ClosureError", "rank 2: cell 900 registered twice", [900]),
@@ -24,6 +25,7 @@ EXPECTED = {
     "rollback twice": ("ClosureError", "on all 3 ranks: no step is open", []),
     "load": ("ClosureError", "rank 1: load of cell 706, 3128.2 m/s, lies outside", [706]),
     "fallback": ("ClosureError", "rank 0: the fallback failed for cells 700, 703: Zero", [700, 703, 706]),
+    "fallback of one rank": ("ClosureError", "rank 2: the fallback failed for cell 710: ZeroDivi", [710]),
     "server": ("ClosureError", "rank 2: result of the model for cells 702, 705, 708: N", [702, 705, 708]),
     "restart missing": ("FileNotFoundError", "on all 3 ranks: no restart at ", []),
 }

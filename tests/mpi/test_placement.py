@@ -1,9 +1,15 @@
 """Who serves, and who takes a new cell."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
-from mld_closure.runtime.placement import assign, imbalance, local_ranks, serving_ranks, spread
+from mld_closure.closure.state import Pool
+from mld_closure.runtime.placement import assign, imbalance, local_ranks, place, serving_ranks, spread
+from mld_closure.runtime.serving import MOVE, Server
 
 
 def one_by_one(loads, count):
@@ -20,6 +26,48 @@ def test_every_new_cell_goes_to_the_least_loaded_server():
         loads = rng.integers(0, rng.integers(1, 30), rng.integers(1, 9))
         count = int(rng.integers(0, 40))
         assert assign(loads, count).tolist() == one_by_one(loads, count), (loads, count)
+
+
+def test_new_cells_go_where_fewest_step_with_them():
+    due, held = np.array([2, 0, 1, 0]), np.array([2, 9, 1, 7])
+    assert place(due, held, 3).tolist() == [3, 1, 2]  # both have none due, the last holds fewer
+    assert place(due, held, 0).tolist() == []
+    after = due + np.bincount(place(due, held, 9), minlength=4)
+    assert after.tolist() == [3, 3, 3, 3]
+    alike = [held + np.bincount(found, minlength=4) for found in (place(held, held, 12), assign(held, 12))]
+    assert np.array_equal(*map(np.sort, alike))
+
+
+@dataclass
+class Part:
+    """As much of an `Evolution` as a server looks at before it serves."""
+
+    settings: object
+    clock: object
+    sources: object = None
+
+
+def test_a_server_knows_which_cells_step_next():
+    part = Part(SimpleNamespace(patch_shape=(32, 32)), SimpleNamespace(step=4.0))
+    server = Server(part, Pool((1, 1, 1), False, torch.device("cpu")), [])
+
+    def apply(cells, keep, time):
+        moves = np.zeros(len(cells), MOVE)
+        moves["id"], moves["keep"], moves["block"] = cells, keep, -1
+        server.apply(moves, time)
+
+    for step in range(3):  # of 1 s; a cell steps in every fourth
+        cells = [0, 1, 2, 3] if step == 0 else [10 * step]
+        apply(cells, True, step + 0.5)
+    assert server.load == 6
+    assert [server.due(end) for end in (4.0, 5.0, 6.0, 7.0)] == [0, 4, 5, 6]
+    apply([1, 10], False, 3.5)
+    apply([2], True, 4.5)
+    assert server.load == 4
+    assert [server.due(end) for end in (5.0, 6.0, 7.0, 9.0)] == [2, 2, 3, 4]
+    server.clear(2)
+    server.hold(np.array([5]))
+    assert server.due(0.1) == 1  # nothing is known of a cell that was restored
 
 
 def test_cells_in_a_row_are_spread_evenly():

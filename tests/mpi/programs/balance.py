@@ -10,19 +10,19 @@ import mld_closure as mld
 comm = communicator()
 cells = np.arange(64)
 loads, sent = [], []
-for side in (32, 64):
+for side, horizon in ((32, None), (64, None), (32, 5)):  # frames; cells of the last end early
     sample = mld.Specimen.generate((64, 1100), kit.PIXEL, 3, porosity=0.1)
     closure = mld.open(
         kit.bundle(), comm, device="cpu", threads=1, load_table=kit.table(), warm_start=False,
-        patch_shape=(side, side),
+        patch_shape=(side, side), horizon=horizon,
     )  # fmt: skip
     corners = np.stack([cells * 16 * kit.PIXEL, 0.0 * cells], axis=1)
     mine = cells if comm.rank == 1 else cells[:0]
     closure.register(mine, specimen=sample, offsets=corners[mine])
     served = []
-    for step in range(8):
+    for step in range(10):
         closure.begin_step(step * 0.3e-9, 0.3e-9)
-        closure.advance(pressure=np.where(mine < 8 * step, 8e9, 0.0))
+        closure.advance(pressure=np.where(mine < 8 * step, 8e9 + 1e8 * (mine % 7), 0.0))
         closure.commit()
         served.append(comm.allgather(closure.server.load))
     loads.append(served)

@@ -25,6 +25,7 @@ def opening(name, **changes):
 opening("missing bundle", given=kit.bundle() if comm.rank < last else str(folder / "nowhere"))
 opening("other bundle", given=kit.bundle(seed=int(comm.rank == last)))
 opening("other setting", micro_batch=4 + (comm.rank == last))
+opening("failures of one", failures=folder / "f" if comm.rank == last else None)
 opening("bad setting", horizon=-1 if comm.rank == last else None)
 opening("serving", serving="1 per device")
 
@@ -78,6 +79,25 @@ if comm.rank == 0:  # the networks of one server give nonsense, so that owners e
     closure.engine.reader.head.local.weight.data.fill_(np.nan)
 note("fallback", lambda: run(comm, closure))
 closure.rollback()
+closure.close()
+
+
+def broken_here(request):
+    if comm.rank == last:
+        broken(request)
+    return request.before
+
+
+options = {"on_extrapolation": "fallback", "p_ignite": 3e9}
+closure, mine = open_closure(comm, "blocks", fallback=broken_here, **options)
+for t in (0.0, 1e-9, 2e-9, 3e-9):
+    closure.begin_step(t, 1e-9)
+    p = np.where(ids[mine] % 10 == 0, 60e9, pressure(t + 1e-9, mine))  # of 700 and 710, of two ranks
+    note("fallback of one rank", lambda: closure.advance(pressure=p))  # noqa: B023
+    if said["fallback of one rank"] != "no error":
+        closure.rollback()
+        break
+    closure.commit()
 closure.close()
 
 closure, mine = open_closure(comm, "blocks", on_bad_result="error")
