@@ -1,0 +1,45 @@
+"""pip install into a new virtual environment, then the host of five lines with what the README says."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def fresh(kit, tmp_path_factory):
+    """Folder of programs of a new environment with this package; the others are those of this Python."""
+    pytest.importorskip("scikit_build_core")
+    home = tmp_path_factory.mktemp("fresh")
+    kit.call(sys.executable, "-m", "venv", home)
+    site = home / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    (site / "others.pth").write_text(f"{Path(np.__file__).parents[1]}\n")
+    options = ["--no-build-isolation", "--no-deps", "--ignore-installed", "--no-index", "-q"]
+    kit.call(home / "bin/python", "-m", "pip", "install", *options, kit.ROOT)
+    return home / "bin"
+
+
+@pytest.mark.slow
+def test_the_readme_is_enough(fresh, kit, bundle, tmp_path):
+    text = (kit.ROOT / "README.md").read_text()
+    lines = re.search(r"```cmake\n(.*?)```", text, re.DOTALL)[1]
+    assert len(lines.splitlines()) == 5
+    (tmp_path / "CMakeLists.txt").write_text(lines)
+    shutil.copy(kit.ROOT / "examples/hosts/smallest.c", tmp_path / "hydro.c")
+    where = kit.call(fresh / "mld-closure-config", "--cmakedir").strip()
+    assert where.startswith(str(fresh.parent))
+    kit.call("cmake", "-S", tmp_path, "-B", tmp_path / "b", f"-Dmld_closure_DIR={where}")
+    kit.call("cmake", "--build", tmp_path / "b")
+    clean = {k: v for k, v in os.environ.items() if k in ("HOME", "TMPDIR")} | {"PATH": "/usr/bin:/bin"}
+    run = subprocess.run([tmp_path / "b/hydro", bundle], capture_output=True, text=True, env=clean, cwd="/")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("mean burned fraction")
+    linked = kit.call("ldd", tmp_path / "b/hydro")
+    assert str(fresh.parent) in linked
+    lib = Path(kit.call(fresh / "mld-closure-config", "--libdir").strip())
+    assert {"libmld_closure.so", "mld_backend_python.so", "pkgconfig"} <= {p.name for p in lib.iterdir()}
