@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+import typing
 from pathlib import Path
 from typing import Any
 
 from ..grids import MESO_SHAPE
-from .output import progress
+from .ranks import complete
+
+if typing.TYPE_CHECKING:
+    from ..macro.problems import MacroCase
 
 POROSITY = 0.10
 SEED = 5  # of the specimen
@@ -15,27 +19,19 @@ SHARE = 0.62  # of the time the shock takes through the slab if nothing burns; b
 PICTURES = ("xt.png", "profiles.png", "front.png")
 
 
-def run_slab(bundle: str, out: Path, cells: int, up: float, precision: str, threads: int) -> dict[str, Any]:
-    """Run and draw a slab of `cells` cells thrown at a wall with `up` (m/s); returns the summary of `run`.
+def slab_case(bundle: str, cells: int, up: float) -> MacroCase:
+    """A slab of `cells` cells, each a meso frame of the bundle wide, thrown at a wall with `up` (m/s).
 
-    precision, threads: of the networks.
-    Raises FileExistsError where `out` holds a run already, BundleError for a bundle that cannot serve.
+    Raises BundleError for a bundle that cannot serve.
     """
-    begun = time.perf_counter()
     from ..dns.eos import Material
     from ..macro.porous import porous_shock
     from ..macro.problems import ClosureChoice, MacroCase
     from ..models.manifest import read_manifest, resolve
-    from .run_case import CaseRun
-    from .run_files import STEPS
-    from .run_results import write_results
 
-    if (out / STEPS).exists():
-        raise FileExistsError(f"{out} holds a run already; choose another --out, or remove it")
-    pixel = read_manifest(resolve(bundle))["pixel"]
-    size = MESO_SHAPE[1] * pixel
+    size = MESO_SHAPE[1] * read_manifest(resolve(bundle))["pixel"]
     shock = porous_shock(up, POROSITY, Material())
-    case = MacroCase(
+    return MacroCase(
         cells=cells,
         cell_size=size,
         piston_speed=up,
@@ -43,18 +39,34 @@ def run_slab(bundle: str, out: Path, cells: int, up: float, precision: str, thre
         end_time=SHARE * cells * size / (shock.us - up),
         closure=ClosureChoice("surrogate", bundle, options={"device": "cpu", "seed": SEED}),
     )
-    options = {"precision": precision, "threads": threads}
-    with progress() as bar:
-        task = bar.add_task("shock, % of the time", total=100, status="reading the bundle")
-        run = CaseRun(case, out, options=options)
-        try:
-            run.go(
-                lambda r: bar.update(
-                    task,
-                    completed=int(100 * r.solver.time / case.end_time),
-                    status=f"{r.active} cells react, front at {1e3 * r.front:.2f} mm",
-                )
-            )
-            return write_results(run, time.perf_counter() - begun)
-        finally:
-            run.close()
+
+
+def run_slab(
+    bundle: str, out: Path, cells: int, up: float, precision: str, threads: int, comm: Any = None
+) -> dict[str, Any] | None:
+    """Run and draw a slab of `cells` cells thrown at a wall with `up` (m/s); the summary of `run` on rank 0.
+
+    precision, threads: of the networks; threads only where there is one rank, several share a node's cores.
+    comm: of all ranks that run it together. Raises FileExistsError where `out` holds a run already,
+    BundleError for a bundle that cannot serve. Collective.
+    """
+    begun = time.perf_counter()
+    from ..runtime.agree import Attempt
+    from ..runtime.comm import SerialComm
+    from .run_case import CaseRun
+
+    comm = comm or SerialComm()
+    attempt = Attempt(comm)
+    attempt(_check_new, out)
+    case = attempt(slab_case, bundle, cells, up)
+    attempt.settle()
+    options = {"precision": precision} | ({"threads": threads} if comm.size == 1 else {})
+    run = CaseRun(case, out, options=options, comm=comm)
+    return complete(run, begun, lambda r: f"{r.active} cells react, front at {1e3 * r.front:.2f} mm")
+
+
+def _check_new(out: Path) -> None:
+    from .run_files import STEPS
+
+    if (out / STEPS).exists():
+        raise FileExistsError(f"{out} holds a run already; choose another --out, or remove it")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
-from .output import json_option, print_json, print_table, progress
+from .output import json_option, print_json, print_table
+from .ranks import as_one, complete
 
 
 @click.command()
@@ -56,17 +55,7 @@ def command(case_path, out, frames, checkpoint_every, restart, device, precision
     comm = default_comm()
     options = {"device": device, "precision": precision, "threads": threads}
     options = {name: value for name, value in options.items() if value is not None}
-    try:
-        summary = _run(comm, case_path, out, frames, checkpoint_every, restart, options)
-    except Exception as err:
-        if comm.size == 1:
-            raise
-        if not getattr(err, "everywhere", False):
-            click.echo(f"mld-closure: rank {comm.rank}: {' '.join(str(err).split())}", err=True)
-            comm.Abort(2)
-        if comm.rank == 0:
-            raise
-        sys.exit(2)
+    summary = as_one(comm, lambda: _run(comm, case_path, out, frames, checkpoint_every, restart, options))
     if comm.rank == 0:
         if as_json:
             print_json(summary)
@@ -82,28 +71,12 @@ def _run(comm, case_path, out, frames, every, restart, options):
     begun = time.perf_counter()
     from ..runtime.agree import Attempt
     from .run_case import CaseRun
-    from .run_results import write_results
 
     attempt = Attempt(comm)
     case = attempt(_case, case_path, out, restart, options)
     attempt.settle()
     run = CaseRun(case, out, frames=frames, every=every or 0, restart=restart, options=options, comm=comm)
-    try:
-        with progress() if comm.rank == 0 else nullcontext() as bar:
-            if bar is None:
-                run.go()
-            else:
-                task = bar.add_task("shock, % of the time", total=100, status="")
-                run.go(
-                    lambda r: bar.update(
-                        task, completed=int(100 * r.solver.time / case.end_time), status=_status(r)
-                    )
-                )
-        summary = attempt(write_results, run, time.perf_counter() - begun) if comm.rank == 0 else None
-        attempt.settle()
-    finally:
-        run.close()
-    return summary
+    return complete(run, begun, _status)
 
 
 def _case(case_path, out, restart, options):

@@ -2,8 +2,6 @@
 
 import csv
 import importlib.util
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -94,54 +92,27 @@ def test_ranks_and_restarts_change_no_bit(mpi, case, whole):
     assert same(results(again), whole)
 
 
-def children(parent):
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(fields[1]) == parent:
-                found.append(int(entry.name))
-    return sorted(found)
+def die(mpi, program, out, moment, nth, words):
+    """Start the run on 3 ranks, of which one is killed; what was said, and what was left of a checkpoint."""
+    mark = out.parent / f"killed-in-{moment}"
+    run = mpi(3, program, moment, mark, nth, *words, check=False, timeout=300)
+    assert time.time() - mark.stat().st_mtime < KILLED_WITHIN
+    assert run.returncode != 0
+    assert "signal 9" in run.stdout + run.stderr
+    return [p for p in (out / "checkpoints").glob(".step-*") if list((p / "closure").glob("state-*"))]
 
 
-def kill_one(mpi, words, out, moment):
-    """Start the run on 3 ranks, kill -9 one of them at a moment; seconds until the job ends, its messages."""
-    job = mpi(3, *words, wait=False)
-    try:
-        while job.poll() is None and not moment(out / "checkpoints"):
-            time.sleep(0)
-        victim = children(job.pid)[1]
-        os.kill(victim, signal.SIGKILL)
-        begun = time.perf_counter()
-        said = "".join(job.communicate(timeout=KILLED_WITHIN))
-        return time.perf_counter() - begun, job.returncode, said
-    finally:
-        job.kill()
-        job.wait()
-
-
-def test_a_killed_rank_ends_the_job_and_the_last_checkpoint_is_whole(mpi, case, whole):
-    out = case.parent / "killed"
-    words = ["-m", "mld_closure", "run", case, "--out", out, "--checkpoint-every", 1]
-
-    def writing(folder):
-        return len(list(folder.glob("step-*"))) >= 3 and list(folder.glob(".step-*"))
-
-    def stepping(folder):
-        return len(list(folder.glob("step-*"))) >= 8 and not list(folder.glob(".step-*"))
-
-    for moment in (writing, stepping):
-        done = sorted((out / "checkpoints").glob("step-*"))
-        restart = ["--restart", done[-1]] if done else []
-        seconds, code, said = kill_one(mpi, [*words, *restart], out, moment)
-        assert code != 0
-        assert "signal 9" in said
-        assert seconds < KILLED_WITHIN
-    last = sorted((out / "checkpoints").glob("step-*"))[-1]
-    mpi(2, *words[:-2], "--restart", last)
+def test_a_killed_rank_ends_the_job_and_the_last_checkpoint_is_whole(mpi, programs, case, whole):
+    out, program = case.parent / "killed", programs / "killed.py"
+    words = ["run", case, "--out", out, "--checkpoint-every", 2]
+    assert die(mpi, program, out, "checkpoint", 3, words)  # half of the third
+    done = sorted((out / "checkpoints").glob("step-*"))
+    assert [path.name for path in done] == ["step-00000002", "step-00000004"]
+    assert not die(mpi, program, out, "step", 6, [*words, "--restart", done[-1]])
+    more = sorted((out / "checkpoints").glob("step-*"))
+    assert more[: len(done)] == done
+    assert len(more) > len(done)
+    mpi(2, "-m", "mld_closure", *words[:-2], "--restart", more[-1])
     assert same(results(out), whole)
     assert not list((out / "checkpoints").glob(".step-*"))
 
