@@ -37,13 +37,12 @@ def test_who_owns_a_cell_changes_nothing(answers):
 
 
 def test_batches_of_other_sizes_agree_to_single_precision(answers):
+    """Without reproducible mode nothing is padded to full batches, and every output still agrees to 1e-6."""
     one, exact = answers[1]["loose"], answers[1]["blocks"]
-    for ranks in (1, 2, 3, 4):
-        other = answers[ranks]["loose"]
-        for quantity in (0, 1, 2, 3):
-            scale = np.abs(exact[:, quantity]).max()
-            assert np.abs(other[:, quantity] - one[:, quantity]).max() <= 1e-5 * scale
-        assert np.abs(other[:, 0] - one[:, 0]).max() <= 1e-6
+    for other in (exact, *(answers[ranks]["loose"] for ranks in (2, 3, 4))):
+        for quantity in range(one.shape[1]):
+            scale = np.abs(one[:, quantity]).max()
+            assert np.abs(other[:, quantity] - one[:, quantity]).max() <= 1e-6 * scale
 
 
 def test_all_ranks_serve_the_cells_of_one(answers):
