@@ -168,6 +168,7 @@ class Borrowed:
         )
 
     def __dlpack__(self, **_: Any) -> Any:
+        self.__dlpack_device__()
         return self._capsule()
 
     def __dlpack_device__(self) -> tuple[int, int]:
