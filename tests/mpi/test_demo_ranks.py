@@ -1,0 +1,62 @@
+"""The demo's slab with the shipped surrogate on 1 to 4 ranks: the same bits, with one thread or two."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def found(mpi, programs, tmp_path_factory):
+    """Results of `programs/demo_case.py` by number of ranks."""
+    folder = tmp_path_factory.mktemp("demo")
+    mpi(4, programs / "demo_case.py", folder)
+    return {ranks: dict(np.load(folder / f"demo-{ranks}.npz")) for ranks in (1, 2, 3, 4)}
+
+
+def test_two_cells_react(found):
+    one, outputs = found[1], list(found[1]["outputs"])
+    burned = one["same_closure"][-1, outputs.index("burned_fraction")]
+    assert (burned > 0).sum() == 2
+    assert np.ptp(burned[burned > 0]) > 1e-4
+    assert np.isfinite(one["same_limits"][:, 1]).any()
+
+
+@pytest.mark.parametrize(("mode", "ranks"), [("same", 2), ("same", 3), ("same", 4), ("bf16", 3)])
+def test_closure_and_flow_have_the_bits_of_one_rank(found, mode, ranks):
+    for part in ("closure", "flow", "limits"):
+        one, many = found[1][f"{mode}_{part}"], found[ranks][f"{mode}_{part}"]
+        assert np.array_equal(many, one, equal_nan=True), part
+
+
+def test_without_reproducible_mode_all_agree_to_single_precision(found):
+    for part in ("closure", "flow"):
+        one, many = found[1][f"same_{part}"], found[4][f"loose_{part}"]
+        assert many.shape == one.shape
+        largest = np.nanmax(np.abs(one), axis=(0, *range(2, one.ndim)), keepdims=True)
+        assert np.nanmax(np.abs(many - one) / np.maximum(largest, 1e-300)) <= 1e-6
+
+
+def test_the_command_runs_on_ranks_and_tells_one_error(mpi, tmp_path):
+    path = Path(__file__).resolve().parents[1] / "closure/conftest.py"
+    spec = importlib.util.spec_from_file_location("kit", path)
+    kit = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(kit)
+    bundle = kit.bundle(evolve_logvar=False)
+    bundle.horizon = 2
+    bundle.extras["loading"] = kit.table().to_extra()
+    bundle.save(tmp_path / "bundle")
+    words = ["-m", "mld_closure", "demo", "--slab", "--bundle", tmp_path / "bundle", "--cells", 8]
+    words += ["--out", tmp_path / "d"]
+    mpi(2, *words, timeout=300)
+    summary = json.loads((tmp_path / "d" / "summary.json").read_text())
+    assert (summary["ranks"], summary["cells"]) == (2, 8)
+    assert sum(summary["closure_status"].values()) == 8
+    assert summary["mean_burned_fraction"] > 0
+    again = mpi(2, *words, check=False, timeout=300)
+    assert again.returncode == 2
+    ours = [line for line in again.stderr.splitlines() if line.startswith("mld-closure:")]
+    assert len(ours) == 1
+    assert "holds a run already" in ours[0]
