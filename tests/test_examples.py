@@ -40,7 +40,7 @@ def test_readme_command_exists_with_its_options(line):
         assert command is not None, line
     for word in words:
         if word.startswith("--"):
-            assert any(word in p.opts for p in command.params), f"{word} in: {line}"
+            assert any(word in (*p.opts, *p.secondary_opts) for p in command.params), f"{word} in: {line}"
 
 
 def test_readme_python_runs(tmp_path):
