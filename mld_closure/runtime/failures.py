@@ -25,8 +25,17 @@ from .restart import latents
 if typing.TYPE_CHECKING:
     from .service import DistributedClosure
 
-Call = tuple[OpenStep, np.ndarray, np.ndarray, np.ndarray | None]  # step, ids, pressures, velocities
 log = logging.getLogger("mld_closure")
+
+
+class Call(typing.NamedTuple):
+    """What a rank is asked: ids and rows (n,) of cells (None: all, in order), pressures (Pa), velocities."""
+
+    step: OpenStep
+    rows: np.ndarray | None
+    ids: np.ndarray
+    pressure: np.ndarray
+    velocity: np.ndarray | None
 
 
 def record(closure: DistributedClosure, failures: Path, call: Call | None, error: Exception) -> None:
@@ -37,13 +46,13 @@ def record(closure: DistributedClosure, failures: Path, call: Call | None, error
     attempt, comm = Attempt(closure.comm), closure.comm
     folder = None
     try:
-        every = attempt.settle(call is None, call is not None and call[3] is not None)
+        every = attempt.settle(call is None, call is not None and call.velocity is not None)
         if every[:, 0].any():
             return
         folder = attempt(next_folder, failures) if comm.rank == 0 else None
         attempt.settle()
         folder, name = comm.bcast((folder, checkpoint.new_name()) if comm.rank == 0 else None)
-        step, ids, pressure, velocity = call
+        step, _, ids, pressure, velocity = call
         if velocity is None and every[:, 1].any():
             velocity = np.zeros(len(ids))
         ids_at_work = attempt(lambda: ids[at_work(closure, ids, pressure)])

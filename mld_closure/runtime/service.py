@@ -221,7 +221,7 @@ class DistributedClosure(Closure):
         """What this rank is asked to do."""
         step = self._need_step("advance")
         rows, p, u = self._inputs(*inputs())
-        return step, self.cells.ids if rows is None else self.cells.ids[rows], p, u
+        return failures.Call(step, rows, self.cells.ids if rows is None else self.cells.ids[rows], p, u)
 
     def _make(self, attempt: Attempt, call: failures.Call) -> Response:
         """Look, place, ask the servers, let them work, read, and agree."""
@@ -234,16 +234,15 @@ class DistributedClosure(Closure):
             answers = self._serve(attempt, asked, bool(every[:, 2].any()))
             if asked.motion is not None:
                 self._take(asked.motion, answers)
-        call = attempt(self._read, asked)
+        found = attempt(self._read, asked)
         asked.response.dt_max = float(self._settle(attempt, asked.response.dt_max).min())
-        asked.step.calls.append(call)
+        asked.step.calls.append(found)
         return asked.response
 
     def _ask(self, call: failures.Call) -> Asked:
         """What this rank's cells need, nothing changed."""
-        step, ids, p, u = call
-        rows = None if ids is self.cells.ids else self.cells.rows(ids)
-        rows, response, work = self._look(rows, ids, p, u)
+        step, p, u = call.step, call.pressure, call.velocity
+        rows, response, work = self._look(call.rows, call.ids, p, u)
         if not len(work):
             nothing = np.empty(0, REQUEST), np.empty(0, np.int64)
             return Asked(step, rows, p, response, work, None, *nothing)
