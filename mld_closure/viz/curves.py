@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .plots import new_figure, save
+
 # name of a curve -> (axis label, factor from SI)
 ROWS = {
     "area": ("hot area (um2)", 1e12),
@@ -26,12 +28,8 @@ def draw_curves(
     times (time,) in s; titles (case,); truth and each of forecasts: name of `ROWS` -> curves (case, time), SI
     units, names may be missing.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = [name for name in ROWS if name in truth]
-    figure = Figure(figsize=(2.6 * max(len(titles), 2), 2.3 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(2.6 * max(len(titles), 2), 2.3 * len(rows))
     panels = figure.subplots(len(rows), len(titles), sharex=True, sharey="row", squeeze=False)
     ns = [1e9 * t for t in times]
     for row, name in zip(panels, rows, strict=True):
@@ -47,8 +45,7 @@ def draw_curves(
     for axes in panels[-1]:
         axes.set_xlabel("t (ns)")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
-    figure.savefig(path, dpi=110)
-    return Path(path)
+    return save(figure, path, dpi=110)
 
 
 def _draw(axes: Any, ns: Sequence[float], values: Any, factor: float, label: str, **style: Any) -> None:

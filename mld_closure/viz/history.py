@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .plots import new_figure, save
+
 COLUMNS = 3
 NOT_LOSSES = ("step", "seconds", "horizon", "lr", "gradient norm")
 
@@ -16,15 +18,11 @@ def draw_history(history: Mapping[str, Sequence[Mapping[str, Any]]], path: str |
     history: per stage the lines of `history.json`. Stages without a line are left out; ValueError where none
     has any.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     stages = {name: rows for name, rows in history.items() if rows}
     if not stages:
         raise ValueError("the history holds no line to draw")
     n_rows = -(-len(stages) // COLUMNS)
-    figure = Figure(figsize=(4.6 * COLUMNS, 3.2 * n_rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.6 * COLUMNS, 3.2 * n_rows)
     for i, (name, rows) in enumerate(stages.items()):
         axes = figure.add_subplot(n_rows, COLUMNS, i + 1)
         axes.set_title(name, loc="left")
@@ -40,8 +38,7 @@ def draw_history(history: Mapping[str, Sequence[Mapping[str, Any]]], path: str |
             right.set_ylim(bottom=0)
             right.legend(fontsize="small", loc="lower left")
         axes.legend(fontsize="small", loc="upper right")
-    figure.savefig(path, dpi=110)
-    return Path(path)
+    return save(figure, path, dpi=110)
 
 
 def _keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from .plots import new_figure
+
 
 def draw_scaling(curves: Mapping[str, Sequence[tuple[float, float]]], title: str) -> Figure:
     """Curves of (ranks, efficiency) by name; those named "..., owners serve" are dashed."""
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    figure = new_figure(6.4, 4.8)
     axes = figure.subplots()
     colours: dict[str, str] = {}
     for name, points in curves.items():
