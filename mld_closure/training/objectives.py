@@ -180,15 +180,15 @@ class DynamicsObjective(nn.Module):
         out = {}
         if "field" in self.kinds:
             out["field"] = losses.multi_step_loss(frames, truth)
+        if not {"hot", "area"} & set(self.kinds):
+            return out
+        i, times = self.fields.index("temperature"), truth.shape[1]
+        found, true = frames[:, :, i], truth[:, :, i]
         if "hot" in self.kinds:
-            i = self.fields.index("temperature")
-            hot = losses.hot_weighted_loss(
-                frames[:, :, i], truth[:, :, i], weight=self.hot_weight, l1=self.l1
-            )
-            out["hot"] = hot * truth.shape[1]
+            hot = losses.hot_weighted_loss(found, true, weight=self.hot_weight, l1=self.l1)
+            out["hot"] = times * hot
         if "area" in self.kinds:
-            i = self.fields.index("temperature")
-            out["area"] = losses.hot_area_loss(frames[:, :, i], truth[:, :, i]) * truth.shape[1]
+            out["area"] = times * losses.hot_area_loss(found, true)
         return out
 
 
