@@ -8,9 +8,7 @@ Networks with random weights stand in for a trained bundle, so the numbers mean 
 import numpy as np
 
 import mld_closure as mld
-from mld_closure.closure.benchmark import random_bundle
-from mld_closure.closure.load import LoadTable
-from mld_closure.dns.load_table import load_table
+from mld_closure.cli.random_networks import random_networks
 from mld_closure.runtime.comm import default_comm
 
 CELLS, STEPS, DT = 12, 6, 0.5e-9
@@ -19,14 +17,12 @@ CELLS, STEPS, DT = 12, 6, 0.5e-9
 def main() -> None:
     world = default_comm()
     comm = world.Dup() if world.size > 1 else world  # the communicator of your code
-    table = LoadTable.from_arrays(load_table((500.0, 900.0, 1400.0)))
-    bundle = random_bundle(table, 1 / 6 * 1e-9, (500.0, 1400.0))
+    bundle = random_networks()
     sample = mld.Specimen.generate((96, 96 * CELLS), bundle.pixel, seed=1, porosity=0.1)
     mine = np.arange(CELLS)[comm.rank :: comm.size]  # which cells a rank owns is up to your code
     corners = np.stack([96 * bundle.pixel * mine, 0.0 * mine], axis=1)  # x, y in m
-    with mld.open(
-        bundle, comm, device="cpu", threads=1, patch_shape=(96, 96), load_table=table, reproducible=True
-    ) as closure:
+    options = {"device": "cpu", "threads": 1, "patch_shape": (96, 96), "reproducible": True}
+    with mld.open(bundle, comm, **options) as closure:
         closure.register(mine, specimen=sample, offsets=corners)
         for step in range(STEPS):
             pressure = np.where(mine <= 2 * step, 7e9, 0.0)  # a shock that takes two cells a step

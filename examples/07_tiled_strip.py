@@ -18,11 +18,10 @@ import torch
 
 import mld_closure as mld
 from mld_closure import fields as field_table
-from mld_closure.closure.benchmark import random_bundle
+from mld_closure.cli.random_networks import random_networks
 from mld_closure.closure.load import LoadTable
 from mld_closure.dns.eos import Material
 from mld_closure.dns.kinetics import Kinetics
-from mld_closure.dns.load_table import load_table
 from mld_closure.dns.loading import shocked_solver
 from mld_closure.runtime.comm import default_comm
 from mld_closure.runtime.tiled import tiled_rollout
@@ -67,9 +66,8 @@ def main() -> None:
     args = parse.parse_args()
     comm, up = default_comm(), args.up
     torch.set_num_threads(1)
-    table = LoadTable.from_arrays(load_table((500.0, up, 1400.0)))
-    bundle = mld.Bundle.load(args.bundle) if args.bundle else random_bundle(table, 1e-9 / 6, (500.0, 1400.0))
-    model, (ny, nx) = bundle.meso, args.strip
+    bundle = mld.Bundle.load(args.bundle) if args.bundle else random_networks()
+    model, table, (ny, nx) = bundle.meso, LoadTable.from_bundle(bundle), args.strip
     mu = mld.Specimen.generate((ny, nx), bundle.pixel, 4, porosity=0.1).window(0, 0, nx, ny).copy()
     mu[:, : table.columns] = 1.0
     names = model.config.fields

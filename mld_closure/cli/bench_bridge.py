@@ -63,7 +63,7 @@ def command(bundle, ranks, cells, frame, rounds, cycles, measure, as_json) -> No
         _measure(measure, cells, frame, rounds)
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = bundle or _random_bundle(Path(folder) / "random", *([TINY] if cycles else []))
+        path = bundle or _saved(Path(folder) / "random", *([TINY] if cycles else []))
         if cycles is not None:
             _cycles(str(path), cycles, as_json)
             return
@@ -91,14 +91,11 @@ def _texts(r: dict[str, Any]) -> list[Any]:
     return [r["ranks"], r["cells"], r["active"], *times, share]
 
 
-def _random_bundle(path: Path, *base: int) -> Path:
-    from ..closure.benchmark import random_bundle
-    from ..closure.load import LoadTable
-    from ..dns.cases import MICRO_STEP
-    from ..dns.load_table import load_table
+def _saved(path: Path, *base: int) -> Path:
+    """The folder of a bundle of random networks."""
+    from .random_networks import random_networks
 
-    table = LoadTable.from_arrays(load_table((500.0, 900.0, 1400.0)))
-    random_bundle(table, MICRO_STEP, (500.0, 1400.0), *base).save(path)
+    random_networks(*base).save(path)
     return path
 
 

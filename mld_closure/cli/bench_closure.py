@@ -127,13 +127,9 @@ def _open(bundle: str | None) -> tuple[Any, str]:
 
     if bundle is not None or is_bundle(SHIPPED):
         return Bundle.load(bundle or SHIPPED), bundle or SHIPPED
-    from ..closure.benchmark import random_bundle
-    from ..closure.load import LoadTable
-    from ..dns.cases import MICRO_STEP
-    from ..dns.load_table import load_table
+    from .random_networks import random_networks
 
-    table = LoadTable.from_arrays(load_table((500.0, UP, 1400.0)))
-    return random_bundle(table, MICRO_STEP, (500.0, 1400.0)), "compact networks with random weights"
+    return random_networks(), "compact networks with random weights"
 
 
 def _dns_seconds(frame: tuple[int, int], pixel: float, interval: float, frames: int) -> float:

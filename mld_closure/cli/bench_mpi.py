@@ -105,29 +105,22 @@ def _measure(rows: int, cells: int, frame: tuple[int, int]) -> None:
 
     import mld_closure as mld
 
-    from ..closure.benchmark import random_bundle
-    from ..closure.load import LoadTable
-    from ..dns.cases import MICRO_STEP
-    from ..dns.load_table import load_table
     from ..macro.domain import Domain
     from ..macro.problems import ClosureChoice, MacroCase, sides, start
     from ..patches.specimen import Specimen
     from ..runtime.comm import default_comm
     from ..runtime.placement import imbalance
+    from .random_networks import random_networks
     from .run_case import Watched
 
-    comm = default_comm()
-    table = LoadTable.from_arrays(load_table((500.0, UP, 1400.0)))
-    bundle = random_bundle(table, MICRO_STEP, (500.0, 1400.0))
+    comm, bundle = default_comm(), random_networks()
     size = frame[1] * bundle.pixel
     case = MacroCase(
         cells=cells, rows=rows, cell_size=size, piston_speed=UP, end_time=1.2 * cells * size / 3700.0,
         closure=ClosureChoice("surrogate", "random"),
     )  # fmt: skip
     domain = Domain(case.grid, sides(case), comm)
-    closure = mld.open(
-        bundle, comm, device="cpu", threads=1, patch_shape=frame, load_table=table, max_burn_step=1.0
-    )
+    closure = mld.open(bundle, comm, device="cpu", threads=1, patch_shape=frame, max_burn_step=1.0)
     sample = Specimen.generate((frame[0] * rows, frame[1] * cells), bundle.pixel, 1, porosity=0.1)
     corners = np.indices(case.grid.shape)[::-1] * np.array([size, frame[0] * bundle.pixel])[:, None, None]
     closure.register(

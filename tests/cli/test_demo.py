@@ -6,30 +6,17 @@ import pytest
 import torch
 
 from mld_closure.cli.main import main
-from mld_closure.closure.load import EXTRA as LOADING
-from mld_closure.closure.load import LoadTable
-from mld_closure.dns.load_table import load_table
-from mld_closure.models.bundle import Bundle
-from mld_closure.models.dynamics import MesoDynamics, MicroDynamics
-from mld_closure.models.readout_head import EXTRA as HEAD
-from mld_closure.models.readout_head import HeadConfig, ReadoutHead
-from mld_closure.models.settings import ModelConfig
+from mld_closure.cli.random_networks import random_networks
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """The folder of a bundle of the smallest random networks, for the true material and pixel size."""
+    """The folder of a bundle of small random networks, with a short horizon."""
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    config = ModelConfig(base=2, residual=True, standardize=True, evolve_logvar=False)
-    micro = MicroDynamics(config)
-    head = ReadoutHead(HeadConfig(config.latent_size, width=4, depth=1))
-    table = LoadTable.from_arrays(load_table((500.0, 900.0, 1400.0)))
+    made = random_networks(base=2)
+    made.horizon = 3
     path = tmp_path_factory.mktemp("demo") / "random"
-    Bundle(
-        micro, MesoDynamics.from_micro(micro), pixel=50e-9, micro_step=0.172e-9, horizon=3,
-        load_range=(500.0, 1400.0), extras={HEAD: head.to_extra(), LOADING: table.to_extra()},
-    ).save(path)  # fmt: skip
+    made.save(path)
     return path
 
 
