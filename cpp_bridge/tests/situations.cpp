@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <mld_closure/closure.hpp>
@@ -155,6 +156,7 @@ void one_rank_errs(const std::string& bundle) {
   require(code_of([&] { host.closure.rollback(); }) == MLD_OK, "rollback");
   const double corner[2] = {};
   mld_closure* c = host.closure.get();
+  const std::string never = bundle + ".never";
   const std::pair<int, int> refused[] = {
       {MLD_E_ARGUMENT,
        mld_register_patches(c, 1, &more, kSize, kSize, mine ? nullptr : solid, 0.0, MLD_COPY)},
@@ -163,13 +165,14 @@ void one_rank_errs(const std::string& bundle) {
       {MLD_E_ARGUMENT, mld_register_file(c, 1, &more, mine ? nullptr : "/no/image", nullptr, 0.0, corner)},
       {MLD_E_ARGUMENT, mld_unregister(c, mine ? 1 : 0, nullptr)},
       {MLD_E_ARGUMENT, mld_migrate(c, mine ? 1 : 0, &more, nullptr)},
-      {MLD_E_ARGUMENT, mld_save(c, mine ? nullptr : "never")},
-      {MLD_E_FILE, mld_restore(c, mine ? nullptr : "never")},  // which is not there on rank 0
+      {MLD_E_ARGUMENT, mld_save(c, mine ? nullptr : never.c_str())},
+      {MLD_E_FILE, mld_restore(c, mine ? nullptr : never.c_str())},  // which is not there on rank 0
       {MLD_E_ORDER, mld_begin_step(c, mine ? 0.0 : host.time, kStep)},
   };
   int number = 0;
   for (const auto& [expected, error] : refused)
     require(error == expected, "call " + std::to_string(number++) + " gave " + mld_error_name(error));
+  require(!std::filesystem::exists(never), "what one rank refuses to save no rank writes");
   require(code_of([&] { host.closure.commit(); }) == MLD_E_ORDER, "commit without a step");
   host.steps(2);
   host.closure.close();

@@ -33,11 +33,17 @@ def save(closure: DistributedClosure, path: str | Path) -> None:
     """Write a restart; see `DistributedClosure.save`."""
     comm, attempt = closure.comm, Attempt(closure.comm)
     attempt(closure._no_step, "save")
+    path = attempt(Path, path)
     attempt.settle()
     name = comm.bcast(checkpoint.new_name() if comm.rank == 0 else None)
     entry = attempt(lambda: checkpoint.write_shard(path, name, comm.rank, _shard(closure)))
     said = attempt(facts, closure)
-    attempt.settle()
+    try:
+        attempt.settle()
+    except (ClosureError, OSError):
+        if entry is not None:
+            (path / entry["file"]).unlink(missing_ok=True)
+        raise
     every = comm.gather((entry, said["patches"]))
     if comm.rank == 0:
         known = {i: crc for _, patches in every for i, crc in patches.items()}

@@ -28,6 +28,8 @@ EXPECTED = {
     "fallback of one rank": ("ClosureError", "rank 2: the fallback failed for cell 710: ZeroDivi", [710]),
     "server": ("ClosureError", "rank 2: result of the model for cells 702, 705, 708: N", [702, 705, 708]),
     "restart missing": ("FileNotFoundError", "on all 3 ranks: no restart at ", []),
+    "restart without path": ("ClosureError", "rank 2: TypeError: ", []),
+    "restart nowhere": ("ClosureError", "rank 2: [Errno 17] File exists", []),
 }
 
 

@@ -116,4 +116,14 @@ said["goes on"] = closure.time - time
 closure.close()
 
 note("restart missing", lambda: open_closure(comm)[0].restore(folder / "no restart"))
+closure, _ = open_closure(comm)
+note("restart without path", lambda: closure.save(folder / "never" if comm.rank < last else None))
+assert not (folder / "never").exists()
+(folder / "a file").touch()
+note("restart nowhere", lambda: closure.save(folder / ("saved" if comm.rank < last else "a file")))
+comm.barrier()
+assert not list((folder / "saved").iterdir())
+closure.save(folder / "saved")
+assert len(list((folder / "saved").iterdir())) == comm.size + 1
+closure.close()
 write_json(comm, folder, "errors", said)
