@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
@@ -53,20 +54,19 @@ QUANTITIES = {  # name in a run's file: title, factor for people, decimals
     "temperature": ("temperature RMSE [K]", 1.0, 0),
     "front_delay": ("front delay, unsigned [frames]", 1.0, 2),
 }
+SEEDS = {"train": 301, "validation": 306, "test": 303, "micro": 304}  # of the files of movies
+COUNTS = {"train": 16, "validation": 4, "test": 8, "micro": 40}
 SMALL_PACK = PackRules(median=18.0, smallest=10.0, largest=32.0, gap=5.0)
-VALIDATION = 4
 FAIR = 0.9  # share of a core that a training must have had
 
 
 @dataclass(frozen=True)
 class Domain:
-    """What is simulated: cases of both scales, and how many of them."""
+    """What is simulated: cases of both scales, and how many of them in each file."""
 
     micro: CaseConfig
     meso: CaseConfig
-    n_micro: int = 40
-    n_train: int = 16
-    n_test: int = 8
+    counts: Mapping[str, int]
 
 
 SMALL = Domain(
@@ -79,19 +79,17 @@ SMALL = Domain(
         pack=replace(SMALL_PACK, first_column=36.0),
     ),
     CaseConfig("meso", (96, 160), frames=12, frame_interval=2 * MICRO_STEP, voids=(2, 8), pack=SMALL_PACK),
+    COUNTS,
 )
 DOMAINS = {
     "small": SMALL,
-    "full": Domain(PRESETS["micro"], PRESETS["meso"]),
+    "full": Domain(PRESETS["micro"], PRESETS["meso"], COUNTS),
     "quick": Domain(
         replace(SMALL.micro, frames=3, shape=(64, 64), diameter=(10.0, 12.0)),
         replace(SMALL.meso, frames=3, shape=(64, 96), voids=(1, 8)),
-        n_micro=1,
-        n_train=2,
-        n_test=1,
+        {"train": 2, "validation": 4, "test": 1, "micro": 1},
     ),
 }
-SEEDS = {"train": 301, "validation": 306, "test": 303, "micro": 304}
 
 
 @dataclass(frozen=True)
@@ -141,13 +139,8 @@ def recipe(job):
 
 def make_data(domain, folder, workers, bar):
     """Simulate what is missing of the four files."""
-    parts = {
-        "train": (domain.meso, domain.n_train),
-        "validation": (domain.meso, VALIDATION),
-        "test": (domain.meso, domain.n_test),
-        "micro": (domain.micro, domain.n_micro),
-    }
-    for name, (case, count) in parts.items():
+    for name, count in domain.counts.items():
+        case = domain.micro if name == "micro" else domain.meso
         task = bar.add_task(f"movies: {name}", total=count, status="")
         simulate(
             case.kind,
@@ -219,7 +212,8 @@ def run(job):
             judged = [rollout(model, test)]
             if head is not None:
                 judged.append(read_rollout(model, head, test))
-        decoded, read = (score(one, test, range(test.n_cases), fields) for one in (judged[0], judged[-1]))
+        scores = [score(one, test, range(test.n_cases), fields) for one in judged]
+    decoded, read = scores[0], scores[-1]
     burned = read.burned.get("direct", read.burned["area proxy"])
     found = {
         "hot_area": read.share("area", read.hotspots["area"]),
@@ -358,19 +352,17 @@ def main():
     parser.add_argument("--quick", action="store_true", help="everything tiny: does it run?")
     options = parser.parse_args()
     domain = "quick" if options.quick else "full" if options.full else "small"
-    counts = [2] if options.quick else sorted(options.cases)
-    if not 2 <= counts[0] <= counts[-1] <= DOMAINS[domain].n_train:
-        sys.exit(f"--cases {counts}: choose from 2 to {DOMAINS[domain].n_train}")
+    counts = [2] if options.quick else sorted(set(options.cases))
+    if not 2 <= counts[0] <= counts[-1] <= DOMAINS[domain].counts["train"]:
+        sys.exit(f"--cases {counts}: choose from 2 to {DOMAINS[domain].counts['train']}")
     minutes = 0.0 if options.quick else options.minutes  # 0: every stage takes its two steps
     out = options.out / domain
     out.mkdir(parents=True, exist_ok=True)
-
-    def job(method, k, seed):
-        return Job(method, k, seed, minutes, domain, options.device, out)
-
+    still = Job("still", 0, 0, minutes, domain, options.device, out)
     seeds = range(1 if options.quick else options.seeds)
-    jobs = [job(m, k, s) for s in seeds for k in counts for m in METHODS if m != "still"]
-    jobs.append(job("still", 0, 0))
+    methods = (*TRAINED, "mean")
+    jobs = [replace(still, method=m, k=k, seed=s) for s in seeds for k in counts for m in methods]
+    jobs.append(still)
     with progress() as bar:
         make_data(DOMAINS[domain], out, options.workers, bar)
         for left in out.glob("tmp*"):  # of runs that were killed
