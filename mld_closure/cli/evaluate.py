@@ -86,6 +86,10 @@ def command(
     from ..training.scoring import score
     from .surrogates import open_surrogate, parse_cases
 
+    if plot:
+        from ..viz.plots import picture_path
+
+        picture_path(plot)
     where = choose(device, precision, threads)
     with Trajectories(data) as truth, progress() as bar:
         chosen = parse_cases(cases, truth.n_cases, limit)

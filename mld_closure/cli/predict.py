@@ -64,6 +64,10 @@ def command(
         plot = f"{Path(data).stem}-prediction{case}.png"
     if out and Path(out).exists():
         raise click.UsageError(f"{out} exists already; choose another name or remove it")
+    if plot:
+        from ..viz import plots, predictions
+
+        plots.picture_path(plot)
     where = choose(device, precision, threads)
     with Trajectories(data) as file, progress() as bar:
         found = open_surrogate(bundle, file, scale, where.name)
@@ -86,8 +90,6 @@ def command(
             _write(out, file, case, forecast.movie, names, times, made)
             click.echo(out)
         if plot:
-            from ..viz import plots, predictions
-
             latents = {name: forecast.latents[:, c] for name, c in found.model.config.slices().items()}
             figure = predictions.draw_prediction(
                 forecast.movie,

@@ -84,10 +84,16 @@ def draw_frames(
 
 def save(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
     """Write a figure; the suffix chooses the format. ValueError for a suffix that is no picture."""
+    path = picture_path(path)
+    figure.savefig(path, dpi=dpi)
+    return path
+
+
+def picture_path(path: str | Path) -> Path:
+    """The path of a picture, checked before there is one; ValueError for a suffix that is none."""
     path = Path(path)
     if path.suffix.lower() not in PICTURE_FORMATS:
         raise ValueError(f"{path}: a picture ends in {', '.join(PICTURE_FORMATS)}")
-    figure.savefig(path, dpi=dpi)
     return path
 
 

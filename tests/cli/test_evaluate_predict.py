@@ -137,6 +137,16 @@ def test_a_prediction_is_a_data_file_and_a_picture(files, capsys):
     assert "exists already" in out.err
 
 
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_picture_of_another_kind_is_refused_before_the_work(files, capsys, command):
+    made = files / f"{command}.out"
+    words = {"evaluate": ["--json", made], "predict": ["--case", 0, "--out", made]}[command]
+    code, out = run(capsys, command, files / "bundle", files / "micro.h5", *words, "--plot", files / "c.txt")
+    assert (code, out.err.count("\n")) == (2, 1)
+    assert "a picture ends in .png, .pdf, .svg" in out.err
+    assert not made.exists()
+
+
 def test_cases_by_numbers_and_ranges():
     assert parse_cases("0,3,5-7,3", 9) == [0, 3, 5, 6, 7]
     assert parse_cases(None, 4, limit=2) == [0, 1]
