@@ -41,15 +41,12 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
     inert = porous_shock(case.piston_speed, case.porosity, case.material)
     heat = case.heat if run.closure is not None else 0.0
     levels = {"inert shock": inert.us}
+    turned = unresolved = None
     if heat > 0:
-        levels["Chapman-Jouguet"] = detonation_speed(case.porosity, heat, case.material)
-    turned = None
-    if heat > 0 and levels["Chapman-Jouguet"] > inert.us:
-        level = 0.5 * (inert.us + levels["Chapman-Jouguet"])
-        turned = transition(series["time"], series["distance"], speed, level, hold=span)
-    unresolved = None
-    if heat > 0 and known.size and np.median(known) >= 0.9 * levels["Chapman-Jouguet"]:
-        unresolved = float(series["distance"][np.isfinite(speed)][0])
+        levels["Chapman-Jouguet"] = detonation = detonation_speed(case.porosity, heat, case.material)
+        turned, unresolved = run_to_detonation(
+            series["time"], series["distance"], speed, inert.us, detonation, span
+        )
     _write_files(run, times, np.array(frames["step"]), fields, series)
     _draw(run, times, fields, series, levels, turned)
     cost = {part: float(series[f"seconds_{part}"].sum()) for part in SECONDS}
@@ -86,6 +83,24 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
     if not summary["checkpoints"]:
         (out / FRAMES).unlink()  # a restart would need it
     return summary
+
+
+def run_to_detonation(
+    times: np.ndarray, distance: np.ndarray, speed: np.ndarray, inert: float, detonation: float, span: float
+) -> tuple[tuple[float, float] | None, float | None]:
+    """Time (s) and distance (m) at which the front turns into a detonation, halfway between the two speeds.
+
+    Where the whole record is that of a detonation, None and the distance (m) below which it began. times (s),
+    distance (m), speed (m/s): (n,), NaN where unknown. inert, detonation: speeds (m/s) of the shock without
+    burning and of the detonation. span: path (m) over which the turn must be seen to last.
+    """
+    turned = None
+    if detonation > inert:
+        turned = transition(times, distance, speed, 0.5 * (inert + detonation), hold=span)
+    known = np.isfinite(speed)
+    if turned is None and known.any() and np.median(speed[known]) >= 0.9 * detonation:
+        return None, float(distance[known][0])
+    return turned, None
 
 
 def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
