@@ -1,5 +1,6 @@
 """Starting programs on several ranks."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -20,15 +21,11 @@ ENVIRONMENT = {
 }
 
 
-def launch(ranks, *words, timeout=900, check=True, wait=True):
+def launch(ranks, *words, timeout=900, check=True):
     """Run Python on several ranks: `words` follow `python -m mpi4py`, which ends the job where one fails."""
     command = ["mpirun", "-n", str(ranks), "--bind-to", "none", sys.executable, "-m", "mpi4py"]
     command += [str(word) for word in words]
     environment = {**os.environ, **ENVIRONMENT}
-    if not wait:
-        return subprocess.Popen(
-            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
     if check and run.returncode:
         raise AssertionError(f"{' '.join(command)}\n{run.stdout}\n{run.stderr}")
@@ -40,6 +37,15 @@ def mpi():
     """`launch`, where MPI is there."""
     pytest.importorskip("mpi4py")
     return launch
+
+
+@pytest.fixture(scope="session")
+def kit():
+    """The tiny bundles of the closure's own tests."""
+    spec = importlib.util.spec_from_file_location("kit", PROGRAMS.parents[1] / "closure/conftest.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """The demo's slab with the shipped surrogate on 1 to 4 ranks: the same bits, with one thread or two."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,11 +37,7 @@ def test_without_reproducible_mode_all_agree_to_single_precision(found):
         assert np.nanmax(np.abs(many - one) / np.maximum(largest, 1e-300)) <= 1e-6
 
 
-def test_the_command_runs_on_ranks_and_tells_one_error(mpi, tmp_path):
-    path = Path(__file__).resolve().parents[1] / "closure/conftest.py"
-    spec = importlib.util.spec_from_file_location("kit", path)
-    kit = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(kit)
+def test_the_command_runs_on_ranks_and_tells_one_error(mpi, kit, tmp_path):
     bundle = kit.bundle(evolve_logvar=False)
     bundle.horizon = 2
     bundle.extras["loading"] = kit.table().to_extra()

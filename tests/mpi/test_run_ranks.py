@@ -1,11 +1,9 @@
 """`mpirun mld-closure run`: the history of one rank on any number, restarts across numbers, killed ranks."""
 
 import csv
-import importlib.util
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -40,12 +38,8 @@ KILLED_WITHIN = 30  # seconds; it takes about one on an idle machine
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory):
+def case(kit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    path = Path(__file__).resolve().parents[1] / "closure/conftest.py"
-    spec = importlib.util.spec_from_file_location("kit", path)
-    kit = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(kit)
     bundle = kit.bundle()
     bundle.extras["loading"] = kit.table().to_extra()
     bundle.save(folder / "bundle")

@@ -1,22 +1,9 @@
 """Rollout by tiles: the same bits on any number of ranks, and the model itself where one tile is all."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
-import pytest
 import torch
 
 from mld_closure.closure.tiled import TiledRollout
-
-
-@pytest.fixture(scope="module")
-def kit():
-    path = Path(__file__).resolve().parents[1] / "closure/conftest.py"
-    spec = importlib.util.spec_from_file_location("kit", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_any_number_of_ranks_gives_the_same_bits(mpi, programs, tmp_path):
