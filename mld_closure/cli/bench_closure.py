@@ -99,7 +99,7 @@ def command(
             "gflop": c.gflop,
             "seconds": c.seconds,
             "cell_frames_per_second": c.rate,
-            "of_peak": c.gflop / c.seconds / peaks[PEAK[c.precision]] if c.seconds else None,
+            "of_peak": c.share(peaks[PEAK[c.precision]]),
             "encode_seconds": c.encode_seconds,
             "to_dns": horizon * dns / c.life(horizon) if c.seconds else None,
         }

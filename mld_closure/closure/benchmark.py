@@ -55,10 +55,9 @@ class CellCost:
         """Cell frames a second."""
         return 1.0 / self.seconds if self.seconds else None
 
-    @property
-    def of_peak(self) -> float | None:
-        """Share of the matrix-product rate."""
-        return self.gflop / self.seconds / self.peak if self.seconds else None
+    def share(self, peak: float) -> float | None:
+        """Share of a matrix-product rate (GFLOP/s)."""
+        return self.gflop / self.seconds / peak if self.seconds else None
 
     def life(self, frames: int) -> float | None:
         """Seconds of a cell from its encoding to its last frame."""
