@@ -15,7 +15,7 @@ import sys
 import click
 
 COMMANDS = {
-    "demo": ("demo", "Burn a slab of porous HMX with a trained surrogate, or one pore, and draw it."),
+    "demo": ("demo", "Shock a slab of porous HMX, or one pore, and draw it."),
     "simulate": ("simulate", "Make training data: campaigns of micro or meso simulations."),
     "verify": ("verify", "Check the solver against problems with known answers."),
     "import": ("import_", "Bring in data and weights made by other codes."),
