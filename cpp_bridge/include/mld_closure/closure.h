@@ -148,7 +148,7 @@ enum {
 
 /* Physics of the host for cells that a policy hands to it; n cells, one number each. up: load (m/s).
    shock_pressure, pressure: Pa. since, until: the cell's clock (s) over the step. before, after: n rows of
-   MLD_FALLBACK_QUANTITIES. after: to be filled; NaN for what is not known, which the burned fraction must be.
+   MLD_FALLBACK_QUANTITIES. after: to be filled; NaN for what is not known; the burned fraction must be known.
    Must depend on its arguments alone. Called on the thread of the closure's call, on the rank that owns the
    cells, floating point traps off.
    Returns 0, or anything else for failure; then the closure's call gives MLD_E_CELLS with these cells, as it
