@@ -12,12 +12,13 @@ from ..config import ConfigError, from_dict
 NAMES = ("dns", "ignition-growth")
 
 
-def make_fallback(choice: str | dict[str, Any], bundle: Any) -> Any:
+def make_fallback(choice: str | dict[str, Any], bundle: Any, burned: str = "own material") -> Any:
     """The fallback of a case: `dns`, or a table with kind = "dns" | "ignition-growth" and its constants.
 
     `dns` simulates the cell's own patch under its own load, once, over the bundle's horizon; a meso cell
-    takes as long as a meso case of training data, and holds its last values beyond the horizon. Raises
-    ConfigError naming what cannot be used.
+    takes as long as a meso case of training data, and holds its last values beyond the horizon. burned: what
+    the closure's burned fractions are a share of (`Settings.burned`). Raises ConfigError naming what cannot
+    be used.
     """
     table = {"kind": choice} if isinstance(choice, str) else dict(choice)
     kind = table.pop("kind", None)
@@ -26,7 +27,7 @@ def make_fallback(choice: str | dict[str, Any], bundle: Any) -> Any:
     if kind == "dns":
         if table:
             raise ConfigError(f"closure options: fallback 'dns' takes no constants, got {', '.join(table)}")
-        return _dns(bundle)
+        return _dns(bundle, burned)
     from ..closure.fallback import IgnitionGrowth
     from ..closure.load import LoadTable
 
@@ -34,11 +35,14 @@ def make_fallback(choice: str | dict[str, Any], bundle: Any) -> Any:
     return from_dict(IgnitionGrowth, {**table, "compression": compression}, "closure options: fallback")
 
 
-def _dns(bundle: Any) -> Any:
+def _dns(bundle: Any, burned: str) -> Any:
     from ..closure.fallback import CurveFallback
+    from ..closure.load import LoadTable
+    from ..closure.material import own_burned, own_share
     from ..dns.cases import PRESETS, record
     from ..models.readout_head import stack_targets, targets_from_fields
 
+    table = LoadTable.from_bundle(bundle) if burned == "own material" else None
     case = replace(
         PRESETS["meso"],
         pixel=bundle.pixel,
@@ -48,6 +52,11 @@ def _dns(bundle: Any) -> Any:
 
     def simulate(patch: np.ndarray, up: float) -> tuple[np.ndarray, np.ndarray]:
         movie, _ = record(np.asarray(patch, float), up, case)
-        return np.array(case.times), stack_targets(targets_from_fields(movie))
+        times, values = np.array(case.times), stack_targets(targets_from_fields(movie))
+        if table is not None:
+            loads, solid = np.full(len(times), up), np.full(len(times), patch.mean(dtype=np.float64))
+            length = patch.shape[1] * bundle.pixel
+            values = own_burned(values, own_share(table, loads, solid, times, length))
+        return times, values
 
     return CurveFallback(simulate)

@@ -302,7 +302,7 @@ def open_closure(case: MacroCase, options: dict[str, Any], comm: Any = None, dom
     bundle: Any = choice.bundle
     if "fallback" in chosen:
         bundle = mld.Bundle.load(bundle)
-        chosen["fallback"] = make_fallback(chosen["fallback"], bundle)
+        chosen["fallback"] = make_fallback(chosen["fallback"], bundle, chosen.get("burned", "own material"))
     try:
         closure = mld.open(bundle, comm, **chosen)
     except TypeError as err:

@@ -22,7 +22,7 @@ from .guards import ClosureError
 from .state import NO_SLOT
 
 FORMAT = "mld-closure-restart"
-VERSION = 2
+VERSION = 3
 MANIFEST = "restart.json"
 
 

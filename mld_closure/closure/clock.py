@@ -17,7 +17,8 @@ from .guards import BURNED
 from .state import Life
 
 DONE = 0.999  # burned fraction from which a cell counts as burned
-RISING = 0.01  # relative growth a model step below which the pressure has stopped rising
+RISING = 0.01  # relative growth a model step below which the load has stopped rising
+AWAKE = 0.2  # of the weakest trained shock pressure wakes a cell: about when a shock is at its centre
 FACTOR_LIMIT = 2.0
 MEMORY = 8  # frames that the burn rate past the horizon is a mean of
 _AREA = list(QUANTITIES).index("hotspot_area_fraction")
@@ -26,10 +27,12 @@ _HOT = list(QUANTITIES).index("hotspot_temperature")
 
 @dataclass(frozen=True)
 class Clock:
-    """Numbers of the clock: p_ignite (Pa), window (s), step (s) of the model, horizon (frames), exponent."""
+    """Numbers of the clock: p_ignite (Pa), window (s) in which a load is sought and how often (updates) it is
+    looked at there, step (s) of the model, horizon (frames), exponent."""
 
     p_ignite: float
     window: float
+    updates: int
     step: float
     horizon: int
     exponent: float
@@ -38,38 +41,54 @@ class Clock:
 def load(
     record: np.ndarray,
     pressure: np.ndarray,
-    velocity: np.ndarray,
+    speed: np.ndarray,
     before: np.ndarray,
     t: float,
     dt: float,
     clock: Clock,
-) -> np.ndarray:
-    """Take the pressures at t + dt into idle and loading cells; returns which of them (n,) have their P_s.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take the pressures at t + dt into cells that seek their load; returns which of them (n,) have it now,
+    and which are to begin with the load so far.
 
-    An idle cell whose pressure reaches p_ignite begins to load; its arrival is interpolated between the
-    pressures at t (`before`) and t + dt. A loading cell has its P_s, the running maximum, once the pressure
-    grows by less than 1 % a step (a model step's worth where the macro step is shorter: growth in a short
-    step says little), or once the window is over.
+    An idle cell whose pressure reaches p_ignite (and what it has borne without reacting) begins to load; its
+    arrival is interpolated between the pressures at t (`before`) and t + dt. speed: the piston speed (m/s)
+    that the macro state stands for; its running maximum is the load, once it grows by less than 1 % a step (a
+    model step's worth where the macro step is shorter: growth in a short step says little), or once the
+    window is over. At equal parts of the window, `updates` in all, the load so far is good enough to begin.
     """
-    wakes = (record["life"] == Life.IDLE) & (pressure >= clock.p_ignite)
-    loads = record["life"] == Life.LOADING
+    level = np.maximum(clock.p_ignite, (1.0 + RISING) * record["peak"])
+    wakes = (record["life"] == Life.IDLE) & (pressure >= level)
+    seeks = record["seeking"].copy()
     rise = np.where(wakes, pressure - before, 1.0)
-    part = np.where(rise > 0, (clock.p_ignite - before) / np.where(rise > 0, rise, 1.0), 1.0)
+    part = np.where(rise > 0, (level - before) / np.where(rise > 0, rise, 1.0), 1.0)
     record["arrival"][wakes] = (t + np.clip(part, 0.0, 1.0) * dt)[wakes]
     record["life"][wakes] = Life.LOADING
-    growth = pressure - record["peak"]
-    settled = loads & (growth < RISING * min(1.0, dt / clock.step) * record["peak"])
-    rising = (wakes | loads) & (growth > 0)
-    record["peak"][rising] = pressure[rising]
-    faster = (wakes | loads) & (velocity > record["velocity"])
-    record["velocity"][faster] = velocity[faster]
-    return settled | ((wakes | loads) & (t + dt - record["arrival"] >= clock.window))
+    settled = seeks & (speed - record["load"] < RISING * min(1.0, dt / clock.step) * record["load"])
+    seeks |= wakes
+    for name, now in (("peak", pressure), ("load", speed)):
+        rising = seeks & (now > record[name])
+        record[name][rising] = now[rising]
+    final = settled | (seeks & (t + dt - record["arrival"] >= clock.window))
+    record["seeking"] = seeks & ~final
+    parts = (t + np.array([[0.0], [dt]]) - record["arrival"]) * clock.updates / clock.window
+    passed = np.floor(parts[1]) > np.maximum(np.floor(parts[0]), 0.0)
+    return final, seeks & ~final & passed
+
+
+def stand_down(record: np.ndarray) -> None:
+    """Let cells rest again whose load turned out too weak to react; they remember what they have borne."""
+    record["life"] = Life.IDLE
+    record["seeking"] = False
+    record["load"] = 0.0
 
 
 def start(record: np.ndarray, delay: np.ndarray, now: float) -> None:
-    """Start the clocks of cells with their load: frame 0 lies `delay` (s, n) before the arrival."""
+    """Start the clocks of cells with their load, or start them anew: frame 0 lies `delay` (s, n) before the
+    arrival, and nothing has been computed from it."""
     record["life"] = Life.ACTIVE
     record["tau"] = delay + (now - record["arrival"])
+    record["frame"] = -1
+    record["relax"] = 0.0
 
 
 def factor(record: np.ndarray, pressure: np.ndarray, clock: Clock) -> np.ndarray:

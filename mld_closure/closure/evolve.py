@@ -18,13 +18,14 @@ from . import clock as life
 from .engine import Engine
 from .guards import BURNED, ClosureError, Status, cells, check_frames, names
 from .load import LoadTable
+from .material import of_own, own_burned, own_share
 from .settings import Settings
 from .sources import Sources
 from .state import Life, Pool
 
 _BAD = Status.NOT_FINITE | Status.OUT_OF_BOUNDS | Status.NOT_MONOTONE
 _CHUNK = 64  # cells copied together
-_EVOLVED = ("left", "right", "draws", "spread", "frame", "life", "relax", "relaxing")
+_EVOLVED = ("solid", "left", "right", "draws", "spread", "frame", "life", "relax", "relaxing")
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,12 @@ class Evolution:
     default_spread: float
     shadow: Any = None
 
-    def frames(self, rows: np.ndarray, up: np.ndarray) -> np.ndarray:
-        """Scaled frame 0, float32 (k, field, y, x), of cells under loads up (k,)."""
-        physical = self.table.frame0(self.sources.gather(rows), up, self.config.fields)
+    def frames(self, rows: np.ndarray, record: np.ndarray, where: np.ndarray) -> np.ndarray:
+        """Scaled frame 0, float32 (k, field, y, x), of cells `rows` (k,) under the loads of records `where`
+        (k,), which learn their solid fractions."""
+        patches = self.sources.gather(rows)
+        record["solid"][where] = patches.mean(axis=(1, 2), dtype=np.float64)
+        physical = self.table.frame0(patches, record["up"][where], self.config.fields)
         for i, name in enumerate(self.config.fields):
             physical[:, i] = field_table.get(name).scale(physical[:, i])
         return physical
@@ -95,6 +99,14 @@ class Evolution:
             blocks.append(Block(rows[todo], wanted[todo], part, latents))
         return block, place
 
+    def _time(self, record: np.ndarray) -> np.ndarray:
+        """Time (s) since frame 0 of the frame that records (k,) take next."""
+        return (record["frame"] + 1) * self.clock.step
+
+    @property
+    def _length(self) -> float:
+        return self.settings.patch_shape[1] * self.table.pixel
+
     def _compute(
         self, rows: np.ndarray, ids: np.ndarray, record: np.ndarray, wanted: np.ndarray, pool: Pool
     ) -> Latent:
@@ -104,7 +116,7 @@ class Evolution:
         if len(first):
             values, draws = self.engine.encode(
                 latents, first, loads[first], ids[first],
-                lambda positions: self.frames(rows[first][positions], record["up"][first][positions]),
+                lambda positions: self.frames(rows[first[positions]], record, first[positions]),
             )  # fmt: skip
             self._accept(ids, record, first, values, draws)
         while True:
@@ -139,6 +151,9 @@ class Evolution:
         """Take one more frame into records `index`, or do what policy says where it is no good."""
         part, ids = record[index], ids[index]
         first = part["frame"] < 0
+        if self.settings.burned == "own material":
+            share = own_share(self.table, part["up"], part["solid"], self._time(part), self._length)
+            values, draws = own_burned(values, share), of_own(draws, share)
         before = np.where(first, 0.0, part["right"][:, BURNED])
         usable, reasons = check_frames(values, before, self.engine.reader.known)
         change = (draws - np.where(first[:, None], draws, part["draws"])) / self.clock.step

@@ -16,7 +16,7 @@ import torch
 from ..models.bundle import Bundle, BundleError, Extra
 
 EXTRA = "loading"  # its name among the extras of a bundle
-Load = Literal["pressure", "velocity", "incoming wave"]
+Load = Literal["auto", "pressure", "velocity", "incoming wave"]
 _COLUMNS = ("up", "us", "p", "rho", "T")
 
 
@@ -91,10 +91,11 @@ class LoadTable:
 
         `pressure`: the solid Hugoniot state of equal pressure. `velocity`: of equal particle velocity.
         `incoming wave`: the solid wave that leaves the state (p, u) behind an interface,
-        2 P_i = p + rho0 us u with us of the incoming wave.
+        2 P_i = p + rho0 us u with us of the incoming wave: what comes from behind, whatever the cell's own
+        burning adds to its pressure. `auto`: the incoming wave where there is a velocity, else pressure.
         pressure (Pa), velocity (m/s, along the shock): (n,).
         """
-        if kind == "pressure":
+        if kind == "pressure" or (kind == "auto" and velocity is None):
             return self._wave_of(1.0, pressure, np.zeros_like(pressure))
         if velocity is None:
             raise ValueError(f"load = '{kind}' needs the velocity of the cells")

@@ -17,7 +17,7 @@ from ..device import Device
 from ..grids import LATENT_FACTOR, check_frame
 from ..models.bundle import Bundle
 from . import checkpoint
-from .clock import Clock
+from .clock import AWAKE, Clock
 from .compiled import load_step
 from .engine import Engine
 from .evolve import Evolution
@@ -297,10 +297,10 @@ class Closure:
         step = bundle.meso_step if settings.scale == "meso" else bundle.micro_step
         ratio = 1 if settings.scale == "meso" else bundle.config.meso_micro_ratio
         low = bundle.load_range[0]
-        share = 1.0 if settings.load == "pressure" else 0.5
         clock = Clock(
-            p_ignite=settings.p_ignite or share * float(table.shock_pressure(low)),
+            p_ignite=settings.p_ignite or AWAKE * float(table.shock_pressure(low)),
             window=settings.capture_window or nx * bundle.pixel / float(table.shock_speed(low)),
+            updates=settings.load_updates,
             step=step,
             horizon=settings.horizon or bundle.horizon * ratio,
             exponent=settings.history_exponent,
@@ -337,7 +337,7 @@ class Closure:
         rows = None if ids is None else self.cells.rows(id_array(ids))
         count = len(self.cells) if rows is None else len(rows)
         p = host_array("pressure", pressure, count)
-        if velocity is None and self.settings.load != "pressure":
+        if velocity is None and self.settings.load not in ("auto", "pressure"):
             raise ClosureError(
                 f"load = '{self.settings.load}' needs the velocity of the cells; pass velocity="
             )

@@ -86,7 +86,7 @@ class Recorder:
                 "why": names(int(record["flags"][i])),
                 "load_served": float(record["up"][i]),
                 "P_s": float(record["peak"][i]),
-                "velocity": float(record["velocity"][i]),
+                "load": float(record["load"][i]),
                 "arrival": float(record["arrival"][i]),
                 "step": [step.t, step.dt],
                 "before": dict(zip(NAMES, _plain(old["value"][i]), strict=True)),

@@ -17,12 +17,19 @@ class Settings:
 
     readout: `head` reads latents, `decode` decodes fields and measures them.
     scale: the model that serves; `micro` where a patch is one building block.
-    load: what of the macro state the model's load is matched to; all but `pressure` need velocities.
+    load: what of the macro state the model's load is matched to (`load.LoadTable.piston_speed`); `velocity`
+    and `incoming wave` need velocities, `auto` takes the incoming wave where the host gives them.
+    burned: what the burned fraction is a share of: the cell's `own material`, for hydrocodes whose flow
+    carries what has burned from cell to cell; or all that is in the training `frame` (see `material`).
     patch_shape: (ny, nx) of every patch; None takes that of the first patches registered.
-    p_ignite: pressure (Pa) that wakes a cell; None is the shock pressure at the low end of the trained loads,
-    or half of it where the load is not matched by pressure.
-    capture_window: longest time (s) over which P_s is sought; None is the time a shock of that pressure takes
-    to cross a patch.
+    p_ignite: pressure (Pa) that wakes a cell and dates the arrival of its shock. None is a fifth of the shock
+    pressure at the low end of the trained loads, and a cell whose load ends below them rests again; where it
+    is given, `on_extrapolation` says what becomes of such a cell.
+    capture_window: longest time (s) over which the load and P_s are sought; None is the time the weakest
+    trained shock takes to cross a patch.
+    load_updates: equal parts of the window at whose ends a cell begins to burn, or begins anew from frame 0,
+    with the load so far; with 1 it waits until the load is known. Each part costs up to a start and the model
+    steps to the present.
     history_exponent: m in d tau = clip(p / P_s, 0, 2)^m dt; 0 makes the cell's clock run with time.
     horizon: frames the model is trusted for; None takes the bundle's.
     micro_batch: cells the networks see at once. reproducible: always exactly so many (padded), so that a
@@ -41,10 +48,12 @@ class Settings:
 
     readout: Literal["head", "decode"] = "head"
     scale: Literal["meso", "micro"] = "meso"
-    load: Load = "pressure"
+    load: Load = "auto"
+    burned: Literal["own material", "frame"] = "own material"
     patch_shape: tuple[int, int] | None = None
     p_ignite: float | None = None
     capture_window: float | None = None
+    load_updates: int = 1
     history_exponent: float = 1.0
     horizon: int | None = None
     micro_batch: int = 8
@@ -64,7 +73,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.compiled is not None:
             object.__setattr__(self, "compiled", str(self.compiled))
-        for name in ("p_ignite", "capture_window", "horizon", "micro_batch", "max_burn_step", "threshold"):
+        times_and_limits = ("p_ignite", "capture_window", "load_updates", "horizon", "micro_batch")
+        for name in (*times_and_limits, "max_burn_step", "threshold"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}")

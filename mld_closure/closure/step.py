@@ -15,6 +15,7 @@ from .readout import Response, respond
 from .state import LIFE_STATUS, NO_SLOT, Cells, Life, Pool
 
 LOAD_SLACK = 1e-9  # relative
+SAME_LOAD = 0.02  # relative difference of a load that is not worth starting a cell anew
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Motion:
     """Cells (k,) on their way through a step: between what their owner does before and after model steps.
 
     old, record: committed records and new ones. rate: of the cells' clocks. since: clocks (s) at the start.
-    wanted: model frames, for the cells in `go`, which need some; block, place: see `Call`.
+    starts: cells that start in this step, or start anew. wanted: model frames, for the cells in `go`, which
+    need some; block, place: see `Call`.
     """
 
     rows: np.ndarray
@@ -67,6 +69,7 @@ class Motion:
     record: np.ndarray
     rate: np.ndarray
     since: np.ndarray
+    starts: np.ndarray
     wanted: np.ndarray
     go: np.ndarray
     block: np.ndarray
@@ -131,22 +134,26 @@ class Stepper:
         clock, dt = self.evolution.clock, step.dt
         ids, old = self.cells.ids[rows], self.cells.record[rows]
         record = old.copy()
-        speed = np.zeros(len(rows)) if velocity is None else velocity
-        arrived = life.load(record, pressure, speed, self.cells.pressure[rows], step.t, dt, clock)
+        speed = self.evolution.table.piston_speed(self.evolution.settings.load, pressure, velocity)
+        final, early = life.load(record, pressure, speed, self.cells.pressure[rows], step.t, dt, clock)
         since = old["tau"].copy()
         runs = (old["life"] == Life.ACTIVE) | (old["life"] == Life.BEYOND_HORIZON)
-        rate = np.where(runs | arrived, 1.0, 0.0)
+        final &= ~self._stand_down(record, final)
+        starts = self._starts(record, final, early)
+        rate = np.where(runs | starts, 1.0, 0.0)
         rate[runs] = life.factor(record[runs], pressure[runs], clock)
         record["tau"][runs] += rate[runs] * dt
-        if arrived.any():
-            part = record[arrived]
-            since[arrived] = self._start(part, ids[arrived], step.t + dt)
-            record[arrived] = part
+        if starts.any():
+            part = record[starts]
+            since[starts] = self._start(part, ids[starts], step.t + dt)
+            record[starts] = part
         served = (record["life"] == Life.ACTIVE) & ((record["flags"] & Status.FALLBACK) == 0)
         wanted = life.frames_wanted(record, clock)
         go = np.flatnonzero(served & (wanted > record["frame"]))
         nowhere = np.full(len(rows), -1)
-        return Motion(rows, ids, pressure, old, record, rate, since, wanted, go, nowhere, nowhere.copy())
+        return Motion(
+            rows, ids, pressure, old, record, rate, since, starts, wanted, go, nowhere, nowhere.copy()
+        )
 
     def finish(self, step: OpenStep, motion: Motion, response: Response, where: np.ndarray) -> Call:
         """Read cells that have their model frames, or let the fallback serve them; see `react`."""
@@ -159,11 +166,12 @@ class Stepper:
         values = motion.old["value"].copy()
         helped = (record["flags"] & Status.FALLBACK).astype(bool) & (record["life"] == Life.ACTIVE)
         reads = ~helped & ((record["life"] == Life.ACTIVE) | (record["life"] == Life.BEYOND_HORIZON))
-        watched = self._watched(reads & (record["life"] == Life.ACTIVE), ids)
+        watched = self._watched(reads & (record["life"] == Life.ACTIVE) & ~record["seeking"], ids)
         if reads.any():
             part = record[reads]
-            values[reads] = life.read(part, clock)
-            record[reads] = part
+            read = life.read(part, clock)
+            read[:, life.BURNED] = np.maximum(read[:, life.BURNED], values[reads, life.BURNED])
+            values[reads], record[reads] = read, part
         if helped.any():
             part = record[helped]
             values[helped] = self._help(self._request(helped, motion, part, values[helped]))
@@ -174,8 +182,31 @@ class Stepper:
         if watched.any():
             before = self.physics.before(ids[watched], values[watched])
             self.physics.see(self._request(watched, motion, record[watched], before), values[watched])
-        self._report(response, where, record, motion.old, motion.rate, step.dt)
+        self._report(response, where, motion, step.dt)
         return Call(motion.rows, motion.pressure, motion.rows, record, motion.block, motion.place)
+
+    def _stand_down(self, record: np.ndarray, final: np.ndarray) -> np.ndarray:
+        """Let cells rest whose load is known and too weak for the model; returns which of them (k,)."""
+        weak = final & (record["life"] == Life.LOADING) & (self.evolution.settings.p_ignite is None)
+        weak &= record["load"] < self.load_range[0] * (1 - LOAD_SLACK)
+        if weak.any():
+            part = record[weak]
+            life.stand_down(part)
+            record[weak] = part
+        return weak
+
+    def _starts(self, record: np.ndarray, final: np.ndarray, early: np.ndarray) -> np.ndarray:
+        """Which cells (k,) start now, or anew under a load that has grown.
+
+        final: those that know their load; early: those that may begin with the load so far, if the model was
+        trained for it.
+        """
+        known, up = record["load"], record["up"]
+        low, high = self.load_range
+        anew = (record["life"] == Life.ACTIVE) & ((record["flags"] & Status.FALLBACK) == 0)
+        anew &= np.abs(known - up) > SAME_LOAD * up
+        early = early & (known >= low) & (known <= high)
+        return ((record["life"] == Life.LOADING) | anew) & (early | final)
 
     def _start(self, record: np.ndarray, ids: np.ndarray, now: float) -> np.ndarray:
         """Give cells their load and start their clocks; returns the clocks (s) at arrival."""
@@ -204,9 +235,7 @@ class Stepper:
 
     def true_load(self, record: np.ndarray) -> np.ndarray:
         """The loads (m/s) of cells before any clamp."""
-        return self.evolution.table.piston_speed(
-            self.evolution.settings.load, record["peak"].copy(), record["velocity"].copy()
-        )
+        return record["load"].copy()
 
     def _watched(self, served: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Which of the served cells (k,) the physics shadow looks at."""
@@ -247,12 +276,10 @@ class Stepper:
         self,
         response: Response,
         where: np.ndarray,
-        record: np.ndarray,
-        old: np.ndarray,
-        rate: np.ndarray,
+        motion: Motion,
         dt: float,
     ) -> None:
-        clock = self.evolution.clock
+        clock, record, old, rate = self.evolution.clock, motion.record, motion.old, motion.rate
         response.status[where] = LIFE_STATUS[record["life"]] | record["flags"]
         shocked = record["life"] >= Life.ACTIVE
         respond(response, where[shocked], record["value"][shocked], old["value"][shocked], dt)
@@ -261,9 +288,8 @@ class Stepper:
         ahead = record["relax"] * (1.0 - record["value"][:, life.BURNED])
         slope = np.where(record["relaxing"], ahead, burned / clock.step)
         slope = np.where(record["frame"] > 0, slope * rate, 0.0)
-        live = record["life"] != Life.BURNED
-        runs = old["life"] >= Life.ACTIVE  # what a cell catches up with when it starts no shorter step avoids
-        fastest = np.maximum(slope, np.where(runs, response.burn_rate[where], 0.0))[live].max(initial=0.0)
+        runs = (record["life"] != Life.BURNED) & ~motion.starts  # what a start catches up with no step avoids
+        fastest = np.maximum(slope, response.burn_rate[where])[runs].max(initial=0.0)
         limit = self.evolution.settings.max_burn_step
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
 

@@ -17,8 +17,8 @@ from ..closure.sources import SpecimenPatches
 from ..closure.state import CELL, NEW, NO_SLOT, Pool
 
 DIRECT = -1  # number of the specimen of a cell whose patch was given directly
-_SENT = ("up", "spread", "left", "right", "value", "draws", "flags", "frame", "life", "relax", "relaxing")
-_BACK = ("spread", "left", "right", "draws", "flags", "frame", "life", "relax", "relaxing")
+_BACK = ("solid", "spread", "left", "right", "draws", "flags", "frame", "life", "relax", "relaxing")
+_SENT = ("up", "value", *_BACK)
 
 
 def _columns(names: tuple[str, ...]) -> list[Any]:

@@ -81,10 +81,14 @@ def patches(n, seed=0, shape=(32, 32)):
     return (np.random.default_rng(seed).random((n, *shape)) > 0.1).astype(np.float32)
 
 
+# The plainest life: cells wait for their load, are told apart by pressure, and count what is in a frame
+PLAIN = {"load": "pressure", "load_updates": 1, "burned": "frame", "p_ignite": shock_pressure(500.0)}
+
+
 def make(n=5, given=None, **settings):
-    """A closure with cells 100, 101, ... registered."""
+    """A closure with cells 100, 101, ... registered, that lead the plainest life unless told otherwise."""
     options = {"device": "cpu", "threads": 1, "load_table": table(), "warm_start": False}
-    closure = pipeline.open(given if given is not None else bundle(), **options | settings)
+    closure = pipeline.open(given if given is not None else bundle(), **options | PLAIN | settings)
     if n:
         closure.register(np.arange(100, 100 + n), patches=patches(n))
     return closure

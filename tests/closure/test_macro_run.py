@@ -14,6 +14,7 @@ from mld_closure.closure.fallback import FallbackRequest
 from mld_closure.closure.guards import Status
 from mld_closure.config import ConfigError
 from mld_closure.dns.cases import PRESETS, record, with_changes
+from mld_closure.dns.load_table import load_table
 from mld_closure.dns.microstructure import Ellipse, solid_fraction
 from mld_closure.models.readout_head import stack_targets, targets_from_fields
 
@@ -173,6 +174,10 @@ def test_the_dns_by_name_is_the_dns_of_the_patch(kit):
         pressure=np.array([14e9]), since=np.zeros(1), until=np.array([2.5 * bundle.meso_step]),
         before=np.zeros((1, 6)),
     )  # fmt: skip
-    got = make_fallback("dns", bundle)(request)
+    got = make_fallback("dns", bundle, burned="frame")(request)
     np.testing.assert_allclose(got[0], 0.5 * (truth[2] + truth[3]), rtol=1e-6)
     assert got[0, 1] > 875  # K, the pore has collapsed
+    bundle.extras[load.EXTRA] = load.LoadTable.from_arrays(load_table((800.0, 1300.0), kit.PIXEL)).to_extra()
+    own = make_fallback("dns", bundle)(request)
+    np.testing.assert_array_equal(np.delete(own, 2), np.delete(got, 2))
+    assert own[0, 2] > 1.3 * got[0, 2]  # more than a quarter of the frame has flowed in

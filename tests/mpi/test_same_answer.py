@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-SCENARIOS = ("blocks", "last", "specimen", "few", "no_logvar", "migrated", "together")
+SCENARIOS = ("blocks", "last", "specimen", "few", "no_logvar", "growing", "migrated", "together")
 
 
 @pytest.fixture(scope="module")

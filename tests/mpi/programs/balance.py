@@ -14,7 +14,7 @@ for side, horizon in ((32, None), (64, None), (32, 5)):  # frames; cells of the 
     sample = mld.Specimen.generate((64, 1100), kit.PIXEL, 3, porosity=0.1)
     closure = mld.open(
         kit.bundle(), comm, device="cpu", threads=1, load_table=kit.table(), warm_start=False,
-        patch_shape=(side, side), horizon=horizon,
+        patch_shape=(side, side), horizon=horizon, burned="frame", p_ignite=kit.shock_pressure(500.0),
     )  # fmt: skip
     corners = np.stack([cells * 16 * kit.PIXEL, 0.0 * cells], axis=1)
     mine = cells if comm.rank == 1 else cells[:0]

@@ -26,6 +26,7 @@ def main(comm):
         "specimen": {"patches": False},
         "few": {"serving": "1 per node"},
         "loose": {"reproducible": False},
+        "growing": {"load_updates": 4, "p_ignite": None, "capture_window": 0.8e-9},
         "no_logvar": {"given": kit.bundle(evolve_logvar=False)},
     }.items():
         closure, _ = open_closure(comm, "spread", **options)

@@ -46,6 +46,7 @@ def open_closure(comm, kind="blocks", given=None, patches=True, **settings):
 
     options = {"device": "cpu", "threads": 1, "load_table": kit.table(), "warm_start": False}
     options |= {"micro_batch": 4, "reproducible": True, "patch_shape": (32, 32)}
+    options |= {"p_ignite": kit.shock_pressure(500.0)}
     closure = mld.open(given if given is not None else kit.bundle(), comm, **options | settings)
     mine = np.flatnonzero(owners(kind, comm.size) == comm.rank)
     if patches:
