@@ -1,11 +1,15 @@
 """Is the closure right? A strip four macro cells long, every void resolved, against four cells that are not.
 
 The strip is simulated (DNS) with all its voids; the hydrocode runs the same strip on four macro cells (and
-two more, so that no edge is near) whose burning the surrogate gives, on the same microstructure under the
-same piston. Compared are, cell by cell, the burned mass fraction over time, the arrival of the shock at the
-cell's centre, and what both cost. The surrogate is tried with each choice of what a load is matched to.
+two more, so that no edge is near) whose burning the surrogate gives, on the same microstructure and driven by
+the same inflow of solid material. Compared are, cell by cell, the burned share of the explosive over time,
+the arrival of the shock, and what both cost (processor time). Both sides are looked at in the same way,
+through the means over a cell, whose density has risen half-way when the shock is at its centre. What flows in
+does not burn and is not counted: its mass is known in the simulation, and the hydrocode marks it by a
+transverse speed too small to matter.
+The surrogate is tried with each choice of what a load is matched to.
 
-    python 03_upscaling.py --bundle hmx-compact --out upscaling     # the DNS takes about 15 min on one core
+    python 03_upscaling.py --bundle hmx-compact --out upscaling     # the DNS takes about 26 min on one core
 
 The resolved strip is kept in OUT/strip-*.npz, by load and microstructure, and not simulated again.
 """
@@ -18,81 +22,112 @@ from pathlib import Path
 import numpy as np
 
 import mld_closure as mld
-from mld_closure.closure.load import LoadTable
+from mld_closure.cli.random_networks import random_networks
 from mld_closure.dns.eos import Material
 from mld_closure.dns.exact import shock_from_piston
 from mld_closure.dns.kinetics import Kinetics
-from mld_closure.dns.loading import FRONT_COLUMN, PROFILE_COLUMNS, shocked_solver
-from mld_closure.grids import MESO_SHAPE
-from mld_closure.macro.porous import porous_shock
-from mld_closure.macro.problems import MacroCase, start
-from mld_closure.metrics.arrival import arrival_times, front_position
+from mld_closure.dns.loading import FRONT_COLUMN, PROFILE_COLUMNS, inflow_state, shocked_solver
+from mld_closure.dns.solver import Boundaries
+from mld_closure.grids import MESO_SHAPE, Grid
+from mld_closure.macro.porous import porous_density, porous_shock
+from mld_closure.macro.solver import INSULATING, MacroSolver
 from mld_closure.viz.plots import new_figure, save
 
 CELLS, MORE = 4, 2
 POROSITY = 0.10
 AFTER = 8e-9  # s after arrival, when burned fractions are compared
 LOADS = ("pressure", "velocity", "incoming wave")
+MARK = 1e-3  # m/s, transverse speed of what flows in
 
 
-def simulate(specimen, shape, up, interval, end):
-    """The resolved strip: times, burned fraction (time, cell), arrival at the cells' centres, seconds."""
+def microstructure(specimen, shape):
+    """Solid fraction (y, x) of all macro cells; solid where the shock enters."""
     ny, nx = shape
-    mu = np.array(specimen.window(0, 0, CELLS * nx, ny))
+    mu = np.array(specimen.window(0, 0, (CELLS + MORE) * nx, ny))
     mu[:, :PROFILE_COLUMNS] = 1.0
-    material = Material()
-    entered = FRONT_COLUMN * specimen.pixel / shock_from_piston(up, material).us  # before its frame 0
-    solver = shocked_solver(mu, up, specimen.pixel, material, Kinetics())
-    times, burned, pressure = [], [], []
-    begun = time.perf_counter()
+    return mu
+
+
+def simulate(mu, nx, pixel, up, interval, end):
+    """The resolved strip: times (time,), density (kg/m3) and burned share of the explosive (time, cell), and
+    seconds of processor time."""
+    ny, material = len(mu), Material()
+    mu = mu[:, : CELLS * nx]
+    entered = FRONT_COLUMN * pixel / shock_from_piston(up, material).us  # before its frame 0
+    solver = shocked_solver(mu, up, pixel, material, Kinetics())
+    at_rest = (material.rho0 * mu + material.rho_void * (1 - mu)).mean() * CELLS
+    times, density, products, feed = [], [], [], []
+    begun = time.process_time()
     while not times or times[-1] < end:
         fields = solver.fields()
         times.append(solver.time + entered)
-        mass = fields["density"].reshape(ny, CELLS, nx)
-        products = (fields["density"] * fields["reaction_progress"]).reshape(ny, CELLS, nx)
-        burned.append(products.sum(axis=(0, 2)) / mass.sum(axis=(0, 2)))
-        pressure.append(fields["pressure"].mean(axis=0)[None])
+        rho = fields["density"]
+        density.append(rho.reshape(ny, CELLS, nx).mean(axis=(0, 2)))
+        products.append((rho * fields["reaction_progress"]).reshape(ny, CELLS, nx).mean(axis=(0, 2)))
+        feed.append((rho * fields["velocity_x"])[:, 0].mean() / (nx * pixel))
         solver.run(solver.time + interval)
-    seconds = time.perf_counter() - begun
-    level = 0.5 * porous_shock(up, POROSITY, material).p
-    centres = nx * (0.5 + np.arange(CELLS))
-    arrival = arrival_times(front_position(np.array(pressure), level), times, centres)
-    return np.array(times), np.array(burned), arrival, seconds
+    seconds = time.process_time() - begun
+    times, explosive = np.array(times), np.array(density)
+    gain = 0.5 * np.diff(times) * np.add(feed[1:], feed[:-1])
+    explosive[:, 0] -= explosive[0].sum() - at_rest + np.concatenate([[0.0], np.cumsum(gain)])
+    return times, np.array(density), np.array(products) / explosive, seconds
 
 
 def kept(path, make):
     """What `make` returns, from the file where it was made before."""
     if not path.exists():
-        times, burned, arrival, seconds = make()
-        np.savez(path, times=times, burned=burned, arrival=arrival, seconds=seconds)
+        times, density, burned, seconds = make()
+        np.savez(path, times=times, density=density, burned=burned, seconds=seconds)
     with np.load(path) as file:
-        return file["times"], file["burned"], file["arrival"], float(file["seconds"])
+        return file["times"], file["density"], file["burned"], float(file["seconds"])
 
 
-def run_closure(bundle, specimen, shape, up, load, end, threads):
-    """The same strip on macro cells; returns as `simulate` does, and the mean macro step (s)."""
-    size = shape[1] * specimen.pixel
-    case = MacroCase(
-        cells=CELLS + MORE, cell_size=size, piston_speed=up, porosity=POROSITY, end_time=end, drive="inflow"
-    )
-    times, burned, pressure = [0.0], [np.zeros(CELLS)], [np.zeros((1, case.cells))]
+def run_closure(bundle, specimen, mu, shape, up, load, end, threads):
+    """The same strip on macro cells; returns as `simulate` does, and the steps (s)
+    that the flow alone would have taken and that were taken, on the mean."""
+    size, count = shape[1] * bundle.pixel, CELLS + MORE
+    porosity = 1.0 - mu.reshape(len(mu), count, shape[1]).mean(axis=(0, 2))
+    state = np.zeros((5, 1, count))
+    state[0, 0] = [porous_density(p, INSULATING) for p in porosity]
+    inflow = inflow_state(shock_from_piston(up, INSULATING))
+    inflow[2], inflow[4] = MARK, 1.0  # marked, and nothing left to burn in it
+    times, density, burned, steps = [0.0], [state[0, 0, :CELLS]], [np.zeros(CELLS)], []
     with mld.open(bundle, device="cpu", threads=threads, patch_shape=shape, load=load) as closure:
-        corners = np.stack([size * np.arange(case.cells), np.zeros(case.cells)], axis=1)
-        closure.register(case.ids.ravel(), specimen=specimen, offsets=corners)
-        solver = start(case, closure)
+        corners = np.stack([size * np.arange(count), np.zeros(count)], axis=1)
+        closure.register(np.arange(count), specimen=specimen, offsets=corners)
+        solver = MacroSolver(
+            Grid(1, count, size),
+            state,
+            closure,
+            boundaries=Boundaries("fixed", "copy", "copy", "copy"),
+            inflow=inflow,
+        )
 
         def keep(solver):
-            fields = solver.flow.fields()
+            fields = {name: values[0, :CELLS] for name, values in solver.flow.fields().items()}
+            foreign = fields["velocity_y"] / MARK
             times.append(solver.time)
-            burned.append(fields["reaction_progress"][0, :CELLS].copy())
-            pressure.append(fields["pressure"].copy())
+            steps.append(solver.flow.next_step)
+            density.append(fields["density"])
+            burned.append((fields["reaction_progress"] - foreign) / (1.0 - foreign))
 
-        begun = time.perf_counter()
+        begun = time.process_time()
         solver.run(end, each=keep)
-        seconds = time.perf_counter() - begun
-    level = 0.5 * porous_shock(up, POROSITY, Material()).p
-    arrival = [first_crossing(np.array(times), p, level) for p in np.array(pressure)[:, 0, :CELLS].T]
-    return np.array(times), np.array(burned), np.array(arrival), seconds, float(np.diff(times).mean())
+        seconds = time.process_time() - begun
+    return (
+        np.array(times),
+        np.array(density),
+        np.array(burned),
+        seconds,
+        np.mean(steps),
+        np.mean(np.diff(times)),
+    )
+
+
+def arrivals(times, density, shock):
+    """When the shock is at the cells' centres (cell,): their densities have risen half-way."""
+    level = 0.5 * (density[0] + shock.rho)
+    return np.array([first_crossing(times, *pair) for pair in zip(density.T, level, strict=True)])
 
 
 def first_crossing(times, values, level):
@@ -114,32 +149,36 @@ def main() -> None:
     options = parser.parse_args()
     shape, bundle, loads, after = MESO_SHAPE, options.bundle, LOADS, AFTER
     if options.quick:
-        shape, bundle, loads, after = (32, 96), random_bundle(), LOADS[1:2], 0.5e-9
+        shape, bundle, loads, after = (32, 96), random_networks(), LOADS[2:], 0.5e-9
     bundle = bundle if isinstance(bundle, mld.Bundle) else mld.Bundle.load(bundle)
     ny, nx = shape
     specimen = mld.Specimen.generate(
         (ny, (CELLS + MORE + 1) * nx), bundle.pixel, options.seed, porosity=POROSITY
     )
+    mu = microstructure(specimen, shape)
     shock = porous_shock(options.up, POROSITY, Material())
     end = (CELLS - 0.5) * nx * bundle.pixel / shock.us + after
     options.out.mkdir(parents=True, exist_ok=True)
-    true_times, truth, true_arrival, true_seconds = kept(
+    true_times, true_density, truth, true_seconds = kept(
         options.out / f"strip-{ny}x{CELLS * nx}-up{options.up:g}-seed{options.seed}.npz",
-        lambda: simulate(specimen, shape, options.up, bundle.meso_step, end),
+        lambda: simulate(mu, nx, bundle.pixel, options.up, bundle.meso_step, end),
     )
+    true_arrival = arrivals(true_times, true_density, shock)
     found = {"up": options.up, "seed": options.seed, "after": after, "dns_seconds": true_seconds, "loads": {}}
     curves = {}
     for load in loads:
-        times, burned, arrival, seconds, step = run_closure(
-            bundle, specimen, shape, options.up, load, end, options.threads
+        times, density, burned, seconds, flow_step, step = run_closure(
+            bundle, specimen, mu, shape, options.up, load, end, options.threads
         )
-        moments = true_arrival + after
+        arrival = arrivals(times, density, shock)
         found["loads"][load] = {
-            "burned_dns": [np.interp(moments[i], true_times, truth[:, i]) for i in range(CELLS)],
-            "burned_closure": [np.interp(moments[i], times, burned[:, i]) for i in range(CELLS)],
+            "burned_dns": [np.interp(true_arrival[i] + after, true_times, truth[:, i]) for i in range(CELLS)],
+            "burned_closure": [np.interp(arrival[i] + after, times, burned[:, i]) for i in range(CELLS)],
+            "at_that_time": [np.interp(true_arrival[i] + after, times, burned[:, i]) for i in range(CELLS)],
             "arrival_dns": true_arrival.tolist(),
             "arrival_closure": arrival.tolist(),
-            "macro_step": step,
+            "flow_step": float(flow_step),
+            "macro_step": float(step),
             "seconds": seconds,
             "cost_ratio": true_seconds / seconds,
         }
@@ -150,7 +189,7 @@ def main() -> None:
     exact = 0.5 * nx * bundle.pixel / shock.us
     off = abs(float(true_arrival[0]) / exact - 1)
     print(f"arrival in the resolved first cell within {100 * off:.1f} % of the inert shock of the mixture")
-    assert off < (0.5 if options.quick else 0.25), "the strip was not driven as the macro cells are"
+    assert off < 0.5, "the strip was not driven as the macro cells are"
 
 
 def report(found) -> None:
@@ -158,20 +197,20 @@ def report(found) -> None:
     after = 1e9 * found["after"]
     for load, f in found["loads"].items():
         print(f"load matched by {load}: cost {f['cost_ratio']:.0f} times less than the DNS")
-        pairs = zip(f["burned_dns"], f["burned_closure"], f["arrival_dns"], f["arrival_closure"], strict=True)
         worst, slip = 0.0, 0.0
-        for i, (b, c, t, u) in enumerate(pairs):
-            worst, slip = (
-                max(worst, abs(c / b - 1) if b > 0 else np.inf),
-                max(slip, abs(u - t) / f["macro_step"]),
-            )
+        for i in range(CELLS):
+            b, c, d = (f[name][i] for name in ("burned_dns", "burned_closure", "at_that_time"))
+            t, u = f["arrival_dns"][i], f["arrival_closure"][i]
+            worst = max(worst, abs(c / b - 1) if b > 0 else np.inf)
+            slip = max(slip, abs(u - t))
             print(
-                f"  cell {i}: burned {after:.1f} ns after arrival {b:.3f} (DNS) {c:.3f} (closure); "
-                f"shock at {1e9 * t:.2f} and {1e9 * u:.2f} ns"
+                f"  cell {i}: burned {after:.1f} ns after arrival {b:.3f} (DNS) {c:.3f} (closure; "
+                f"{d:.3f} when the DNS is there); shock at {1e9 * t:.2f} and {1e9 * u:.2f} ns"
             )
         print(
-            f"  worst: burned fraction off by {100 * worst:.0f} % (wanted 15), arrival by {slip:.1f} macro "
-            "steps (wanted 1)"
+            f"  worst: burned fraction off by {100 * worst:.0f} % (wanted 15), arrival by {1e9 * slip:.2f} "
+            f"ns, {slip / f['flow_step']:.1f} steps of the flow (wanted 1; with burning a step is "
+            f"{1e9 * f['macro_step']:.2f} ns)"
         )
 
 
@@ -187,18 +226,8 @@ def draw(times, truth, curves):
         axis.set_title(f"load by {load}")
         axis.set_xlabel("time [ns]")
     axis.legend(title="DNS solid, closure dashed")
-    figure.axes[0].set_ylabel("burned fraction")
+    figure.axes[0].set_ylabel("burned share of the explosive")
     return figure
-
-
-def random_bundle():
-    """Networks with random weights: what they say means nothing, how they are called is the same."""
-    from mld_closure.closure.benchmark import random_bundle
-    from mld_closure.dns.cases import MICRO_STEP
-    from mld_closure.dns.load_table import load_table
-
-    table = LoadTable.from_arrays(load_table((500.0, 900.0, 1400.0)))
-    return random_bundle(table, MICRO_STEP, (500.0, 1400.0))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import mld_closure as mld
+from mld_closure.cli.random_networks import random_networks
 from mld_closure.closure.load import LoadTable
 from mld_closure.dns.eos import Material
 from mld_closure.grids import MESO_SHAPE
@@ -90,7 +91,7 @@ def main() -> None:
     options = parser.parse_args()
     bundle, shape, speeds, cells, slab = options.bundle, MESO_SHAPE, options.up, options.cells, options.slab
     if options.quick:
-        bundle, shape, speeds, cells, slab = random_bundle(), (32, 96), [700.0, 1000.0], 2, 8
+        bundle, shape, speeds, cells, slab = random_networks(), (32, 96), [700.0, 1000.0], 2, 8
     bundle = bundle if isinstance(bundle, mld.Bundle) else mld.Bundle.load(bundle)
     table = LoadTable.from_bundle(bundle)
     rows = []
@@ -161,16 +162,6 @@ def draw(rows):
     for axis in (left, right):
         axis.set_xlabel("pressure [GPa]")
     return figure
-
-
-def random_bundle():
-    """Networks with random weights: what they say means nothing, how they are called is the same."""
-    from mld_closure.closure.benchmark import random_bundle
-    from mld_closure.dns.cases import MICRO_STEP
-    from mld_closure.dns.load_table import load_table
-
-    table = LoadTable.from_arrays(load_table((500.0, 900.0, 1400.0)))
-    return random_bundle(table, MICRO_STEP, (500.0, 1400.0))
 
 
 if __name__ == "__main__":
