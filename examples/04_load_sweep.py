@@ -21,13 +21,14 @@ import numpy as np
 
 import mld_closure as mld
 from mld_closure.cli.random_networks import random_networks
+from mld_closure.cli.run_results import run_to_detonation
 from mld_closure.closure.load import LoadTable
 from mld_closure.dns.eos import Material
 from mld_closure.grids import MESO_SHAPE
 from mld_closure.macro.porous import detonation_speed, porous_shock
 from mld_closure.macro.problems import MacroCase, start
 from mld_closure.metrics.arrival import front_position
-from mld_closure.metrics.waves import front_speed, transition
+from mld_closure.metrics.waves import front_speed
 from mld_closure.viz.plots import new_figure, save
 
 POROSITY = 0.10
@@ -54,7 +55,8 @@ def hold(bundle, shape, pressure, cells, threads):
 
 
 def run_distance(bundle, shape, up, cells, threads):
-    """Distance (m) a shock runs in a slab of cells before it detonates; None where none is seen."""
+    """Distance (m) a shock runs in a slab of cells before it detonates, None where it is not seen to; and the
+    distance below which it did, None where it was slower at first."""
     material, size = Material(), shape[1] * bundle.pixel
     shock = porous_shock(up, POROSITY, material)
     end = 0.9 * cells * size / (shock.us - up)
@@ -72,9 +74,11 @@ def run_distance(bundle, shape, up, cells, threads):
 
         start(case, closure).run(end, each=keep)
     speed = front_speed(times, fronts, SPAN * size)
-    level = 0.5 * (shock.us + detonation_speed(POROSITY, case.heat, material))
-    turned = transition(times, fronts, speed, level, hold=SPAN * size)
-    return None if turned is None else turned[1]
+    fastest = detonation_speed(POROSITY, case.heat, material)
+    turned, below = run_to_detonation(
+        np.array(times), np.array(fronts), speed, shock.us, fastest, SPAN * size
+    )
+    return None if turned is None else turned[1], below
 
 
 def main() -> None:
@@ -100,7 +104,7 @@ def main() -> None:
         times, burned = hold(bundle, shape, pressure, cells, options.threads)
         rate = np.gradient(burned, times)
         half = float(np.interp(0.5, burned, times)) if burned[-1] >= 0.5 else None
-        distance = run_distance(bundle, shape, up, slab, options.threads) if slab else None
+        distance, below = run_distance(bundle, shape, up, slab, options.threads) if slab else (None, None)
         rows.append(
             {
                 "up": up,
@@ -109,6 +113,7 @@ def main() -> None:
                 "greatest_rate": float(rate.max()),
                 "burned_at_end": float(burned[-1]),
                 "run_distance": distance,
+                "run_below": below,
                 "pop_plot": {name: 1e-3 * pop_plot(name, pressure) for name in POP_PLOT},
             }
         )
@@ -138,6 +143,7 @@ def report(row) -> None:
     """Print one load."""
     half = "never" if row["half_burned"] is None else f"{1e9 * row['half_burned']:.2f} ns"
     run = "none seen" if row["run_distance"] is None else f"{1e3 * row['run_distance']:.2f} mm"
+    run = run if row["run_below"] is None else f"not resolved, below {1e3 * row['run_below']:.2f} mm"
     pops = ", ".join(f"{name} {1e3 * x:.1f} mm" for name, x in row["pop_plot"].items())
     print(
         f"{row['up']:.0f} m/s, {1e-9 * row['pressure']:.2f} GPa: half burned {half}, greatest rate "
@@ -155,6 +161,9 @@ def draw(rows):
     seen = [(x, 1e3 * row["run_distance"]) for x, row in zip(p, rows, strict=True) if row["run_distance"]]
     if seen:
         right.loglog(*zip(*seen, strict=True), "o", label="slab with the surrogate")
+    less = [(x, 1e3 * row["run_below"]) for x, row in zip(p, rows, strict=True) if row["run_below"]]
+    if less:
+        right.loglog(*zip(*less, strict=True), "v", color="tab:blue", fillstyle="none", label="below this")
     for name in POP_PLOT:
         right.loglog(p, [1e3 * row["pop_plot"][name] for row in rows], "--", label=f"pop-plot {name}")
     right.set_ylabel("run to detonation [mm]")

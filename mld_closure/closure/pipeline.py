@@ -153,9 +153,10 @@ class Closure:
         """Take cells from the committed state to the end of the open step.
 
         ids: (n,) cells, all by default, in the order of registration. pressure: (n,) in Pa, at the end of the
-        step as far as the host knows it. velocity: (n,) in m/s, along the shock, for loads that need it.
-        May be called any number of times, with all cells or some; the last call for a cell is the one that
-        is committed, and a cell left out of a step stands still. Raises ClosureError, with nothing changed.
+        step as far as the host knows it. velocity: (n,) in m/s, along the shock, against the material ahead;
+        without it loads go by pressure. May be called any number of times, with all cells or some; the last
+        call for a cell is committed, and a cell left out of a step stands still. Raises ClosureError, with
+        nothing changed.
         """
         step = self._need_step("advance")
         rows, p, u = self._inputs(ids, pressure, velocity)

@@ -78,9 +78,9 @@ typedef enum mld_error {
 typedef enum mld_quantity {
   /* inputs */
   MLD_PRESSURE = 1, /* Pa, at the end of the step; needed; 0 for material in tension */
-  MLD_VELOCITY = 2, /* m/s, along the shock; for option load other than "pressure" */
+  MLD_VELOCITY = 2, /* m/s, along the shock, against the material ahead; without it loads go by pressure */
   /* outputs */
-  MLD_BURNED_FRACTION = 101,
+  MLD_BURNED_FRACTION = 101, /* of the cell's own material; option burned = "frame": of all in its frame */
   MLD_BURN_RATE = 102, /* 1/s; rates are averages over the step: rate times dt is the change returned */
   MLD_HOTSPOT_AREA_FRACTION = 103,
   MLD_HOTSPOT_AREA_RATE = 104,        /* 1/s */
