@@ -268,7 +268,7 @@ void merged_calls(const std::string& bundle) {
 // Saved, restored in a new closure, all cells handed on to the next rank: the same bits.
 void restart_and_migrate(const std::string& bundle) {
   start_mpi();
-  const mld::Options options = on_all_ranks(bundle, kSettings + "reproducible = true\n");
+  const mld::Options options = on_all_ranks(bundle, kSettings + "reproducible = true\nburned = \"frame\"\n");
   const std::string folder = bundle + ".restart" + std::to_string(ranks);
   Host first(options), second(options);
   for (int c = 0; c < kCells; ++c) first.pressure[c] = second.pressure[c] = 6e9 + 2e8 * c;
