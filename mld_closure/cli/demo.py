@@ -23,7 +23,13 @@ SHIPPED = "hmx-compact"
 @click.option(
     "--precision", type=click.Choice(["fp32", "bf16"]), default="bf16", show_default=True, help="Of networks."
 )
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="CPU threads of them.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="CPU threads of them; for cells that react one after another a second one gains nothing.",
+)
 def command(
     out: Path, slab: bool, up: float | None, bundle: str, cells: int, precision: str, threads: int
 ) -> None:
