@@ -99,14 +99,6 @@ class Evolution:
             blocks.append(Block(rows[todo], wanted[todo], part, latents))
         return block, place
 
-    def _time(self, record: np.ndarray) -> np.ndarray:
-        """Time (s) since frame 0 of the frame that records (k,) take next."""
-        return (record["frame"] + 1) * self.clock.step
-
-    @property
-    def _length(self) -> float:
-        return self.settings.patch_shape[1] * self.table.pixel
-
     def _compute(
         self, rows: np.ndarray, ids: np.ndarray, record: np.ndarray, wanted: np.ndarray, pool: Pool
     ) -> Latent:
@@ -152,7 +144,9 @@ class Evolution:
         part, ids = record[index], ids[index]
         first = part["frame"] < 0
         if self.settings.burned == "own material":
-            share = own_share(self.table, part["up"], part["solid"], self._time(part), self._length)
+            time = (part["frame"] + 1) * self.clock.step
+            length = self.settings.patch_shape[1] * self.table.pixel
+            share = own_share(self.table, part["up"], part["solid"], time, length)
             values, draws = own_burned(values, share), of_own(draws, share)
         before = np.where(first, 0.0, part["right"][:, BURNED])
         usable, reasons = check_frames(values, before, self.engine.reader.known)

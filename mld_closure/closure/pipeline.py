@@ -280,10 +280,6 @@ class Closure:
         """The latent states; there once the size of the patches is known."""
         return self._ready().pool
 
-    def true_load(self, record: np.ndarray) -> np.ndarray:
-        """Loads (m/s) of cells before any clamp."""
-        return self._ready().true_load(record)
-
     def _ready(self) -> Stepper:
         if self._stepper is None:
             raise ClosureError("no cells yet: register some, or open with patch_shape=(ny, nx)")

@@ -37,7 +37,8 @@ class Response:
     Rates are averages over the step, so that rate times dt is exactly the change returned. A cell that has
     not reacted yet shows material at rest: burned fraction, area and hot-spot temperature 0, the pressure
     passed in, the porosity of its patch. `status`: words of `guards.Status`. `dt_max` (s): the longest step
-    over which, at present rates, no burned fraction moves more than `Settings.max_burn_step`.
+    over which, at present rates, no burned fraction moves more than `Settings.max_burn_step`; a cell that
+    starts in this step counts from the next one on.
     """
 
     ids: np.ndarray

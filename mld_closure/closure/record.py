@@ -65,7 +65,7 @@ class Recorder:
         old: np.ndarray,
         pressure: np.ndarray,
     ) -> None:
-        up = closure.true_load(record)
+        up = record["load"].copy()
         burned = NAMES.index("burned_fraction")
         mu = closure.sources.gather(rows)
         scalars = {

@@ -83,7 +83,7 @@ def check_facts(closure: Closure, facts: Mapping[str, Any]) -> None:
             "open the bundle it was written with"
         )
     here, there = to_dict(closure.settings), facts["settings"]
-    for name in ("scale", "patch_shape"):
+    for name in ("scale", "patch_shape", "burned"):
         mine, theirs = (
             list(v) if isinstance(v, (tuple, list)) else v for v in (here.get(name), there.get(name))
         )

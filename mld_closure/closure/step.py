@@ -134,7 +134,11 @@ class Stepper:
         clock, dt = self.evolution.clock, step.dt
         ids, old = self.cells.ids[rows], self.cells.record[rows]
         record = old.copy()
-        speed = self.evolution.table.piston_speed(self.evolution.settings.load, pressure, velocity)
+        seeks = old["seeking"] | (old["life"] == Life.IDLE)
+        speed = np.zeros(len(rows))
+        speed[seeks] = self.evolution.table.piston_speed(
+            self.evolution.settings.load, pressure[seeks], None if velocity is None else velocity[seeks]
+        )
         final, early = life.load(record, pressure, speed, self.cells.pressure[rows], step.t, dt, clock)
         since = old["tau"].copy()
         runs = (old["life"] == Life.ACTIVE) | (old["life"] == Life.BEYOND_HORIZON)
@@ -211,7 +215,7 @@ class Stepper:
     def _start(self, record: np.ndarray, ids: np.ndarray, now: float) -> np.ndarray:
         """Give cells their load and start their clocks; returns the clocks (s) at arrival."""
         table, settings = self.evolution.table, self.evolution.settings
-        up = self.true_load(record)
+        up = record["load"].copy()
         low, high = self.load_range
         weak, strong = up < low * (1 - LOAD_SLACK), up > high * (1 + LOAD_SLACK)
         outside = weak | strong
@@ -233,10 +237,6 @@ class Stepper:
         life.start(record, delay, now)
         return delay
 
-    def true_load(self, record: np.ndarray) -> np.ndarray:
-        """The loads (m/s) of cells before any clamp."""
-        return record["load"].copy()
-
     def _watched(self, served: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Which of the served cells (k,) the physics shadow looks at."""
         return served & self.physics.chosen(ids) if self.physics is not None else np.zeros(len(ids), bool)
@@ -248,7 +248,7 @@ class Stepper:
         return FallbackRequest(
             ids=motion.ids[which],
             patches=lambda: self._patches(motion.rows[which]),
-            up=self.true_load(record),
+            up=record["load"].copy(),
             shock_pressure=record["peak"].copy(),
             pressure=motion.pressure[which],
             since=motion.since[which],
