@@ -10,7 +10,7 @@ from mld_closure.cli.demo_slab import slab_case
 from mld_closure.cli.run_case import CaseRun
 from mld_closure.closure.readout import Response
 
-END = 11.1e-9  # s: the first cell of each row reacts
+END = 15.2e-9  # s: the first cell of each row reacts
 OUTPUTS = [f.name for f in fields(Response) if f.name not in ("ids", "dt_max")]
 MODES = {  # options, and the numbers of ranks
     "same": ({"reproducible": True, "micro_batch": 2}, (1, 2, 3, 4)),
@@ -33,19 +33,20 @@ def main(comm):
     for mode, (options, sizes) in MODES.items():
         if comm.size not in sizes:
             continue
-        flow, closure, limits = [], [], []
+        flow, closure, limits, served = [], [], [], []
         options = {"threads": 2 if comm.size == 1 else 1, "warm_start": False} | options
         run = CaseRun(case, out / f"{mode}-{comm.size}", frames=2, options=options, comm=comm)
 
-        def note(run, flow=flow, closure=closure, limits=limits):
+        def note(run, flow=flow, closure=closure, limits=limits, served=served):
             state = [*run.solver.fields().values(), run.solver.burn_rate]
             flow.append(run.solver.domain.gather(np.stack(state)))
             closure.append(whole(comm, run))
             limits.append([run.solver.time, run.watched.response.dt_max])
+            served.append(run.closure.server.load if comm.size > 1 else 2)
 
         run.go(note)
         if comm.size > 1:
-            assert comm.allgather(run.closure.server.load)[:2] == [1, 1]  # rank 0 owns both
+            assert comm.allgather(max(served))[:2] == [1, 1]  # rank 0 owns both
         found |= {f"{mode}_closure": np.array(closure), f"{mode}_limits": np.array(limits)}
         if comm.rank == 0:
             found[f"{mode}_flow"] = np.array(flow)
