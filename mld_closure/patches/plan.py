@@ -53,6 +53,8 @@ class PatchPlan:
         x, y = corners[:, 0], corners[:, 1]
         self.offsets = corners
         self.interior = (x >= 0) & (y >= 0) & (x + w <= nx) & (y + h <= ny)
+        self._ranks = np.empty(len(corners), np.int64)
+        self._ranks[np.lexsort((x, y))] = np.arange(len(corners))
         self._rows = source_indices(-h, ny + 2 * h, ny, edge)
         self._columns = source_indices(-w, nx + 2 * w, nx, edge)
         self._all = np.arange(len(corners))
@@ -62,7 +64,7 @@ class PatchPlan:
         return len(self.offsets)
 
     def gather(self, image: Any, out: np.ndarray | None = None, cells: Any = None) -> np.ndarray:
-        """Copy patches out of an image; nothing is allocated where `out` (and integer `cells`) are given.
+        """Copy patches out of an image; given `out` (and integer `cells`), only their order is allocated.
 
         image: (ny, nx) array or memory map of real numbers, or a Specimen. cells: (m,) numbers of the cells
         wanted, all n by default. out: (m, h, w), float32 or float64, rows contiguous; made as float32 by
@@ -82,7 +84,9 @@ class PatchPlan:
         image = np.asarray(image)
         _check_image(image, self.image_shape)
         if len(cells):
-            kernels.gather(image, self.offsets, self.interior, self._rows, self._columns, cells, out)
+            kernels.gather(
+                image, self.offsets, self.interior, self._ranks, self._rows, self._columns, cells, out
+            )
         return out
 
     def scatter_add(
@@ -105,8 +109,8 @@ class PatchPlan:
             weights = weights.reshape(-1, *self.patch_shape)
         if len(cells):
             kernels.scatter_add(
-                patches, weights, weighted, shared, self.offsets, self.interior, self._rows, self._columns,
-                cells, out,
+                patches, weights, weighted, shared, self.offsets, self.interior, self._ranks, self._rows,
+                self._columns, cells, out,
             )  # fmt: skip
         return out
 

@@ -118,6 +118,17 @@ def test_gather_from_specimens_and_memory_maps(tmp_path):
         np.testing.assert_array_equal(plan.gather(lazy, cells=[5, 1]), expected[[5, 1]])
 
 
+def test_sums_do_not_depend_on_the_order_in_which_cells_are_named():
+    rng = np.random.default_rng(9)
+    plan = PatchPlan(SHAPE, CORNERS, PATCH)
+    patches = rng.random((len(CORNERS), *PATCH), dtype=np.float32)
+    order = rng.permutation(len(CORNERS))
+    one, other = (np.zeros(SHAPE, np.float32) for _ in range(2))
+    plan.scatter_add(patches, one)
+    plan.scatter_add(patches[order], other, cells=order)
+    assert one.tobytes() == other.tobytes()
+
+
 def test_hot_calls_do_not_allocate():
     rng = np.random.default_rng(7)
     plan = PatchPlan((512, 512), rng.integers(-60, 500, (64, 2)), (64, 96))
