@@ -38,6 +38,12 @@ TARGETS = {"head": 100, "decode": 30}
     multiple=True,
     help="Fields that the decode readout decodes; all by default, temperature is enough for hot spots.",
 )
+@click.option(
+    "--read-every",
+    multiple=True,
+    type=click.IntRange(1),
+    help="Frames from one that is read to the next (an option of the closure); 1 by default.",
+)
 @click.option("--compiled", multiple=True, help="Also time this file that export made of BUNDLE.")
 @click.option(
     "--frame",
@@ -53,15 +59,26 @@ TARGETS = {"head": 100, "decode": 30}
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads of torch.")
 @json_option
 def command(
-    bundle, batches, precisions, readouts, decode_fields, compiled, frame, limit, dns_frames, threads, as_json
+    bundle,
+    batches,
+    precisions,
+    readouts,
+    decode_fields,
+    read_every,
+    compiled,
+    frame,
+    limit,
+    dns_frames,
+    threads,
+    as_json,
 ) -> None:
     """Cost of a cell by readout, precision and batch, beside a simulation (DNS) of the same cell.
 
     BUNDLE is a path or name; without one the shipped hmx-compact is timed, or where there is none compact
-    networks with random weights, which cost the same. "Of peak" is the FLOP rate against that of torch.mm.
-    "To DNS" is the time of the simulation, on one core in this same run, over that of the cell, both from
-    frame 0 to the horizon; the fastest eighth of the simulation's first frames stands for all, whose time
-    steps only get shorter.
+    networks with random weights, which cost the same. "1 in 3": every third frame is read. "Of peak" is the
+    FLOP rate against that of torch.mm. "To DNS" is the time of the simulation, on one core in this same run,
+    over that of the cell, both from frame 0 to the horizon; the fastest eighth of the simulation's first
+    frames stands for all, whose time steps only get shorter.
 
     \b
     Example:
@@ -82,7 +99,8 @@ def command(
         dns = _dns_seconds(frame, loaded.pixel, loaded.meso_step, dns_frames)
         found = cell_costs(
             loaded, where, frame=frame, batches=batches, precisions=precisions, readouts=readouts,
-            decode_fields=decode_fields or None, compiled=compiled, limit=limit,
+            read_every=read_every or (1,), decode_fields=decode_fields or None, compiled=compiled,
+            limit=limit,
         )  # fmt: skip
         for cost in found:
             costs.append(cost)
@@ -95,6 +113,7 @@ def command(
         {
             "readout": c.readout,
             "precision": c.precision + (", compiled" if c.compiled else ""),
+            "read_every": c.every,
             "batch": c.batch,
             "gflop": c.gflop,
             "seconds": c.seconds,
@@ -176,7 +195,8 @@ def _print(result: dict[str, Any]) -> None:
 
 
 def _texts(row: dict[str, Any]) -> list[Any]:
-    texts = [row["readout"], row["precision"], row["batch"], row["gflop"]]
+    readout = row["readout"] if row["read_every"] == 1 else f"{row['readout']}, 1 in {row['read_every']}"
+    texts = [readout, row["precision"], row["batch"], row["gflop"]]
     if row["seconds"] is None:
         return [*texts, "skipped", "-", "-", "-"]
     return [

@@ -6,6 +6,7 @@ before. Why the engine itself is timed: copies, draws and checks between the net
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -37,12 +38,14 @@ STEP = {"fp32": "fp32", "bf16": "bf16", "bf16-decode": "fp32"}  # precision of t
 class CellCost:
     """One measurement; gflop and seconds are of one cell and frame, encode_seconds of one cell.
 
-    compiled: whether the step was. peak: GFLOP/s of the matrix product at the precision of most of the work,
-    measured just before. seconds is None where it was left out as too long.
+    every: frames from one that is read to the next. compiled: whether the step was. peak: GFLOP/s of the
+    matrix product at the precision of most of the work, measured just before. seconds is None where it was
+    left out as too long.
     """
 
     readout: str
     precision: str
+    every: int
     compiled: bool
     batch: int
     gflop: float
@@ -92,42 +95,53 @@ def cell_costs(
     batches: Sequence[int],
     precisions: Sequence[str],
     readouts: Sequence[str] = ("head", "decode"),
+    read_every: Sequence[int] = (1,),
     decode_fields: tuple[str, ...] | None = None,
     compiled: Sequence[str | Path] = (),
     limit: float = 20.0,
 ) -> Iterator[CellCost]:
     """Measure the meso model of a bundle on frames (ny, nx), on the device but for its precision.
 
-    precisions: fp32 | bf16 | bf16-decode, the last for the decode readout only. compiled: files of this
-    bundle, each tried where its precision is asked for. limit: calls expected to take longer (s) are left
-    out.
+    precisions: fp32 | bf16 | bf16-decode, the last for the decode readout only. read_every: frames from one
+    that is read to the next. compiled: files of this bundle, each tried where its precision is asked for.
+    limit: calls expected to take longer (s) are left out.
     """
     model, digest = bundle.meso, bundle.content_hash()
     for readout in readouts:
         settings = Settings(readout=readout, decode_fields=decode_fields if readout == "decode" else None)
         reader, _ = make_reader(bundle, model, settings)
-        gflop = None
+        gflop: dict[int, float] = {}
         for precision in precisions:
             if precision == "bf16-decode" and not reader.decodes:
                 continue
             where = replace(device, precision=precision)
             peak = matrix_peak("fp32" if precision == "fp32" else "bf16", where.torch)
-            if gflop is None:
-                gflop = _gflop(Engine(model, reader, where), frame)
-            for path in (None, *compiled):
-                last = gflop / peak
+            for path, every in itertools.product((None, *compiled), read_every):
+                if every not in gflop:
+                    gflop[every] = _gflop(Engine(model, reader, where, steps=every), frame)
+                last = gflop[every] / peak
                 for batch in batches:
                     step = None
                     if path is not None:
                         step = _fitting(path, digest, model, where, batch, frame)
                         if step is None:
                             continue
-                    engine = Engine(model, reader, where, micro_batch=batch, step=step)
+                    engine = Engine(model, reader, where, micro_batch=batch, step=step, steps=every)
                     seconds = encode = None
-                    if batch * last <= limit:
+                    if batch * every * last <= limit:
                         encode, seconds = (s / batch for s in _times(engine, batch, frame, limit))
                         last = seconds
-                    yield CellCost(readout, precision, path is not None, batch, gflop, seconds, encode, peak)
+                    yield CellCost(
+                        readout,
+                        precision,
+                        every,
+                        path is not None,
+                        batch,
+                        gflop[every],
+                        seconds,
+                        encode,
+                        peak,
+                    )
 
 
 def _fitting(
@@ -143,22 +157,22 @@ def _fitting(
 
 
 def _times(engine: Engine, batch: int, frame: tuple[int, int], limit: float) -> tuple[float, float]:
-    """Seconds of encoding a batch, and of advancing and reading it."""
+    """Seconds of encoding a batch, and of advancing and reading it, a frame."""
     latents = engine.empty(batch, frame)
     frames = np.random.default_rng(0).random((batch, len(engine.model.config.fields), *frame), np.float32)
     everything, loads = np.arange(batch), np.zeros(batch, np.float32)
     arguments = (latents, everything, loads, everything)
     device = engine.device.torch
     encode = best_time(lambda: engine.encode(*arguments, lambda positions: frames[positions]), device, limit)
-    return encode, best_time(lambda: engine.advance(*arguments), device, limit)
+    return encode, best_time(lambda: engine.advance(*arguments), device, limit) / engine.steps
 
 
 def _gflop(engine: Engine, frame: tuple[int, int]) -> float:
-    """GFLOP of a step and readout of one cell among others."""
+    """GFLOP of a frame of one cell among others, its share of a readout with it."""
     latents, pair = engine.empty(2, frame), np.arange(2)
     with FlopCounterMode(display=False) as counter:
         engine.advance(latents, pair, np.zeros(2, np.float32), pair)
-    return counter.get_total_flops() / 2e9
+    return counter.get_total_flops() / 2e9 / engine.steps
 
 
 def idle_cost(bundle: Bundle, cells: int = 10_000, repeats: int = 50) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """The life of a cell: when the shock arrives, how its own clock runs, and what is read at a time.
 
-Functions on records (n,) of `state.CELL`, in place. Model frames lie at n * step on the cell's clock tau, and
-readouts are linear in tau between the two frames around it, so what is returned depends on tau alone: how
-macro steps are cut changes nothing. Splitting enters only through arrival, which sees pressures at the ends
-of macro steps.
+Functions on records (n,) of `state.CELL`, in place. Frames that are read lie at n * step on the cell's clock
+tau, and readouts are linear in tau between the two frames around it, so what is returned depends on tau
+alone: how macro steps are cut changes nothing. Splitting enters only through arrival, which sees pressures at
+the ends of macro steps.
 """
 
 from __future__ import annotations
@@ -20,19 +20,23 @@ DONE = 0.999  # burned fraction from which a cell counts as burned
 RISING = 0.01  # relative growth a model step below which the load has stopped rising
 AWAKE = 0.2  # of the weakest trained shock pressure wakes a cell: about when a shock is at its centre
 FACTOR_LIMIT = 2.0
-MEMORY = 8  # frames that the burn rate past the horizon is a mean of
+MEMORY = 8  # readings that the burn rate past the horizon is a mean of
 _AREA = list(QUANTITIES).index("hotspot_area_fraction")
 _HOT = list(QUANTITIES).index("hotspot_temperature")
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Numbers of the clock: p_ignite (Pa), window (s) in which a load is sought and how often (updates) it is
-    looked at there, step (s) of the model, horizon (frames), exponent."""
+    """Numbers of the clock.
+
+    p_ignite (Pa); window (s) in which a load is sought and how often (updates) it is looked at there;
+    model_step (s); step (s) between frames that are read; horizon (such frames); exponent.
+    """
 
     p_ignite: float
     window: float
     updates: int
+    model_step: float
     step: float
     horizon: int
     exponent: float
@@ -63,7 +67,7 @@ def load(
     part = np.where(rise > 0, (level - before) / np.where(rise > 0, rise, 1.0), 1.0)
     record["arrival"][wakes] = (t + np.clip(part, 0.0, 1.0) * dt)[wakes]
     record["life"][wakes] = Life.LOADING
-    settled = seeks & (speed - record["load"] < RISING * min(1.0, dt / clock.step) * record["load"])
+    settled = seeks & (speed - record["load"] < RISING * min(1.0, dt / clock.model_step) * record["load"])
     seeks |= wakes
     for name, now in (("peak", pressure), ("load", speed)):
         rising = seeks & (now > record[name])

@@ -33,8 +33,8 @@ class Engine:
     """Encodes, steps and reads latents of any number of cells.
 
     reader: `HeadReader` or `DecodeReader`. step: advances latents (b, channel, y, x) under scaled loads (b,)
-    by one frame; None takes the model's own (eager). `fitting`: the largest micro-batch that has fitted;
-    `cost`: time spent.
+    by one frame; None takes the model's own (eager). steps: from one reading to the next. `fitting`: the
+    largest micro-batch that has fitted; `cost`: time spent.
     """
 
     def __init__(
@@ -46,12 +46,14 @@ class Engine:
         micro_batch: int = 8,
         reproducible: bool = False,
         step: Step | None = None,
+        steps: int = 1,
     ) -> None:
         self.model, self.reader, self.device = model, reader, device
         self.micro_batch, self.reproducible = micro_batch, reproducible
         self.fitting = micro_batch
         self.cost = Cost(device.torch)
         self.step: Step = step or model.advance
+        self.steps = steps
         one_kernel(model)
 
     def warm_up(self, frame_shape: tuple[int, int, int]) -> None:
@@ -99,11 +101,14 @@ class Engine:
     def advance(
         self, latents: Latent, index: np.ndarray, loads: np.ndarray, ids: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Advance rows `index` (k,) of latents by one frame and read them; arguments as for `encode`."""
+        """Advance rows `index` (k,) of latents by `steps` frames and read them; arguments as for `encode`."""
 
         def make(positions: np.ndarray, rows: torch.Tensor, load: torch.Tensor) -> Latent:
             with self.cost.part("evolve"):
-                return self.step(Latent(latents.mean[rows], latents.logvar[rows]), load)
+                z = Latent(latents.mean[rows], latents.logvar[rows])
+                for _ in range(self.steps):
+                    z = self.step(z, load)
+                return z
 
         return self._run(make, self.reader, latents, index, loads, ids)
 

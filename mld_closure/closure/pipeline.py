@@ -74,7 +74,7 @@ class Closure:
         step = load_step(settings, self.hash, model, device)
         self.settings = settings = settings if step is None else step.fit(settings)
         batches = {"micro_batch": settings.micro_batch, "reproducible": settings.reproducible}
-        self.engine = Engine(model, reader, device, step=step, **batches)
+        self.engine = Engine(model, reader, device, step=step, steps=settings.read_every, **batches)
         self._physics = make_physics_shadow(settings, fallback)
         self.shadow = self._physics or make_shadow(bundle, model, settings)
         if settings.patch_shape is not None:
@@ -294,12 +294,16 @@ class Closure:
         step = bundle.meso_step if settings.scale == "meso" else bundle.micro_step
         ratio = 1 if settings.scale == "meso" else bundle.config.meso_micro_ratio
         low = bundle.load_range[0]
+        frames = settings.horizon or bundle.horizon * ratio
+        if settings.read_every > frames:
+            raise ValueError(f"read_every = {settings.read_every} leaves no frame of {frames} to be read")
         clock = Clock(
             p_ignite=settings.p_ignite or AWAKE * float(table.shock_pressure(low)),
             window=settings.capture_window or nx * bundle.pixel / float(table.shock_speed(low)),
             updates=settings.load_updates,
-            step=step,
-            horizon=settings.horizon or bundle.horizon * ratio,
+            model_step=step,
+            step=step * settings.read_every,
+            horizon=frames // settings.read_every,
             exponent=settings.history_exponent,
         )
         evolution = Evolution(

@@ -76,14 +76,14 @@ def adopt(
 
 
 def check_facts(closure: Closure, facts: Mapping[str, Any]) -> None:
-    """ClosureError unless a restart belongs to this bundle, scale and patch size."""
+    """ClosureError unless a restart belongs to this bundle, scale, patch size and way of counting."""
     if facts["bundle"] != closure.hash:
         raise ClosureError(
             f"this restart belongs to the bundle {facts['bundle'][:12]}, not to {closure.hash[:12]}; "
             "open the bundle it was written with"
         )
     here, there = to_dict(closure.settings), facts["settings"]
-    for name in ("scale", "patch_shape", "burned"):
+    for name in ("scale", "patch_shape", "burned", "read_every"):
         mine, theirs = (
             list(v) if isinstance(v, (tuple, list)) else v for v in (here.get(name), there.get(name))
         )

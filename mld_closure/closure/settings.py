@@ -32,6 +32,9 @@ class Settings:
     steps to the present.
     history_exponent: m in d tau = clip(p / P_s, 0, 2)^m dt; 0 makes the cell's clock run with time.
     horizon: frames the model is trusted for; None takes the bundle's.
+    read_every: model frames from one that is read to the next; what lies between is linear in time. With 1
+    every frame is read; more spares readouts, which for `decode` are most of the cost. The horizon ends with
+    the last whole stretch.
     micro_batch: cells the networks see at once. reproducible: always exactly so many (padded), so that a
     cell gives the same bits whatever its neighbours.
     on_extrapolation, on_bad_result, on_uncertain: policies. max_uncertainty: of the burn rate (1/s), None for
@@ -56,6 +59,7 @@ class Settings:
     load_updates: int = 1
     history_exponent: float = 1.0
     horizon: int | None = None
+    read_every: int = 1
     micro_batch: int = 8
     reproducible: bool = False
     on_extrapolation: Policy = "clamp"
@@ -73,7 +77,14 @@ class Settings:
     def __post_init__(self) -> None:
         if self.compiled is not None:
             object.__setattr__(self, "compiled", str(self.compiled))
-        times_and_limits = ("p_ignite", "capture_window", "load_updates", "horizon", "micro_batch")
+        times_and_limits = (
+            "p_ignite",
+            "capture_window",
+            "load_updates",
+            "horizon",
+            "read_every",
+            "micro_batch",
+        )
         for name in (*times_and_limits, "max_burn_step", "threshold"):
             value = getattr(self, name)
             if value is not None and not value > 0:

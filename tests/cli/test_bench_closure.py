@@ -38,6 +38,17 @@ def test_figures_as_json(capsys):
     assert 0 < found["idle_seconds_per_1000_cells"]["advance"] < 1e-3
 
 
+def test_reading_fewer_frames_saves_readouts_alone(capsys):
+    words = ["--readout", "decode", "--precision", "fp32", "--read-every", "1", "--read-every", "3"]
+    code, out = run([*SMALL, *words, "--json"], capsys)
+    assert code == 0
+    each, third = json.loads(out.out)["results"]
+    assert (each["read_every"], third["read_every"]) == (1, 3)
+    readout = 1.5 * (each["gflop"] - third["gflop"])  # two of three
+    decoder = 59.4 * 32 * 96 / (320 * 480)
+    assert readout == pytest.approx(decoder, rel=0.05)
+
+
 def test_the_table_says_what_was_timed_and_what_was_left_out(capsys):
     code, out = run([*SMALL, "--readout", "head", "--precision", "fp32", "--limit", "1e-9"], capsys)
     assert code == 0

@@ -107,6 +107,26 @@ def test_splitting_macro_steps_changes_nothing(kit, cuts):
     np.testing.assert_allclose(whole.cells.record["tau"], parts.cells.record["tau"], rtol=1e-12)
 
 
+def test_frames_between_those_that_are_read_are_stepped_over(kit):
+    """With every third frame read, what is returned is linear between them; the frames are all stepped."""
+    end = 5.3e-9
+    closure = kit.scripted(kit.curve(FULL), horizon=11, read_every=3)
+    calls, step = [], closure.engine.step
+    closure.engine.step = lambda z, load: calls.append(len(load)) or step(z, load)
+    kit.run(closure, fine(1.3e-9), lambda t: kit.ramp(t, PEAK))
+    times = np.linspace(1.3e-9, end, 8)
+    out = kit.run(closure, times, lambda t: PEAK)
+    for t, r in zip(times[1:], out, strict=True):
+        tau = closure.cells.record["tau"][0] - (end - t)
+        wanted = np.interp(tau, 3 * kit.STEP * np.arange(4), FULL[:12:3])
+        if tau < 9 * kit.STEP:
+            assert r.burned_fraction[0] == pytest.approx(wanted, rel=1e-6)
+    assert out[-1].status[0] == Status.BEYOND_HORIZON  # after three whole stretches of 11 frames
+    assert len(calls) == 9
+    with pytest.raises(ValueError, match="read_every = 12 leaves no frame of 11 to be read"):
+        kit.make(horizon=11, read_every=12)
+
+
 def test_rates_add_up_over_uneven_steps(kit):
     closure = kit.scripted(kit.curve(FULL))
     rng = np.random.default_rng(1)

@@ -66,6 +66,10 @@ def other(kit, kind):
         return kit.make(n=4)
     if kind == "scale":
         return kit.make(scale="micro")
+    if kind == "burned":
+        return kit.make(burned="own material")
+    if kind == "read_every":
+        return kit.make(read_every=2)
     if kind == "patches":
         closure = kit.make(n=0)
         closure.register(np.arange(100, 105), patches=kit.patches(5, seed=9))
@@ -81,6 +85,8 @@ def other(kit, kind):
         ("bundle", "belongs to the bundle .*, not to"),
         ("cells", "cell 104 not both in the restart and registered"),
         ("scale", "scale = meso, the closure micro"),
+        ("burned", "burned = frame, the closure own material"),
+        ("read_every", "read_every = 1, the closure 2"),
         ("patches", "written with other patches"),
         ("shape", r"patch_shape = \[32, 32\], the closure \[32, 64\]"),
     ],
