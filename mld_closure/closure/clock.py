@@ -20,7 +20,7 @@ DONE = 0.999  # burned fraction from which a cell counts as burned
 RISING = 0.01  # relative growth a model step below which the load has stopped rising
 AWAKE = 0.2  # of the weakest trained shock pressure wakes a cell: about when a shock is at its centre
 FACTOR_LIMIT = 2.0
-MEMORY = 8  # readings that the burn rate past the horizon is a mean of
+MEMORY = 8  # model steps that the burn rate past the horizon is a mean of
 _AREA = list(QUANTITIES).index("hotspot_area_fraction")
 _HOT = list(QUANTITIES).index("hotspot_temperature")
 
@@ -110,11 +110,12 @@ def remember_rate(record: np.ndarray, clock: Clock) -> None:
     """Take the burning between `left` and `right` into `relax`, the mean specific rate of the last frames.
 
     -d ln(1 - burned)/dt, over all frames so far and, past `MEMORY` of them, with weights that fade as
-    (1 - 1/MEMORY)^age: from one frame to the next a surrogate's burned fraction jitters as much as it grows.
+    (1 - 1/MEMORY)^age (over the fewer that are read in that time, where not all are): from one frame to the next a surrogate's burned fraction jitters as much as it grows.
     """
     left, right = (np.minimum(record[side][:, BURNED], DONE) for side in ("left", "right"))
     rate = np.log((1.0 - left) / (1.0 - right)) / clock.step
-    record["relax"] += (rate - record["relax"]) / np.clip(record["frame"], 1, MEMORY)
+    memory = max(MEMORY * clock.model_step / clock.step, 1.0)
+    record["relax"] += (rate - record["relax"]) / np.clip(record["frame"], 1, memory)
 
 
 def retire(record: np.ndarray) -> None:
