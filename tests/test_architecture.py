@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mld_closure"
 
-FREE = {"fields", "grids", "config", "device", "_native"}
+FREE = {"fields", "grids", "config", "device", "durable", "_native"}
 MAY_IMPORT = {
     "dns": set(),
     "data": set(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 
 import click
 
+from . import mpirun
 from .output import json_option, print_json, print_table, progress
 
 CELLS = (1, 64, 512, 4096)
@@ -67,8 +67,9 @@ def command(bundle, ranks, cells, frame, rounds, cycles, measure, as_json) -> No
         if cycles is not None:
             _cycles(str(path), cycles, as_json)
             return
-        words = [f"--cells={n}" for n in cells] + ["--frame", *map(str, frame), f"--rounds={rounds}"]
-        results = [r for n in ranks or (1, 2) for r in _start(n, str(path), words)]
+        words = [f"--cells={n}" for n in cells] + ["--frame", *frame, f"--rounds={rounds}"]
+        words = ["bench", "bridge", "--measure", path, *words]
+        results = [r for n in ranks or (1, 2) for r in mpirun.measured(n, words)]
         starts = _start_up(str(path))
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one torch thread a rank"
     if as_json:
@@ -97,22 +98,6 @@ def _saved(path: Path, *base: int) -> Path:
 
     random_networks(*base).save(path)
     return path
-
-
-def _start(ranks: int, bundle: str, words: list[str]) -> list[dict[str, Any]]:
-    """The results of `--measure` on so many ranks."""
-    command = [sys.executable, "-m", "mld_closure", "bench", "bridge", "--measure", bundle, *words]
-    more = {"OMP_NUM_THREADS": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
-    if ranks > 1:
-        if shutil.which("mpirun") is None:
-            raise ValueError("no mpirun on the PATH; install it with: pip install 'mld_closure[mpi]'")
-        command = ["mpirun", "-n", str(ranks), *command]
-        more |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-        more["PRTE_MCA_rmaps_default_mapping_policy"] = ":oversubscribe"
-    run = subprocess.run(command, capture_output=True, text=True, env=os.environ | more)
-    if run.returncode:
-        raise RuntimeError(f"{ranks} ranks: {run.stderr.strip() or run.stdout.strip()}")
-    return json.loads(run.stdout.splitlines()[-1])
 
 
 def _measure(bundle: str, cells: tuple[int, ...], frame: tuple[int, int], rounds: int) -> None:

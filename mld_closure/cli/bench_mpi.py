@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
-import subprocess
-import sys
 import time
 from typing import Any
 
 import click
 
+from . import mpirun
 from .output import json_option, print_json, print_table
 
 PARTS = ("hydro", "gather", "encode", "evolve", "readout", "exchange", "wait")
@@ -47,13 +45,13 @@ def command(ranks, cells, frame, measure, as_json) -> None:
     if measure is not None:
         _measure(measure, cells, frame)
         return
-    if shutil.which("mpirun") is None:
-        raise ValueError("no mpirun on the PATH; install it with: pip install 'mld_closure[mpi]'")
     ranks = tuple(sorted(set(ranks or (1, 2)) | {1}))
     results = []
     for kind in ("strong", "weak"):
         for n in ranks:
-            found = _start(n, STRONG_ROWS if kind == "strong" else n, cells, frame)
+            rows = STRONG_ROWS if kind == "strong" else n
+            words = ["bench", "mpi", "--measure", rows, "--cells", cells, "--frame", *frame]
+            found = mpirun.measured(n, words)
             base = next((r["wall"] for r in results if r["kind"] == kind), found["wall"])
             ideal = base / n if kind == "strong" else base
             results.append({"kind": kind, "ranks": n, **found, "efficiency": ideal / found["wall"]})
@@ -84,19 +82,6 @@ def _lines(results: list[dict[str, Any]]) -> list[list[str]]:
         line("imbalance", lambda r: f"{100 * r['imbalance']:.0f} %"),
         line("bytes a request", lambda r: f"{r['bytes_a_row']:.0f}"),
     ]
-
-
-def _start(ranks: int, rows: int, cells: int, frame: tuple[int, int]) -> dict[str, Any]:
-    words = [sys.executable, "-m", "mld_closure", "bench", "mpi", "--measure", rows, "--cells", cells]
-    command = ["mpirun", "-n", ranks, "--bind-to", "none", *words, "--frame", *frame]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-    crowded = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"} if ranks > 1 else {}
-    run = subprocess.run(
-        [str(w) for w in command], env={**os.environ, **threads, **crowded}, capture_output=True, text=True
-    )
-    if run.returncode:
-        raise RuntimeError(f"mpirun with {ranks} ranks failed: {run.stderr.strip()[-500:]}")
-    return json.loads(run.stdout.strip().splitlines()[-1])
 
 
 def _measure(rows: int, cells: int, frame: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ import click
 from .output import print_table, progress
 
 SHIPPED = "hmx-compact"
+OF_SLAB = ("bundle", "cells", "precision", "threads")
 
 
 @click.command()
@@ -48,6 +49,12 @@ def command(
       mld-closure demo --pore --up 0.5 --out quench
     """
     if not slab:
+        source = click.get_current_context().get_parameter_source
+        given = [name for name in OF_SLAB if source(name) is not click.core.ParameterSource.DEFAULT]
+        if given:
+            raise click.UsageError(
+                f"--{given[0]} is an option of the slab; leave it out, or leave out --pore"
+            )
         _pore(out, up or 1.0)
         return
     from ..runtime.comm import default_comm

@@ -12,7 +12,7 @@ from ..config import ConfigError, from_dict
 NAMES = ("dns", "ignition-growth")
 
 
-def make_fallback(choice: str | dict[str, Any], bundle: Any, burned: str = "own material") -> Any:
+def make_fallback(choice: str | dict[str, Any], bundle: Any, burned: str) -> Any:
     """The fallback of a case: `dns`, or a table with kind = "dns" | "ignition-growth" and its constants.
 
     `dns` simulates the cell's own patch under its own load, once, over the bundle's horizon; a meso cell

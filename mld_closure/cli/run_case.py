@@ -301,8 +301,10 @@ def open_closure(case: MacroCase, options: dict[str, Any], comm: Any = None, dom
     shape = tuple(chosen.setdefault("patch_shape", default))
     bundle: Any = choice.bundle
     if "fallback" in chosen:
+        from ..closure.settings import Settings
+
         bundle = mld.Bundle.load(bundle)
-        chosen["fallback"] = make_fallback(chosen["fallback"], bundle, chosen.get("burned", "own material"))
+        chosen["fallback"] = make_fallback(chosen["fallback"], bundle, chosen.get("burned", Settings.burned))
     try:
         closure = mld.open(bundle, comm, **chosen)
     except TypeError as err:

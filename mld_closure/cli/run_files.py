@@ -11,12 +11,12 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..durable import sync
 from ..runtime.agree import Attempt
 from ..runtime.comm import SerialComm
 
@@ -136,9 +136,9 @@ def _begin(temporary: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str
 
 
 def _finish(temporary: Path, final: Path) -> None:
-    _sync_folder(temporary)
+    sync(temporary)
     os.rename(temporary, final)
-    _sync_folder(final.parent)
+    sync(final.parent)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -199,12 +199,3 @@ def _cut(path: Path, size: int) -> Any:
 def _sync(file: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # some file systems sync no folders
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

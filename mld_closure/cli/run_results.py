@@ -11,7 +11,7 @@ import numpy as np
 from ..config import to_dict
 from ..fields import FIELDS
 from ..macro.porous import detonation_speed, porous_shock
-from ..metrics.waves import front_speed, transition
+from ..metrics.waves import front_speed, run_to_detonation
 from .run_case import BURNED, COLUMNS, SECONDS, CaseRun
 from .run_files import FRAMES, checkpoints
 
@@ -83,24 +83,6 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
     if not summary["checkpoints"]:
         (out / FRAMES).unlink()  # a restart would need it
     return summary
-
-
-def run_to_detonation(
-    times: np.ndarray, distance: np.ndarray, speed: np.ndarray, inert: float, detonation: float, span: float
-) -> tuple[tuple[float, float] | None, float | None]:
-    """Time (s) and distance (m) at which the front turns into a detonation, halfway between the two speeds.
-
-    Where the whole record is that of a detonation, None and the distance (m) below which it began. times (s),
-    distance (m), speed (m/s): (n,), NaN where unknown. inert, detonation: speeds (m/s) of the shock without
-    burning and of the detonation. span: path (m) over which the turn must be seen to last.
-    """
-    turned = None
-    if detonation > inert:
-        turned = transition(times, distance, speed, 0.5 * (inert + detonation), hold=span)
-    known = np.isfinite(speed)
-    if turned is None and known.any() and np.median(speed[known]) >= 0.9 * detonation:
-        return None, float(distance[known][0])
-    return turned, None
 
 
 def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:

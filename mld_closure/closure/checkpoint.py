@@ -18,6 +18,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from .. import durable
 from .guards import ClosureError
 from .state import NO_SLOT
 
@@ -58,7 +59,7 @@ def write_manifest(
     temporary = folder / f".{MANIFEST}.{name}"
     _flushed(temporary, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     os.replace(temporary, folder / MANIFEST)
-    _sync(folder)
+    durable.sync(folder)
     mine = {shard["file"] for shard in shards}
     for old in (*folder.glob("state-*.safetensors"), *folder.glob(f".{MANIFEST}.*")):
         if old.name not in mine:
@@ -130,20 +131,8 @@ def unpack(arrays: Mapping[str, np.ndarray], dtype: np.dtype, prefix: str = "cel
 def _flushed(path: Path, data: bytes) -> None:
     """Write a file, flushed, or leave none; OSError that says what still stands."""
     try:
-        with open(path, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        durable.write(path, data)
     except OSError as err:
-        path.unlink(missing_ok=True)
         raise OSError(
             err.errno, f"{err.strerror}; the restart before it stands, free space and save again", str(path)
         ) from None
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

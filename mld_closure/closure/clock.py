@@ -110,7 +110,8 @@ def remember_rate(record: np.ndarray, clock: Clock) -> None:
     """Take the burning between `left` and `right` into `relax`, the mean specific rate of the last frames.
 
     -d ln(1 - burned)/dt, over all frames so far and, past `MEMORY` of them, with weights that fade as
-    (1 - 1/MEMORY)^age (over the fewer that are read in that time, where not all are): from one frame to the next a surrogate's burned fraction jitters as much as it grows.
+    (1 - 1/MEMORY)^age: from one frame to the next a surrogate's burned fraction jitters as much as it grows.
+    Where not all frames are read, MEMORY stands for those that are in that time.
     """
     left, right = (np.minimum(record[side][:, BURNED], DONE) for side in ("left", "right"))
     rate = np.log((1.0 - left) / (1.0 - right)) / clock.step

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import glob
 import json
-import os
 import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import numpy as np
 from mld_closure.config import ConfigError
 from mld_closure.data.layout import TrajectorySpec
 from mld_closure.data.trajectories import Trajectories, assemble, write_shard
+from mld_closure.durable import published
 
 Case = tuple[int, Mapping[str, np.ndarray], Mapping[str, float], Mapping[str, Any]]
 
@@ -154,27 +152,6 @@ def check_case(index: int, arrays: Mapping[str, np.ndarray], spec: TrajectorySpe
             if not np.isfinite(image).all():
                 y, x = np.argwhere(~np.isfinite(image))[0]
                 raise ValueError(f"case {index}, {name}: {image[y, x]} at frame {frame}, y {y}, x {x}")
-
-
-@contextmanager
-def published(path: Path) -> Iterator[Path]:
-    """A temporary name; what is written there appears at `path` durably, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _spec_of(path: Path) -> TrajectorySpec:

@@ -48,3 +48,21 @@ def transition(
     share = (level - v[a]) / (v[b] - v[a])
     where = float(x[a] + share * (x[b] - x[a]))
     return (float(t[a] + share * (t[b] - t[a])), where) if x[known[-1]] - where >= hold else None
+
+
+def run_to_detonation(
+    times: np.ndarray, distance: np.ndarray, speed: np.ndarray, inert: float, detonation: float, span: float
+) -> tuple[tuple[float, float] | None, float | None]:
+    """Time (s) and distance (m) at which the front turns into a detonation, halfway between the two speeds.
+
+    Where the whole record is that of a detonation, None and the distance (m) below which it began. times (s),
+    distance (m), speed (m/s): (n,), NaN where unknown. inert, detonation: speeds (m/s) of the shock without
+    burning and of the detonation. span: path (m) over which the turn must be seen to last.
+    """
+    turned = None
+    if detonation > inert:
+        turned = transition(times, distance, speed, 0.5 * (inert + detonation), hold=span)
+    known = np.isfinite(speed)
+    if turned is None and known.any() and np.median(speed[known]) >= 0.9 * detonation:
+        return None, float(distance[known][0])
+    return turned, None

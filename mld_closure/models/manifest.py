@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import durable
 from .. import fields as field_table
 from ..config import ConfigError, from_dict
 from .settings import ModelConfig
@@ -187,10 +187,7 @@ def write_directory(path: Path, files: Mapping[str, bytes], overwrite: bool = Fa
     new.mkdir()
     try:
         for name, data in files.items():
-            with open(new / name, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            durable.write(new / name, data)
         if path.exists():
             path.rename(old)
         new.rename(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import safetensors
@@ -11,6 +10,7 @@ import safetensors.torch
 import torch
 
 from ..config import from_dict, to_dict
+from ..durable import published
 from .parc import Parc, ParcConfig
 
 FORMAT = "mld-closure-parc-1"
@@ -20,14 +20,10 @@ def save_parc(model: Parc, path: str | Path) -> None:
     """Write the model to `path`, whole or not at all."""
     path = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with published(path) as temporary:
         safetensors.torch.save_file(
             state, temporary, metadata={"format": FORMAT, "config": json.dumps(to_dict(model.config))}
         )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_parc(path: str | Path, device: str | torch.device = "cpu") -> Parc:

@@ -53,3 +53,10 @@ def test_a_missing_bundle_is_named(capsys, tmp_path):
     assert (code, err.count("\n")) == (2, 1)
     assert "no bundle at" in err
     assert not (tmp_path / "d").exists()
+
+
+def test_options_of_the_slab_do_not_go_with_the_pore(capsys, tmp_path):
+    code, _, err = demo(capsys, "--pore", "--cells", 40, "--out", tmp_path / "d")
+    assert code == 2
+    assert "--cells is an option of the slab" in err
+    assert not (tmp_path / "d").exists()

@@ -158,7 +158,7 @@ def test_fallbacks_that_make_no_sense(kit, choice, message):
     bundle = kit.bundle()
     bundle.extras[load.EXTRA] = kit.table().to_extra()
     with pytest.raises(ConfigError, match=message):
-        make_fallback(choice, bundle)
+        make_fallback(choice, bundle, "frame")
 
 
 def test_the_dns_by_name_is_the_dns_of_the_patch(kit):
@@ -178,6 +178,6 @@ def test_the_dns_by_name_is_the_dns_of_the_patch(kit):
     np.testing.assert_allclose(got[0], 0.5 * (truth[2] + truth[3]), rtol=1e-6)
     assert got[0, 1] > 875  # K, the pore has collapsed
     bundle.extras[load.EXTRA] = load.LoadTable.from_arrays(load_table((800.0, 1300.0), kit.PIXEL)).to_extra()
-    own = make_fallback("dns", bundle)(request)
+    own = make_fallback("dns", bundle, "own material")(request)
     np.testing.assert_array_equal(np.delete(own, 2), np.delete(got, 2))
     assert own[0, 2] > 1.3 * got[0, 2]  # more than a quarter of the frame has flowed in

@@ -235,7 +235,8 @@ MLD_API int mld_commit(mld_closure* closure);
 MLD_API int mld_rollback(mld_closure* closure);
 
 /* Longest step (s) over which, by the last advance or wait, no cell's burned fraction moves more than the
-   setting max_burn_step; infinity where nothing burns or nothing was advanced. */
+   setting max_burn_step; infinity where nothing burns or nothing was advanced. A cell that starts in a step,
+   and burns at once what it missed, counts from the next step on. */
 MLD_API int mld_dt_max(mld_closure* closure, double* dt);
 
 /* A count or timing by name: "cells", "cells.active" (idle, loading, burned, beyond_horizon), "steps",

@@ -1,10 +1,9 @@
-"""What a run says of its detonation, from fronts made up."""
+"""Where a shock turned into a detonation, from fronts made up."""
 
 import numpy as np
 import pytest
 
-from mld_closure.cli.run_results import run_to_detonation
-from mld_closure.metrics.waves import front_speed
+from mld_closure.metrics.waves import front_speed, run_to_detonation
 
 INERT, DETONATION, SPAN = 4000.0, 7000.0, 0.1e-3
 
