@@ -23,7 +23,7 @@ from .guards import ClosureError
 from .state import NO_SLOT
 
 FORMAT = "mld-closure-restart"
-VERSION = 3
+VERSION = 4
 MANIFEST = "restart.json"
 
 

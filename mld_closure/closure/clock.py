@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..models.readout_head import QUANTITIES
+from .captured import plateau
 from .guards import BURNED
 from .state import Life
 
 DONE = 0.999  # burned fraction from which a cell counts as burned
 RISING = 0.01  # relative growth a model step below which the load has stopped rising
 AWAKE = 0.2  # of the weakest trained shock pressure wakes a cell: about when a shock is at its centre
+SAMPLES = 4  # of a rising load, in a window
 FACTOR_LIMIT = 2.0
 MEMORY = 8  # model steps that the burn rate past the horizon is a mean of
 _AREA = list(QUANTITIES).index("hotspot_area_fraction")
@@ -42,6 +44,16 @@ class Clock:
     exponent: float
 
 
+@dataclass(frozen=True)
+class Load:
+    """What is known of loads: final (n,), whether a cell has it now; early (n,), whether it is to begin with
+    what there is; value (n,), the load (m/s) that is captured or, while it rises, foreseen."""
+
+    final: np.ndarray
+    early: np.ndarray
+    value: np.ndarray
+
+
 def load(
     record: np.ndarray,
     pressure: np.ndarray,
@@ -50,16 +62,17 @@ def load(
     t: float,
     dt: float,
     clock: Clock,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Take the pressures at t + dt into cells that seek their load; returns which of them (n,) have it now,
-    and which are to begin with the load so far.
+) -> Load:
+    """Take the pressures at t + dt into cells that seek their load.
 
     An idle cell whose pressure reaches p_ignite (and what it has borne without reacting) begins to load; its
     arrival is interpolated between the pressures at t (`before`) and t + dt. speed: the piston speed (m/s)
     that the macro state stands for; its running maximum is the load, once it grows by less than 1 % a step (a
-    model step's worth where the macro step is shorter: growth in a short step says little), or once the
-    window is over. At equal parts of the window, `updates` in all, the load so far is good enough to begin.
+    model step's worth where the macro step is shorter: growth in a short step says little). Where the window
+    is over before, it is what the captured shock will rise to (`captured.plateau`). At equal parts of the
+    window, `updates` in all, the load foreseen so far is good enough to begin.
     """
+    now = t + dt
     level = np.maximum(clock.p_ignite, (1.0 + RISING) * record["peak"])
     wakes = (record["life"] == Life.IDLE) & (pressure >= level)
     seeks = record["seeking"].copy()
@@ -69,14 +82,33 @@ def load(
     record["life"][wakes] = Life.LOADING
     settled = seeks & (speed - record["load"] < RISING * min(1.0, dt / clock.model_step) * record["load"])
     seeks |= wakes
-    for name, now in (("peak", pressure), ("load", speed)):
-        rising = seeks & (now > record[name])
-        record[name][rising] = now[rising]
-    final = settled | (seeks & (t + dt - record["arrival"] >= clock.window))
-    record["seeking"] = seeks & ~final
+    for name, values in (("peak", pressure), ("load", speed)):
+        rising = seeks & (values > record[name])
+        record[name][rising] = values[rising]
+    over = seeks & ~settled & (now - record["arrival"] >= clock.window)
     parts = (t + np.array([[0.0], [dt]]) - record["arrival"]) * clock.updates / clock.window
     passed = np.floor(parts[1]) > np.maximum(np.floor(parts[0]), 0.0)
-    return final, seeks & ~final & passed
+    early = seeks & ~settled & ~over & passed
+    value = record["load"].copy()
+    value[over | early] = _foreseen(record[over | early], now)
+    record["seeking"] = seeks & ~settled & ~over
+    _sample(record, wakes, now, clock)
+    return Load(settled | over, early, value)
+
+
+def _foreseen(record: np.ndarray, now: float) -> np.ndarray:
+    """What the loads (m/s) of records (n,) will rise to."""
+    times = np.column_stack([record["seen_time"], np.full(len(record), now)])
+    return plateau(times, np.column_stack([record["seen_load"], record["load"]]))
+
+
+def _sample(record: np.ndarray, wakes: np.ndarray, now: float, clock: Clock) -> None:
+    """Keep the present load of cells that seek theirs, where the sample before is old enough."""
+    old = now - record["seen_time"][:, 1] >= clock.window / SAMPLES
+    due = wakes | (record["seeking"] & old)
+    for name, values in (("seen_time", np.full(len(record), now)), ("seen_load", record["load"])):
+        seen = record[name]
+        seen[due, 0], seen[due, 1] = np.where(wakes, values, seen[:, 1])[due], values[due]
 
 
 def stand_down(record: np.ndarray) -> None:

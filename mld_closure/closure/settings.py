@@ -25,11 +25,12 @@ class Settings:
     p_ignite: pressure (Pa) that wakes a cell and dates the arrival of its shock. None is a fifth of the shock
     pressure at the low end of the trained loads, and a cell whose load ends below them rests again; where it
     is given, `on_extrapolation` says what becomes of such a cell.
-    capture_window: longest time (s) over which the load and P_s are sought; None is the time the weakest
-    trained shock takes to cross a patch.
+    capture_window: longest time (s) over which the load and P_s are sought; a load that still rises then is
+    taken for what a captured shock rises to (`captured`). None is the time the weakest trained shock takes to
+    cross a patch.
     load_updates: equal parts of the window at whose ends a cell begins to burn, or begins anew from frame 0,
-    with the load so far; with 1 it waits until the load is known. Each part costs up to a start and the model
-    steps to the present.
+    with the load foreseen so far; with 1 it waits until the load is known. Each part costs up to a start and
+    the model steps to the present.
     history_exponent: m in d tau = clip(p / P_s, 0, 2)^m dt; 0 makes the cell's clock run with time.
     horizon: frames the model is trusted for; None takes the bundle's.
     read_every: model frames from one that is read to the next; what lies between is linear in time. With 1

@@ -1,6 +1,6 @@
 """What a closure remembers: one small record a cell, and a pool of latent states for the cells that react.
 
-Memory: `CELL` is 243 bytes a registered cell, beside its id, its pressure and its way to the patch (45
+Memory: `CELL` is 275 bytes a registered cell, beside its id, its pressure and its way to the patch (45
 bytes). A reacting cell has one latent state besides (means, and log-variances where the model evolves them);
 while a step is open, the cells that take a model step in it have a second one, and one more for each further
 call in it that asks for other frames. The pool grows by half its size, so up to a third of it may be unused.
@@ -42,6 +42,8 @@ CELL = np.dtype(
         ("arrival", "f8"),  # s, time at which the pressure crossed p_ignite
         ("peak", "f8"),  # Pa, running maximum of the pressure, then P_s
         ("load", "f8"),  # m/s, running maximum of the load that the macro state stands for
+        ("seen_time", "f8", (2,)),  # s, of two earlier samples of a rising load
+        ("seen_load", "f8", (2,)),  # m/s
         ("solid", "f8"),  # solid fraction of the patch at rest, seen with frame 0
         ("up", "f8"),  # m/s, the load the model (or the fallback) was given, within its range
         ("relax", "f8"),  # 1/s, mean specific burn rate of the last frames, kept past the horizon

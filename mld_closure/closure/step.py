@@ -139,17 +139,18 @@ class Stepper:
         speed[seeks] = self.evolution.table.piston_speed(
             self.evolution.settings.load, pressure[seeks], None if velocity is None else velocity[seeks]
         )
-        final, early = life.load(record, pressure, speed, self.cells.pressure[rows], step.t, dt, clock)
+        load = life.load(record, pressure, speed, self.cells.pressure[rows], step.t, dt, clock)
         since = old["tau"].copy()
         runs = (old["life"] == Life.ACTIVE) | (old["life"] == Life.BEYOND_HORIZON)
-        final &= ~self._stand_down(record, final)
-        starts = self._starts(record, final, early)
+        self._foresee(record, load)
+        final = load.final & ~self._stand_down(record, load.final)
+        starts = self._starts(record, load.value, final, load.early)
         rate = np.where(runs | starts, 1.0, 0.0)
         rate[runs] = life.factor(record[runs], pressure[runs], clock)
         record["tau"][runs] += rate[runs] * dt
         if starts.any():
             part = record[starts]
-            since[starts] = self._start(part, ids[starts], step.t + dt)
+            since[starts] = self._start(part, load.value[starts], ids[starts], step.t + dt)
             record[starts] = part
         served = (record["life"] == Life.ACTIVE) & ((record["flags"] & Status.FALLBACK) == 0)
         wanted = life.frames_wanted(record, clock)
@@ -189,6 +190,14 @@ class Stepper:
         self._report(response, where, motion, step.dt)
         return Call(motion.rows, motion.pressure, motion.rows, record, motion.block, motion.place)
 
+    def _foresee(self, record: np.ndarray, load: life.Load) -> None:
+        """Take final loads that are foreseen into records (k,); P_s rises as their shock pressures do."""
+        higher = load.final & (load.value > record["load"])
+        if higher.any():
+            pressure = self.evolution.table.shock_pressure
+            record["peak"][higher] *= pressure(load.value[higher]) / pressure(record["load"][higher])
+            record["load"][higher] = load.value[higher]
+
     def _stand_down(self, record: np.ndarray, final: np.ndarray) -> np.ndarray:
         """Let cells rest whose load is known and too weak for the model; returns which of them (k,)."""
         weak = final & (record["life"] == Life.LOADING) & (self.evolution.settings.p_ignite is None)
@@ -199,23 +208,25 @@ class Stepper:
             record[weak] = part
         return weak
 
-    def _starts(self, record: np.ndarray, final: np.ndarray, early: np.ndarray) -> np.ndarray:
+    def _starts(
+        self, record: np.ndarray, known: np.ndarray, final: np.ndarray, early: np.ndarray
+    ) -> np.ndarray:
         """Which cells (k,) start now, or anew under a load that has grown.
 
-        final: those that know their load; early: those that may begin with the load so far, if the model was
-        trained for it.
+        known: loads (m/s). final: those that know theirs; early: those that may begin with what is foreseen,
+        if the model was trained for it.
         """
-        known, up = record["load"], record["up"]
+        up = record["up"]
         low, high = self.load_range
         anew = (record["life"] == Life.ACTIVE) & ((record["flags"] & Status.FALLBACK) == 0)
         anew &= np.abs(known - up) > SAME_LOAD * up
         early = early & (known >= low) & (known <= high)
         return ((record["life"] == Life.LOADING) | anew) & (early | final)
 
-    def _start(self, record: np.ndarray, ids: np.ndarray, now: float) -> np.ndarray:
-        """Give cells their load and start their clocks; returns the clocks (s) at arrival."""
+    def _start(self, record: np.ndarray, load: np.ndarray, ids: np.ndarray, now: float) -> np.ndarray:
+        """Give cells their load (m/s) and start their clocks; returns the clocks (s) at arrival."""
         table, settings = self.evolution.table, self.evolution.settings
-        up = record["load"].copy()
+        up = load.copy()
         low, high = self.load_range
         weak, strong = up < low * (1 - LOAD_SLACK), up > high * (1 + LOAD_SLACK)
         outside = weak | strong

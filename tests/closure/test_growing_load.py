@@ -38,11 +38,16 @@ def test_a_cell_burns_while_its_load_rises(kit):
     first = [int(np.argmax([r.status[0] & Status.ACTIVE for r in run])) for run in (out, waits)]
     assert TIMES[first[0] + 1] == pytest.approx(1.7e-9)  # at the end of the second part
     assert TIMES[first[1] + 1] == pytest.approx(2.6e-9)  # the ramp ends at 2.5 ns
-    assert len(starts) == 3  # at about 550, 830 and 1000 m/s
-    # once the load is known both have the same: frame 0 of the same load, at the same time
-    for name in ("tau", "up", "frame", "right"):
+    assert len(starts) == 2  # at 730 m/s, foreseen as 930, and at 950, foreseen as 1004
+    # once the load is known both have the same: frame 0 of about the same load, at the same time
+    for name in ("frame", "right"):
         np.testing.assert_array_equal(early.cells.record[name], late.cells.record[name])
-    assert out[-1].burned_fraction[0] == waits[-1].burned_fraction[0]
+    assert early.cells.record["tau"][0] == pytest.approx(
+        late.cells.record["tau"][0], rel=1e-4
+    )  # by its delay
+    assert late.cells.record["up"][0] == pytest.approx(1000.0, rel=1e-6)
+    assert early.cells.record["up"][0] == pytest.approx(1000.0, rel=0.005)
+    assert out[-1].burned_fraction[0] == pytest.approx(waits[-1].burned_fraction[0], rel=1e-4)
     burned = np.array([r.burned_fraction[0] for r in out])
     assert (np.diff(burned) >= 0).all()
     assert sum(r.burn_rate[0] * 0.1e-9 for r in out) == pytest.approx(burned[-1], rel=1e-12)
@@ -52,7 +57,7 @@ def test_a_new_start_never_takes_back_what_has_burned(kit):
     """The stronger load burns less here, on purpose: the cell holds until it has caught up."""
     closure, _ = watched(kit)
     reader = closure.engine.reader
-    strong = float(closure.engine.model.config.scale_load(np.array([850.0]))[0])
+    strong = float(closure.engine.model.config.scale_load(np.array([950.0]))[0])
 
     def read(latent, load):
         found = reader(latent, load)
@@ -82,7 +87,11 @@ def test_a_rejected_new_start_leaves_no_trace(kit):
     out = closure.advance(pressure=[kit.shock_pressure(1000.0)])
     closure.commit()
     assert out.burned_fraction[0] == again.burned_fraction[0]
-    assert closure.cells.record["up"][0] == pytest.approx(1000.0, rel=1e-6)
+    assert closure.cells.record["up"][0] > 1.02 * before["up"][0]  # it did start anew
+    closure.begin_step(times[-1] + 0.5e-9, 0.5e-9)
+    closure.advance(pressure=[kit.shock_pressure(1000.0)])
+    closure.commit()
+    assert closure.cells.record["up"][0] == pytest.approx(1000.0, rel=1e-6)  # now that it is known
 
 
 def test_small_growth_is_not_worth_a_new_start(kit):
@@ -114,7 +123,7 @@ def test_loads_beyond_the_range_wait_until_they_are_known(kit):
     closure, _ = watched(kit, on_extrapolation="error")
     with pytest.raises(ClosureError, match="1600"):
         kit.run(closure, TIMES, slow_rise(kit, 1600.0))
-    assert 1000.0 < max(closure.cells.record["up"]) <= 1400.0  # it burned before
+    assert 700.0 < max(closure.cells.record["up"]) <= 1400.0  # it burned before
 
 
 def test_auto_takes_the_incoming_wave_where_velocities_are_given(kit):

@@ -25,7 +25,7 @@ def test_ids_of_any_size_find_their_rows():
 
 
 def test_stated_size_of_a_record():
-    assert CELL.itemsize == 243
+    assert CELL.itemsize == 275
 
 
 def test_pool_keeps_latents_through_growth_and_reuses_slots():
