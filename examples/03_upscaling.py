@@ -233,7 +233,8 @@ def draw(times, truth, curves):
             axis.plot(1e9 * t, burned[:, i], "--", color=line.get_color())
         axis.set_title(load)
         axis.set_xlabel("time [ns]")
-    figure.axes[0].legend(title="DNS solid, closure dashed", loc="upper left", fontsize="small")
+    style = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "fontsize": "small"}
+    figure.axes[-1].legend(title="DNS solid,\nclosure dashed", **style)
     figure.axes[0].set_ylabel("burned share of the explosive")
     return figure
 

@@ -191,12 +191,21 @@ def _cycles(bundle: str, number: int, as_json: bool) -> None:
         raise RuntimeError(said or f"mld-start ended with {run.returncode}")
     warm = next(mib for done, mib in found if done >= number / 10)
     grown = found[-1][1] - warm
+    late = found[-1][1] - next(mib for done, mib in found if done >= number / 2)
     if as_json:
-        print_json({"cycles": number, "mib": found[-1][1], "grown_mib": grown, "on_the_way": found})
+        print_json(
+            {
+                "cycles": number,
+                "mib": found[-1][1],
+                "grown_mib": grown,
+                "grown_late_mib": late,
+                "on_the_way": found,
+            }
+        )
         return
     click.echo(
         f"{number} cycles: {found[-1][1]:.1f} MiB at the end, {grown:+.2f} MiB since the first tenth "
-        f"({1024**2 * grown / (0.9 * number):+.0f} bytes a cycle)"
+        f"({1024**2 * grown / (0.9 * number):+.0f} bytes a cycle), {late:+.2f} MiB since half-way"
     )
 
 
