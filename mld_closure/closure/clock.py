@@ -85,6 +85,8 @@ def load(
     for name, values in (("peak", pressure), ("load", speed)):
         rising = seeks & (values > record[name])
         record[name][rising] = values[rising]
+    record["seen_time"][wakes] = now
+    record["seen_load"][wakes] = record["load"][wakes, None]
     over = seeks & ~settled & (now - record["arrival"] >= clock.window)
     parts = (t + np.array([[0.0], [dt]]) - record["arrival"]) * clock.updates / clock.window
     passed = np.floor(parts[1]) > np.maximum(np.floor(parts[0]), 0.0)
@@ -92,7 +94,7 @@ def load(
     value = record["load"].copy()
     value[over | early] = _foreseen(record[over | early], now)
     record["seeking"] = seeks & ~settled & ~over
-    _sample(record, wakes, now, clock)
+    _sample(record, now, clock)
     return Load(settled | over, early, value)
 
 
@@ -102,13 +104,12 @@ def _foreseen(record: np.ndarray, now: float) -> np.ndarray:
     return plateau(times, np.column_stack([record["seen_load"], record["load"]]))
 
 
-def _sample(record: np.ndarray, wakes: np.ndarray, now: float, clock: Clock) -> None:
+def _sample(record: np.ndarray, now: float, clock: Clock) -> None:
     """Keep the present load of cells that seek theirs, where the sample before is old enough."""
-    old = now - record["seen_time"][:, 1] >= clock.window / SAMPLES
-    due = wakes | (record["seeking"] & old)
-    for name, values in (("seen_time", np.full(len(record), now)), ("seen_load", record["load"])):
-        seen = record[name]
-        seen[due, 0], seen[due, 1] = np.where(wakes, values, seen[:, 1])[due], values[due]
+    due = record["seeking"] & (now - record["seen_time"][:, 1] >= clock.window / SAMPLES)
+    for name, values in (("seen_time", now), ("seen_load", record["load"][due])):
+        record[name][due, 0] = record[name][due, 1]
+        record[name][due, 1] = values
 
 
 def stand_down(record: np.ndarray) -> None:

@@ -59,3 +59,15 @@ def test_a_cell_takes_a_shock_that_still_rises_for_what_it_becomes(kit, step):
     record = closure.cells.record[0]
     assert record["up"] == pytest.approx(900.0, rel=0.04)
     assert record["peak"] == pytest.approx(kit.shock_pressure(record["up"]), rel=1e-6)
+
+
+def test_an_earlier_shock_that_was_too_weak_tells_nothing_of_the_next(kit):
+    """The cell rests again; of a strong shock two samples are too few to foresee more than the last."""
+    options = {"p_ignite": None, "capture_window": 1e-9, "load_updates": 4}
+    closure = kit.scripted(kit.curve(np.linspace(0, 0.3, 13)), **options)
+    weak = kit.shock_pressure(300.0)
+    kit.run(closure, np.linspace(0.0, 2.4e-9, 9), lambda t: weak * np.clip(t / 2e-9, 0.0, 1.0))
+    assert closure.cells.record["seen_load"][0].min() > 0.0
+    for until, speed in ((2.7e-9, 700.0), (3.0e-9, 780.0)):
+        kit.run(closure, [until - 0.3e-9, until], lambda t, speed=speed: kit.shock_pressure(speed))
+        assert closure.cells.record["up"][0] == pytest.approx(speed, rel=1e-6)
