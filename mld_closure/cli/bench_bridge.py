@@ -21,6 +21,7 @@ CELLS = (1, 64, 512, 4096)
 ACTIVE = 64  # cells that react at most
 OUTPUTS = ("burned_fraction", "burn_rate", "status")
 ROUNDS, SHORTEST = 7, 0.05  # s of calls in a round
+PAIRS = 4  # of closures that are compared
 TINY = 2  # channels of the first level of networks that are only opened and closed
 LIMITS = "wanted: less than 20 us a call more, and less than 1 % at 64 active cells"
 
@@ -36,7 +37,7 @@ LIMITS = "wanted: less than 20 us a call more, and less than 1 % at 64 active ce
     show_default=True,
     help="Height and width of a cell in pixels.",
 )
-@click.option("--rounds", type=click.IntRange(1), default=ROUNDS, show_default=True, help="Best counts.")
+@click.option("--rounds", type=click.IntRange(1), default=ROUNDS, show_default=True, help="Of each pair.")
 @click.option(
     "--cycles", type=click.IntRange(10), help="Open, use and close so many times in place of timing."
 )
@@ -107,14 +108,25 @@ def _measure(bundle: str, cells: tuple[int, ...], frame: tuple[int, int], rounds
     results = []
     for n in cells:
         for active in (0, min(n, ACTIVE)):
-            python, cpp = _pair(bundle, comm, n, active, frame, rounds)
+            python, cpp = _best(bundle, comm, n, active, frame, rounds)
             results.append({"ranks": comm.size, "cells": n, "active": active, "python": python, "cpp": cpp})
     if comm.rank == 0:
         click.echo(json.dumps(results))
 
 
-def _pair(
+def _best(
     bundle: str, comm: Any, n: int, active: int, frame: tuple[int, int], rounds: int
+) -> tuple[float, float]:
+    """Seconds of a step from Python and from C++, the best of pairs of closures opened in turns.
+
+    Where weights and latents come to lie in memory makes one closure 1 to 2 % faster than its like.
+    """
+    pairs = [_pair(bundle, comm, n, active, frame, rounds, bool(k % 2)) for k in range(PAIRS)]
+    return min(p[0] for p in pairs), min(p[1] for p in pairs)
+
+
+def _pair(
+    bundle: str, comm: Any, n: int, active: int, frame: tuple[int, int], rounds: int, python_first: bool
 ) -> tuple[float, float]:
     """Seconds of a step from Python and from C++; n cells, shared by the ranks, `active` of them reacting."""
     import numpy as np
@@ -131,10 +143,14 @@ def _pair(
     pressure = np.where(ids < active, 6e9, 0.0)
     patches = np.broadcast_to(np.float32(0.9), (len(ids), *frame))
     settings = f'device = "cpu"\nthreads = 1\npatch_shape = [{frame[0]}, {frame[1]}]\n'
-    cpp = _bridge.Closure(bundle, settings, comm.py2f() if several else None)
-    python = mld.open(
-        bundle, comm=comm if several else None, device="cpu", threads=1, patch_shape=tuple(frame)
-    )
+
+    def from_c() -> Any:
+        return _bridge.Closure(bundle, settings, comm.py2f() if several else None)
+
+    given = comm if several else None
+    cpp = None if python_first else from_c()
+    python = mld.open(bundle, comm=given, device="cpu", threads=1, patch_shape=tuple(frame))
+    cpp = cpp or from_c()
     python.register(ids, patches=patches)
     cpp.register_patches(ids, np.ascontiguousarray(patches))
     dt = mld.Bundle.load(bundle).meso_step
