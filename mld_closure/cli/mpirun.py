@@ -29,6 +29,7 @@ def measured(ranks: int, words: list[Any]) -> Any:
             raise ValueError("no mpirun on the PATH; install it with: pip install 'mld_closure[mpi]'")
         command = ["mpirun", "-n", ranks, "--bind-to", "none", *command]
         env["PRTE_MCA_rmaps_default_mapping_policy"] = ":oversubscribe"
+        env["OMPI_MCA_rmaps_base_oversubscribe"] = "1"  # Open MPI 4
         if os.geteuid() == 0:
             env |= _ROOT
     run = subprocess.run([str(w) for w in command], env=env, capture_output=True, text=True)

@@ -142,6 +142,9 @@ class Stepper:
         load = life.load(record, pressure, speed, self.cells.pressure[rows], step.t, dt, clock)
         since = old["tau"].copy()
         runs = (old["life"] == Life.ACTIVE) | (old["life"] == Life.BEYOND_HORIZON)
+        # a load that is foreseen beyond the range is taken for what it is so far, until it is known
+        beyond = load.early & (load.value > self.load_range[1])
+        load.value[beyond] = record["load"][beyond]
         self._foresee(record, load)
         final = load.final & ~self._stand_down(record, load.final)
         starts = self._starts(record, load.value, final, load.early)

@@ -30,7 +30,8 @@ def slow_rise(kit, up):
     return lambda t: kit.ramp(t, kit.shock_pressure(up), start=0.5e-9, rise=2e-9)
 
 
-def test_a_cell_burns_while_its_load_rises(kit):
+def test_a_cell_burns_while_its_load_rises(kit, monkeypatch):
+    monkeypatch.setattr("mld_closure.closure.step.SAME_LOAD", 1e-9)  # any difference is worth a new start
     early, starts = watched(kit)
     late, _ = watched(kit, load_updates=1)
     out = kit.run(early, TIMES, slow_rise(kit, 1000.0))
@@ -38,16 +39,12 @@ def test_a_cell_burns_while_its_load_rises(kit):
     first = [int(np.argmax([r.status[0] & Status.ACTIVE for r in run])) for run in (out, waits)]
     assert TIMES[first[0] + 1] == pytest.approx(1.7e-9)  # at the end of the second part
     assert TIMES[first[1] + 1] == pytest.approx(2.6e-9)  # the ramp ends at 2.5 ns
-    assert len(starts) == 2  # at 730 m/s, foreseen as 930, and at 950, foreseen as 1004
-    # once the load is known both have the same: frame 0 of about the same load, at the same time
-    for name in ("frame", "right"):
+    assert len(starts) == 3  # at 730 m/s, foreseen as 930, at 950, foreseen as 1004, and at 1000
+    # once the load is known both have the same: frame 0 of the same load, at the same time
+    for name in ("tau", "up", "frame", "right"):
         np.testing.assert_array_equal(early.cells.record[name], late.cells.record[name])
-    assert early.cells.record["tau"][0] == pytest.approx(
-        late.cells.record["tau"][0], rel=1e-4
-    )  # by its delay
     assert late.cells.record["up"][0] == pytest.approx(1000.0, rel=1e-6)
-    assert early.cells.record["up"][0] == pytest.approx(1000.0, rel=0.005)
-    assert out[-1].burned_fraction[0] == pytest.approx(waits[-1].burned_fraction[0], rel=1e-4)
+    assert out[-1].burned_fraction[0] == waits[-1].burned_fraction[0]
     burned = np.array([r.burned_fraction[0] for r in out])
     assert (np.diff(burned) >= 0).all()
     assert sum(r.burn_rate[0] * 0.1e-9 for r in out) == pytest.approx(burned[-1], rel=1e-12)
@@ -123,7 +120,7 @@ def test_loads_beyond_the_range_wait_until_they_are_known(kit):
     closure, _ = watched(kit, on_extrapolation="error")
     with pytest.raises(ClosureError, match="1600"):
         kit.run(closure, TIMES, slow_rise(kit, 1600.0))
-    assert 700.0 < max(closure.cells.record["up"]) <= 1400.0  # it burned before
+    assert 1000.0 < max(closure.cells.record["up"]) <= 1400.0  # it burned before
 
 
 def test_auto_takes_the_incoming_wave_where_velocities_are_given(kit):
