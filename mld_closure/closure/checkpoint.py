@@ -19,8 +19,8 @@ import safetensors
 import safetensors.numpy
 
 from .. import durable
-from .guards import ClosureError
-from .state import NO_SLOT
+from .cells import NO_SLOT
+from .policies import ClosureError
 
 FORMAT = "mld-closure-restart"
 VERSION = 4

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..models.readout_head import QUANTITIES
 from .captured import plateau
-from .guards import BURNED
-from .state import Life
+from .cells import Life
+from .policies import BURNED
 
 DONE = 0.999  # burned fraction from which a cell counts as burned
 RISING = 0.01  # relative growth a model step below which the load has stopped rising

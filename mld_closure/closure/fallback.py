@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..models.readout_head import QUANTITIES
-from .guards import BURNED
+from .policies import BURNED
 
 NAMES = tuple(QUANTITIES)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .guards import ClosureError
+from .policies import ClosureError
 from .readout import Response
 
 

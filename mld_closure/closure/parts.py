@@ -11,8 +11,8 @@ import torch
 from ..config import from_dict
 from ..device import Device, choose
 from ..models.bundle import Bundle
-from .load import LoadTable
-from .settings import Settings
+from ..surrogate.frame0 import LoadTable
+from .options import Settings
 
 
 def load_parts(

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..surrogate.readers import chosen_ids
 from .fallback import Fallback, FallbackRequest
-from .readers import chosen_ids
 from .readout import NAMES
 
 log = logging.getLogger("mld_closure")

@@ -20,7 +20,7 @@ import torch
 from .. import fields as field_table
 from ..models.dynamics import Latent, LatentDynamics
 from ..models.readout_head import QUANTITIES, ReadoutHead, targets_from_fields
-from .state import DRAWS
+from .cells import DRAWS
 
 NAMES = tuple(QUANTITIES)
 _RATES = {

@@ -13,14 +13,14 @@ from ..config import to_dict
 from ..fields import MODEL_FIELDS
 from . import checkpoint
 from .capture import Capture
-from .guards import names
+from .cells import Life
+from .policies import names
 from .readout import NAMES
 from .restart import snapshot
-from .state import Life
 from .step import OpenStep
 
 if typing.TYPE_CHECKING:
-    from .pipeline import Closure
+    from .closure import Closure
 
 log = logging.getLogger("mld_closure")
 

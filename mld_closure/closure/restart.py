@@ -11,11 +11,11 @@ import numpy as np
 
 from ..config import to_dict
 from . import checkpoint
-from .guards import ClosureError, cells
-from .state import CELL, NO_SLOT
+from .cells import CELL, NO_SLOT
+from .policies import ClosureError, cells
 
 if typing.TYPE_CHECKING:
-    from .pipeline import Closure
+    from .closure import Closure
 
 
 def snapshot(closure: Closure, ids: np.ndarray | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..patches.plan import PatchPlan
 from ..patches.specimen import Specimen, same_pixel
-from .guards import ClosureError, cells
+from .policies import ClosureError, cells
 
 SLACK = 1e-6  # solid fractions may leave [0, 1] by so much
 _CHUNK = 64  # patches looked at together

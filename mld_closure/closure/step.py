@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..surrogate.rollout import Block, Evolution
 from . import clock as life
-from .evolve import Block, Evolution
+from .cells import LIFE_STATUS, NO_SLOT, Cells, Life, Pool
 from .fallback import Fallback, FallbackRequest
-from .guards import REASONS, ClosureError, Status, cells, check_fallback
 from .physics_shadow import PhysicsShadow
+from .policies import REASONS, ClosureError, Status, cells, check_fallback
 from .readout import Response, respond
-from .state import LIFE_STATUS, NO_SLOT, Cells, Life, Pool
 
 LOAD_SLACK = 1e-9  # relative
 SAME_LOAD = 0.02  # relative difference of a load that is not worth starting a cell anew

@@ -58,7 +58,7 @@ class Attempt:
 
 def _shared(failed: dict[int, tuple[list[str], str, np.ndarray]], size: int) -> Exception:
     """The one error that stands for those of the ranks."""
-    from ..closure.guards import ClosureError
+    from ..closure.policies import ClosureError
 
     ranks = list(failed)
     texts = {said[1] for said in failed.values()}
@@ -76,7 +76,7 @@ def _shared(failed: dict[int, tuple[list[str], str, np.ndarray]], size: int) -> 
 
 def same_everywhere(comm: Any, facts: Sequence[tuple[str, Any]]) -> None:
     """ClosureError on every rank, naming two of them, where a fact (name, value) differs. Collective."""
-    from ..closure.guards import ClosureError
+    from ..closure.policies import ClosureError
 
     every = comm.allgather(list(facts))
     for number, (name, first) in enumerate(every[0]):

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ..closure import checkpoint
-from ..closure.guards import ClosureError
+from ..closure.cells import NO_SLOT
+from ..closure.policies import ClosureError
 from ..closure.record import at_work, call_arrays, call_facts, next_folder
 from ..closure.restart import facts
-from ..closure.state import NO_SLOT
 from ..closure.step import OpenStep
 from .agree import Attempt
 from .restart import latents

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..closure import pipeline
+from ..closure import closure as pipeline
+from ..closure.closure import Closure
 from ..closure.fallback import Fallback
-from ..closure.load import LoadTable
 from ..closure.parts import load_parts
-from ..closure.pipeline import Closure
 from ..config import to_dict
 from ..device import available_cores, gpu_count
+from ..surrogate.frame0 import LoadTable
 from .agree import Attempt, same_everywhere
 from .placement import local_ranks, serving_ranks
 from .service import DistributedClosure

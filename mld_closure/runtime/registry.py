@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..closure.guards import ClosureError, cells
+from ..closure.cells import CELL, NO_SLOT
 from ..closure.inputs import id_array
+from ..closure.policies import ClosureError, cells
 from ..closure.sources import DirectPatches, SpecimenPatches
-from ..closure.state import CELL, NO_SLOT
 from .agree import Attempt, same_everywhere
 from .directory import repeated
 from .serving import DIRECT, MOVE

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..closure import checkpoint, pipeline
-from ..closure.guards import ClosureError
+from ..closure import checkpoint
+from ..closure import closure as pipeline
+from ..closure.policies import ClosureError
 from ..closure.readout import Response
 from .agree import Attempt
 from .opening import open

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..closure import checkpoint
-from ..closure.guards import ClosureError, cells
+from ..closure.cells import CELL, NO_SLOT
+from ..closure.policies import ClosureError, cells
 from ..closure.restart import check_facts, check_patches, facts
 from ..closure.sources import chosen
-from ..closure.state import CELL, NO_SLOT
 from .agree import Attempt
 from .directory import meet
 from .placement import spread

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from ..closure.guards import ClosureError
+from ..closure.cells import NO_SLOT
+from ..closure.closure import Closure
 from ..closure.inputs import merge, share
-from ..closure.pipeline import Closure
+from ..closure.policies import ClosureError
 from ..closure.readout import Response
-from ..closure.state import NO_SLOT
 from ..closure.step import Call, Motion, OpenStep, Outcome
 from . import failures, registry, restart
 from .agree import Attempt

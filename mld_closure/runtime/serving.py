@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..closure.evolve import Block, Evolution
-from ..closure.guards import ClosureError, cells
+from ..closure.cells import CELL, NEW, NO_SLOT, Pool
+from ..closure.policies import ClosureError, cells
 from ..closure.sources import SpecimenPatches
-from ..closure.state import CELL, NEW, NO_SLOT, Pool
+from ..surrogate.rollout import Block, Evolution
 
 DIRECT = -1  # number of the specimen of a cell whose patch was given directly
 _BACK = ("solid", "spread", "left", "right", "draws", "flags", "frame", "life", "relax", "relaxing")

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from mld_closure.closure import pipeline
-from mld_closure.closure.load import LoadTable
+from mld_closure.closure.cells import DRAWS
 from mld_closure.closure.readout import Reading
-from mld_closure.closure.state import DRAWS
 from mld_closure.models import readout_head
 from mld_closure.models.bundle import Bundle
 from mld_closure.models.dynamics import Latent, MesoDynamics, MicroDynamics
 from mld_closure.models.readout_head import QUANTITIES, HeadConfig, ReadoutHead
 from mld_closure.models.settings import ModelConfig
+from mld_closure.surrogate.frame0 import LoadTable
 
 PIXEL, STEP, HORIZON = 50e-9, 0.4e-9, 12
 FRONT, ENTRY = 8, 12

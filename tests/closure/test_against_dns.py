@@ -7,14 +7,14 @@ import pytest
 
 from mld_closure.closure import pipeline
 from mld_closure.closure.fallback import CurveFallback
-from mld_closure.closure.guards import Status
-from mld_closure.closure.load import EXTRA, LoadTable
+from mld_closure.closure.policies import Status
 from mld_closure.dns.cases import PRESETS, record, with_changes
 from mld_closure.dns.eos import Material
 from mld_closure.dns.exact import shock_from_piston
 from mld_closure.dns.load_table import load_table
 from mld_closure.dns.microstructure import Ellipse, solid_fraction
 from mld_closure.models.readout_head import QUANTITIES, stack_targets, targets_from_fields
+from mld_closure.surrogate.frame0 import EXTRA, LoadTable
 
 UP, FRAMES, INTERVAL = 1300.0, 12, 0.1e-9
 

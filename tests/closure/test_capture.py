@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mld_closure.closure.capture import Capture
-from mld_closure.closure.guards import Status
+from mld_closure.closure.policies import Status
 from mld_closure.data.trajectories import Trajectories
 from mld_closure.data.validation import validate
 from mld_closure.fields import MODEL_FIELDS

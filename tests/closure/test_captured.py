@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mld_closure.closure.captured import FARTHEST, plateau
-from mld_closure.closure.guards import Status
+from mld_closure.closure.policies import Status
 
 
 def logistic(t, top=900.0, middle=5.0, width=1.3):

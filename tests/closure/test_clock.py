@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mld_closure.closure.guards import Status
+from mld_closure.closure.policies import Status
 
 BURNED = 2  # position among the quantities, checked below
 PEAK = 7e9

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure import compiled
-from mld_closure.closure.export import compare, export
-from mld_closure.closure.settings import Settings
+from mld_closure.closure.options import Settings
 from mld_closure.device import choose
 from mld_closure.models.bundle import BundleError
 from mld_closure.models.dynamics import Latent
+from mld_closure.surrogate import compiled
+from mld_closure.surrogate.export import compare, export
 
 PEAKS = np.array([5e9, 6e9, 7e9, 8e9, 9e9])
 TIMES = np.linspace(0, 3e-9, 10)

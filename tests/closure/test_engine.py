@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure.guards import ClosureError
+from mld_closure.closure.policies import ClosureError
 
 PEAKS = np.linspace(5e9, 9e9, 9)
 TIMES = np.linspace(0, 3e-9, 10)

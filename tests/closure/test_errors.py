@@ -5,7 +5,7 @@ import resource
 import numpy as np
 import pytest
 
-from mld_closure.closure.guards import ClosureError, Status, names
+from mld_closure.closure.policies import ClosureError, Status, names
 from mld_closure.patches.specimen import Specimen
 
 PEAKS = np.array([5e9, 6e9, 7e9, 8e9, 9e9])

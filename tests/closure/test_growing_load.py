@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure.guards import ClosureError, Status
+from mld_closure.closure.policies import ClosureError, Status
 
 BURNED = np.float32(np.linspace(0, 0.6, 13)).astype(float)
 TIMES = np.linspace(0, 5e-9, 51)

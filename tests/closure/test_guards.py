@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mld_closure.closure.fallback import CurveFallback, FallbackRequest, IgnitionGrowth
-from mld_closure.closure.guards import ClosureError, Status
+from mld_closure.closure.policies import ClosureError, Status
 
 RISING = np.float32(np.linspace(0, 0.6, 13)).astype(float)
 TIMES = np.linspace(0, 4e-9, 17)

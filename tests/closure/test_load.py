@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure.load import EXTRA, LoadTable
 from mld_closure.dns.cases import PRESETS, record, with_changes
 from mld_closure.dns.eos import Material
 from mld_closure.dns.exact import shock_from_piston, shock_from_pressure
@@ -18,6 +17,7 @@ from mld_closure.fields import FIELDS
 from mld_closure.models.bundle import Bundle, BundleError
 from mld_closure.models.dynamics import MesoDynamics, MicroDynamics
 from mld_closure.models.settings import ModelConfig
+from mld_closure.surrogate.frame0 import EXTRA, LoadTable
 
 M = Material()
 PIXEL = 50e-9

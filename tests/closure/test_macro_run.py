@@ -7,16 +7,16 @@ import h5py
 import numpy as np
 import pytest
 
-from mld_closure.cli.fallbacks import make_fallback
 from mld_closure.cli.main import main
-from mld_closure.closure import load
 from mld_closure.closure.fallback import FallbackRequest
-from mld_closure.closure.guards import Status
+from mld_closure.closure.policies import Status
 from mld_closure.config import ConfigError
 from mld_closure.dns.cases import PRESETS, record, with_changes
 from mld_closure.dns.load_table import load_table
 from mld_closure.dns.microstructure import Ellipse, solid_fraction
 from mld_closure.models.readout_head import stack_targets, targets_from_fields
+from mld_closure.study.fallbacks import make_fallback
+from mld_closure.surrogate import frame0 as load
 
 CASE = """
 cells = {cells}
@@ -91,9 +91,9 @@ def test_a_surrogate_burns_a_slab_and_a_restart_gives_its_bits(case, tmp_path, c
 
 def test_cells_take_their_own_patch_of_the_specimen(case, kit):
     from mld_closure import config
-    from mld_closure.cli.run_case import open_closure
     from mld_closure.macro.problems import MacroCase
     from mld_closure.patches.specimen import Specimen
+    from mld_closure.study.case import open_closure
 
     macro = config.load(MacroCase, case(rows=2))
     closure = open_closure(macro, {"warm_start": False})

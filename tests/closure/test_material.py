@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from mld_closure.closure.guards import Status
-from mld_closure.closure.load import LoadTable
-from mld_closure.closure.material import LEAST_SHARE, of_own, own_burned, own_share
+from mld_closure.closure.policies import Status
 from mld_closure.dns.eos import Material
 from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.load_table import load_table
 from mld_closure.dns.loading import shocked_solver
+from mld_closure.surrogate.frame0 import LoadTable
+from mld_closure.surrogate.own_material import LEAST_SHARE, of_own, own_burned, own_share
 
 UP = np.array([600.0, 900.0, 1300.0])
 

@@ -9,7 +9,7 @@ import torch
 import mld_closure
 from mld_closure import fields as field_table
 from mld_closure.closure import pipeline
-from mld_closure.closure.guards import ClosureError, Status
+from mld_closure.closure.policies import ClosureError, Status
 from mld_closure.models.readout_head import EXTRA, ReadoutHead
 from mld_closure.patches.specimen import Specimen
 

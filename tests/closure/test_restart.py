@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mld_closure.closure import checkpoint, pipeline
-from mld_closure.closure.guards import ClosureError
+from mld_closure.closure.policies import ClosureError
 
 PEAKS = np.array([5e9, 6e9, 7e9, 8e9, 15e9])
 STARTS = np.array([0.2e-9, 0.5e-9, 1.0e-9, 1.6e-9, 1.2e-9])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure.state import CELL, Cells, Pool
+from mld_closure.closure.cells import CELL, Cells, Pool
 from mld_closure.models.dynamics import Latent
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from mld_closure.benchmarks.models import Timing, best_peaks, count_gflop, matrix_peak, time_models
 from mld_closure.models.dynamics import Latent, MesoDynamics
 from mld_closure.models.settings import PRESETS
-from mld_closure.models.timing import Timing, best_peaks, count_gflop, matrix_peak, time_models
 
 CPU = torch.device("cpu")
 

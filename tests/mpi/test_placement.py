@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure.state import Pool
+from mld_closure.closure.cells import Pool
 from mld_closure.runtime.placement import assign, imbalance, local_ranks, place, serving_ranks, spread
 from mld_closure.runtime.serving import MOVE, Server
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mld_closure.runtime.scaling import Machine, _arrivals, play
+from mld_closure.benchmarks.scaling import Machine, _arrivals, play
 
 FREE = Machine(cell=1.0, hydro=0.0, latency=0.0, partner=0.0, bandwidth=1e30)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mld_closure.closure.tiled import TiledRollout
+from mld_closure.surrogate.tiled import TiledRollout
 
 
 def test_any_number_of_ranks_gives_the_same_bits(mpi, programs, tmp_path):

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from shared import argument, on_each_size, write
 
-from mld_closure.cli.demo_slab import slab_case
-from mld_closure.cli.run_case import CaseRun
 from mld_closure.closure.readout import Response
+from mld_closure.study.case import CaseRun
+from mld_closure.study.demo import slab_case
 
 END = 15.2e-9  # s: the first cell of each row reacts
 OUTPUTS = [f.name for f in fields(Response) if f.name not in ("ids", "dt_max")]

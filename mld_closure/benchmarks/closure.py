@@ -16,20 +16,20 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..closure import closure as pipeline
+from ..closure.options import Settings
 from ..device import Device
 from ..models.bundle import Bundle
 from ..models.dynamics import LatentDynamics, MesoDynamics, MicroDynamics
 from ..models.readout_head import EXTRA as HEAD
 from ..models.readout_head import HeadConfig, ReadoutHead
 from ..models.settings import PRESETS
-from ..models.timing import best_time, matrix_peak
-from . import pipeline
-from .compiled import CompiledStep, load_step, read_facts
-from .engine import Engine
-from .load import EXTRA as LOADING
-from .load import LoadTable
-from .readers import make_reader
-from .settings import Settings
+from ..surrogate.compiled import CompiledStep, load_step, read_facts
+from ..surrogate.engine import Engine
+from ..surrogate.frame0 import EXTRA as LOADING
+from ..surrogate.frame0 import LoadTable
+from ..surrogate.readers import make_reader
+from .models import best_time, matrix_peak
 
 STEP = {"fp32": "fp32", "bf16": "bf16", "bf16-decode": "fp32"}  # precision of the step
 

@@ -19,12 +19,12 @@ from typing import Any
 
 import torch
 
+from ..closure.options import Settings
 from ..config import ConfigError, from_dict
 from ..device import Device
 from ..grids import LATENT_FACTOR
 from ..models.bundle import BundleError
 from ..models.dynamics import Latent, LatentDynamics
-from .settings import Settings
 
 KEY = "mld_closure"  # of our facts in the metadata of a package
 FORMAT = 1

@@ -5,12 +5,12 @@ What they say means nothing; what they cost, and how they are called, is the sam
 
 from __future__ import annotations
 
-from ..closure.benchmark import random_bundle
-from ..closure.load import LoadTable
-from ..dns.cases import MICRO_STEP
-from ..dns.load_table import load_table
-from ..models.bundle import Bundle
-from ..models.settings import PRESETS
+from .benchmarks.closure import random_bundle
+from .dns.cases import MICRO_STEP
+from .dns.load_table import load_table
+from .models.bundle import Bundle
+from .models.settings import PRESETS
+from .surrogate.frame0 import LoadTable
 
 SPEEDS = (500.0, 900.0, 1400.0)  # m/s
 

@@ -16,24 +16,24 @@ import numpy as np
 from ..device import Device
 from ..grids import LATENT_FACTOR, check_frame
 from ..models.bundle import Bundle
+from ..surrogate.compiled import load_step
+from ..surrogate.engine import Engine
+from ..surrogate.frame0 import LoadTable
+from ..surrogate.readers import make_reader, make_shadow
+from ..surrogate.rollout import Evolution
 from . import checkpoint
+from .cells import NO_SLOT, Cells, Life, Pool
 from .clock import AWAKE, Clock
-from .compiled import load_step
-from .engine import Engine
-from .evolve import Evolution
 from .fallback import Fallback
-from .guards import ClosureError, cells, check_pressure
 from .inputs import Ticket, host_array, id_array, merge, share
-from .load import LoadTable
+from .options import Settings
 from .parts import load_parts
 from .physics_shadow import make_physics_shadow
-from .readers import make_reader, make_shadow
+from .policies import ClosureError, cells, check_pressure
 from .readout import Response, at_rest
 from .record import Recorder
 from .restart import adopt, snapshot
-from .settings import Settings
 from .sources import Sources, make_source, measure
-from .state import NO_SLOT, Cells, Life, Pool
 from .step import Call, OpenStep, Stepper
 
 log = logging.getLogger("mld_closure")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..models.readout_head import HOT
-from .guards import Policy
-from .load import Load
+from ..surrogate.frame0 import Load
+from .policies import Policy
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from ..config import to_dict
 from ..fields import FIELDS
 from ..macro.porous import detonation_speed, porous_shock
 from ..metrics.waves import front_speed, run_to_detonation
-from .run_case import BURNED, COLUMNS, SECONDS, CaseRun
-from .run_files import FRAMES, checkpoints
+from .case import BURNED, COLUMNS, SECONDS, CaseRun
+from .files import FRAMES, checkpoints
 
 SPAN = 6  # cells over which the speed of the front is averaged
 READ_OUT_UNITS = {

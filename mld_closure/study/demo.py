@@ -7,8 +7,8 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from ..cli.ranks import complete
 from ..grids import MESO_SHAPE
-from .ranks import complete
 
 if typing.TYPE_CHECKING:
     from ..macro.problems import MacroCase
@@ -53,7 +53,7 @@ def run_slab(
     begun = time.perf_counter()
     from ..runtime.agree import Attempt
     from ..runtime.comm import SerialComm
-    from .run_case import CaseRun
+    from .case import CaseRun
 
     comm = comm or SerialComm()
     attempt = Attempt(comm)
@@ -66,7 +66,7 @@ def run_slab(
 
 
 def _check_new(out: Path) -> None:
-    from .run_files import STEPS
+    from .files import STEPS
 
     if (out / STEPS).exists():
         raise FileExistsError(f"{out} holds a run already; choose another --out, or remove it")

@@ -15,7 +15,7 @@ import torch
 
 from ..models.dynamics import Latent
 from ..models.readout_head import QUANTITIES
-from .guards import ClosureError, Status, cells
+from .policies import ClosureError, Status, cells
 
 DRAWS = 4  # latent samples behind an uncertainty
 NO_SLOT = -1

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .dynamics import Latent, LatentDynamics, MesoDynamics, MicroDynamics
-from .parc import Parc, ParcConfig
-from .settings import PRESETS
+from ..models.dynamics import Latent, LatentDynamics, MesoDynamics, MicroDynamics
+from ..models.parc import Parc, ParcConfig
+from ..models.settings import PRESETS
 
 SIZES = (*PRESETS, "parc")
 PARTS = ("encode", "micro step", "meso step", "decode")

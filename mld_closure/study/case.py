@@ -20,7 +20,7 @@ from ..metrics.arrival import front_position
 from ..runtime.agree import Attempt
 from ..runtime.comm import SerialComm
 from .fallbacks import make_fallback
-from .run_files import CLOSURE, Journal, continue_in, load_checkpoint, save_checkpoint
+from .files import CLOSURE, Journal, continue_in, load_checkpoint, save_checkpoint
 
 FLOW = ("pressure", "temperature", "density", "velocity_x", "velocity_y", "reaction_progress")
 READ_OUT = ("hotspot_temperature", "hotspot_area_fraction", "uncertainty", "status")  # of a surrogate
@@ -301,7 +301,7 @@ def open_closure(case: MacroCase, options: dict[str, Any], comm: Any = None, dom
     shape = tuple(chosen.setdefault("patch_shape", default))
     bundle: Any = choice.bundle
     if "fallback" in chosen:
-        from ..closure.settings import Settings
+        from ..closure.options import Settings
 
         bundle = mld.Bundle.load(bundle)
         chosen["fallback"] = make_fallback(chosen["fallback"], bundle, chosen.get("burned", Settings.burned))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..closure.options import Settings
+from ..closure.readout import NAMES, DecodeReader, HeadReader
 from ..models.bundle import Bundle, BundleError
 from ..models.dynamics import Latent, LatentDynamics
 from ..models.readout_head import EXTRA, ReadoutHead
 from .engine import Engine, one_kernel
-from .readout import NAMES, DecodeReader, HeadReader
-from .settings import Settings
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads ids evenly (Knuth, TAOCP 3, 6.4)
 SHADOW = np.dtype(

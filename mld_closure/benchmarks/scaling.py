@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from .placement import imbalance, place
-from .serving import ANSWER, MOVE, REQUEST
+from ..runtime.placement import imbalance, place
+from ..runtime.serving import ANSWER, MOVE, REQUEST
 
 Shock = Literal["planar", "point"]
 SETTLES = 5  # times that all ranks compare notes in a step

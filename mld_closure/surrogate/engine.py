@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..closure.policies import ClosureError, cells
 from ..device import Device
 from ..grids import LATENT_FACTOR
 from ..models.dynamics import Latent, LatentDynamics
 from .cost import Cost
-from .guards import ClosureError, cells
 
 log = logging.getLogger("mld_closure")
 Step = Callable[[Latent, torch.Tensor], Latent]

@@ -28,8 +28,8 @@ from ..models.readout_head import EXTRA as HEAD
 from ..models.readout_head import QUANTITIES, ReadoutHead
 from ..patches.specimen import Specimen
 from .compiled import FORMAT, KEY, CompiledStep, Facts, check, instruction_sets, read_facts
-from .load import EXTRA as LOADING
-from .load import LoadTable
+from .frame0 import EXTRA as LOADING
+from .frame0 import LoadTable
 
 MOST = 4096  # cells at once where the batch is free
 CLOSE = 1e-3  # a compiled fp32 step may differ from the eager one by so much of the largest latent

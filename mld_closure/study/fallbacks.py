@@ -29,7 +29,7 @@ def make_fallback(choice: str | dict[str, Any], bundle: Any, burned: str) -> Any
             raise ConfigError(f"closure options: fallback 'dns' takes no constants, got {', '.join(table)}")
         return _dns(bundle, burned)
     from ..closure.fallback import IgnitionGrowth
-    from ..closure.load import LoadTable
+    from ..surrogate.frame0 import LoadTable
 
     compression = LoadTable.from_bundle(bundle).compression
     return from_dict(IgnitionGrowth, {**table, "compression": compression}, "closure options: fallback")
@@ -37,10 +37,10 @@ def make_fallback(choice: str | dict[str, Any], bundle: Any, burned: str) -> Any
 
 def _dns(bundle: Any, burned: str) -> Any:
     from ..closure.fallback import CurveFallback
-    from ..closure.load import LoadTable
-    from ..closure.material import own_burned, own_share
     from ..dns.cases import PRESETS, record
     from ..models.readout_head import stack_targets, targets_from_fields
+    from ..surrogate.frame0 import LoadTable
+    from ..surrogate.own_material import own_burned, own_share
 
     table = LoadTable.from_bundle(bundle) if burned == "own material" else None
     case = replace(

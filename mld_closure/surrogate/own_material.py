@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .guards import BURNED
-from .load import LoadTable
+from ..closure.policies import BURNED
+from .frame0 import LoadTable
 
 LEAST_SHARE = 0.1  # below it hardly any of the cell's material is left in the frame to be counted against
 

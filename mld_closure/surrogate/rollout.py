@@ -13,15 +13,15 @@ import numpy as np
 import torch
 
 from .. import fields as field_table
+from ..closure import clock as life
+from ..closure.cells import Life, Pool
+from ..closure.options import Settings
+from ..closure.policies import BURNED, ClosureError, Status, cells, check_frames, names
+from ..closure.sources import Sources
 from ..models.dynamics import Latent
-from . import clock as life
 from .engine import Engine
-from .guards import BURNED, ClosureError, Status, cells, check_frames, names
-from .load import LoadTable
-from .material import of_own, own_burned, own_share
-from .settings import Settings
-from .sources import Sources
-from .state import Life, Pool
+from .frame0 import LoadTable
+from .own_material import of_own, own_burned, own_share
 
 _BAD = Status.NOT_FINITE | Status.OUT_OF_BOUNDS | Status.NOT_MONOTONE
 _CHUNK = 64  # cells copied together
