@@ -7,14 +7,24 @@ from torch import nn
 
 from .layers import conv, down, leaky, unit, units, up
 
-RESIDUAL_GAIN = 0.1  # initial weights of a linear last layer: the untrained network changes little
+RESIDUAL_GAIN = 0.1  # factor on initial weights of a linear last layer; an untrained network changes little
 
 
 class UNet(nn.Module):
-    """(b, c_in, y, x) -> (b, c_out, y, x); y and x multiples of 4.
+    """Evolution network (b, c_in, y, x) -> (b, c_out, y, x); y and x must be multiples of 4.
 
-    `linear` leaves out the last LeakyReLU and makes the last layer small at first: the form for networks that
-    give a change. Source: Azarfar et al., arXiv:2506.12996.
+    Parameters
+    ----------
+    c_in, c_out : int
+        Channels.
+    base : int
+        Channels of the first level.
+    linear : bool
+        Leave out the last LeakyReLU and start with a small last layer, for networks that give a change.
+
+    References
+    ----------
+    Azarfar et al., arXiv:2506.12996.
     """
 
     def __init__(self, c_in: int, c_out: int, base: int = 64, linear: bool = False) -> None:

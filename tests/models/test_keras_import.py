@@ -176,7 +176,7 @@ def test_refused_files(tmp_path):
     with pytest.raises(ValueError, match="holds 12 convolutions; this network has 14"):
         import_keras(tmp_path, **SCALES)
     write(encoder, {"dense": {"kernel": np.zeros((3, 3)), "bias": np.zeros(3)}})
-    with pytest.raises(ValueError, match="other layers than convolutions"):
+    with pytest.raises(ValueError, match="layers other than convolutions"):
         import_keras(tmp_path, **SCALES)
 
 

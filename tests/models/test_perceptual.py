@@ -47,7 +47,7 @@ def test_features_before_the_pooling(tmp_path):
     perceptual_loss(guess, x[:, 1:2], extractor).sum().backward()
     assert guess.grad.abs().sum() > 0
     assert all(p.grad is None for p in extractor.parameters())
-    with pytest.raises(ValueError, match="needs 75 each way"):
+    with pytest.raises(ValueError, match="needs 75 per side"):
         extractor(x[..., :64])
 
 

@@ -231,7 +231,7 @@ def test_one_window_can_be_overfitted(movies, tmp_path):
         weights={"mean": 1.0},
         curriculum=Curriculum([Phase(steps=150)], lambda phase: 1, 1),
         samples=lambda phase, step, samples: {"mean": mean, "logvar": logvar},
-        judge=dict,
+        validation=dict,
     )
     _, history = fit(task, Plan(batch=1, lr=5e-3, clip=5.0, record_every=1), tmp_path / "one.pt")
     assert history[-1]["mean"] < 0.02 * history[0]["mean"]

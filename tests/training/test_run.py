@@ -17,8 +17,8 @@ from mld_closure.config import ConfigError
 from mld_closure.models.bundle import Bundle
 from mld_closure.models.parc_file import load_parc
 from mld_closure.training.curriculum import Phase
-from mld_closure.training.results import judgement
-from mld_closure.training.run import Run, said
+from mld_closure.training.results import selected_validation
+from mld_closure.training.run import Run, changed_settings
 from mld_closure.training.samples import WindowSamples
 from mld_closure.training.settings import StageConfig, TrainConfig, load_config
 
@@ -304,7 +304,7 @@ def test_a_folder_belongs_to_one_configuration(whole, settings, tiny):
 def test_files_that_do_not_fit_are_refused(settings, tiny, tmp_path):
     with pytest.raises(ConfigError, match=r"meso_micro_ratio = 2 asks for 6\.88e-10 s"):
         Run(settings, tmp_path, tiny.meso, tiny.meso)
-    with pytest.raises(ConfigError, match="nothing to train on"):
+    with pytest.raises(ConfigError, match="no data to train on"):
         Run(settings, tmp_path)
     with pytest.raises(ConfigError, match="stage 'meso' trains on meso movies; give --meso FILE"):
         Run(settings, tmp_path / "a", tiny.micro).train()
@@ -373,7 +373,7 @@ def test_an_unknown_preset_names_the_known_ones():
 
 def test_a_checkpoint_knows_what_its_stage_says_and_not_what_it_leaves_out():
     stage = StageConfig("a", "meso", (Phase(steps=3),), {"mean": 1.0}, lr=3e-4, crop=16)
-    assert said(stage) == {
+    assert changed_settings(stage) == {
         "name": "a",
         "kind": "meso",
         "phases": [{"horizon": 1, "steps": 3, "epochs": 0.0}],
@@ -390,6 +390,6 @@ def test_what_is_reported_belongs_to_the_weights_that_are_kept():
         {"validation score": 0.3},
         {"step": 4},
     ]
-    assert judgement(rows, best=True) == {"score": 0.2, "loss": 5.0}
-    assert judgement(rows, best=False) == {"score": 0.3}
-    assert judgement(rows[:1], best=True) == {}
+    assert selected_validation(rows, best=True) == {"score": 0.2, "loss": 5.0}
+    assert selected_validation(rows, best=False) == {"score": 0.3}
+    assert selected_validation(rows[:1], best=True) == {}

@@ -35,5 +35,5 @@ def test_every_stage_gets_a_panel_with_its_losses(tmp_path, monkeypatch):
 
 
 def test_an_empty_history_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no line"):
+    with pytest.raises(ValueError, match="no entry"):
         draw_history({"vae": []}, tmp_path / "losses.png")

@@ -1,4 +1,4 @@
-"""The clock is part of the plan: what is left of a time budget is shared among the stages still to come."""
+"""The time budget of a run: what is left of it is divided among the stages that are not finished."""
 
 from __future__ import annotations
 
@@ -7,12 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import checkpoints
-from .loop import Progress
 from .settings import StageConfig
 
 
-class Clock:
-    """Shares what is left of a budget among the stages that are not finished, by their `share`."""
+class Budget:
+    """Divides the time left among the unfinished stages, in proportion to their `share`.
+
+    Parameters
+    ----------
+    budget : float
+        Seconds for all stages together, earlier calls included; 0 for no limit.
+    stages : sequence of StageConfig
+        All stages.
+    folder : Path
+        Folder of the checkpoints, which tell how much time earlier calls took.
+    wanted : set of str
+        Names of the stages to run.
+    """
 
     def __init__(self, budget: float, stages: Sequence[StageConfig], folder: Path, wanted: set[str]) -> None:
         self.budget, self.begun = budget, time.monotonic()
@@ -24,13 +35,13 @@ class Clock:
         self.open = [s for s in stages if s.name in wanted and not self.finished.get(s.name)]
 
     def limit(self, stage: StageConfig) -> float | None:
-        """Seconds this stage may take over all sittings; None without a budget."""
+        """Return the seconds that this stage may take, earlier calls included; None without a budget."""
         if not self.budget:
             return None
         left = max(0.0, self.budget - self.earlier - (time.monotonic() - self.begun))
         part = stage.share / sum(s.share for s in self.open)
         return self.spent.get(stage.name, 0.0) + left * part
 
-    def passed(self, stage: StageConfig, progress: Progress) -> None:
-        """Forget a stage that is over."""
+    def close(self, stage: StageConfig) -> None:
+        """Remove a stage that is over."""
         self.open = [s for s in self.open if s.name != stage.name]
