@@ -98,7 +98,7 @@ def parc_source(folder: str | Path, fields: Sequence[str] = PARC_FIELDS) -> Arra
     """
     files = sorted(Path(folder).glob("*.npy"))
     if not files:
-        raise ConfigError(f"{folder}: no .npy files; this layout is a folder with one array a case")
+        raise ConfigError(f"{folder}: no .npy files; this layout is a folder with one array per case")
     first = _memory_map(files[0])
     if first.ndim != 4:
         raise ConfigError(f"{files[0]}: expected 4 axes (time, channel, y, x), got shape {first.shape}")

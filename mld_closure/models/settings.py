@@ -75,7 +75,7 @@ class ModelConfig:
             raise ValueError(f"evolution '{self.evolution}': choose unet | resnet16")
         low, high = self.load_range
         if not low < high:
-            raise ValueError(f"load_range must rise, got {low} to {high} m/s")
+            raise ValueError(f"load_range must increase, got {low} to {high} m/s")
 
     @property
     def latent_size(self) -> int:

@@ -1,4 +1,4 @@
-"""A stored baseline gives the same movie; other files are refused with one line."""
+"""A stored PARCv2 baseline gives the same movie after loading; other files are refused in one line."""
 
 import pytest
 import safetensors.torch

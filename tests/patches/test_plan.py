@@ -1,4 +1,4 @@
-"""Gather and scatter against plain numpy indexing, as transposes of each other, and without allocation."""
+"""Gather and scatter: equal to plain numpy indexing, transposes of each other, without allocation."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Specimens from arrays and files: windows, edges, and errors that say what to do."""
+"""Specimens from arrays and files: windows, edges, and messages that say what to do."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Whole runs on tiny movies: every stage, resumed bit for bit, split by simulation, budget, refusals."""
+"""Whole runs on tiny movies: all stages, bitwise resume, split by simulation, time budget, refused input."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def open_run(settings, tiny, out):
 
 @pytest.fixture(scope="module")
 def whole(settings, tiny, tmp_path_factory):
-    """The uninterrupted run all others are held against."""
+    """The uninterrupted run with which all others are compared."""
     out = tmp_path_factory.mktemp("whole")
     summary = open_run(settings, tiny, out).train()
     return out, summary
@@ -310,7 +310,7 @@ def test_files_that_do_not_fit_are_refused(settings, tiny, tmp_path):
         Run(settings, tmp_path / "a", tiny.micro).train()
 
 
-def test_the_rival_goes_through_the_same_loop(tiny, tmp_path):
+def test_the_parcv2_baseline_goes_through_the_same_loop(tiny, tmp_path):
     stage = StageConfig(
         "parc", "parc", (Phase(steps=2), Phase(horizon=2, steps=1)), {"absolute": 1.0}, batch=1, crop=32
     )
@@ -371,7 +371,7 @@ def test_an_unknown_preset_names_the_known_ones():
         load_config("compct")
 
 
-def test_a_checkpoint_knows_what_its_stage_says_and_not_what_it_leaves_out():
+def test_a_checkpoint_identifies_only_settings_that_are_not_defaults():
     stage = StageConfig("a", "meso", (Phase(steps=3),), {"mean": 1.0}, lr=3e-4, crop=16)
     assert changed_settings(stage) == {
         "name": "a",

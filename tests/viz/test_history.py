@@ -1,4 +1,4 @@
-"""The loss plot draws every stage's curves, validations where there are some, and nothing for nothing."""
+"""The plot of losses has the curves of every stage and its validations; an empty history is an error."""
 
 import pytest
 
