@@ -60,7 +60,7 @@ FIELDS: dict[str, Field] = {
     )
 }
 
-# What a closure returns of a frame: name -> (units, size of an error that counts as one in the loss)
+# What a closure returns for a frame: name -> (SI unit, error that counts as one in the loss)
 QUANTITIES: dict[str, tuple[str, float]] = {
     "hotspot_area_fraction": ("1", 0.05),
     "hotspot_temperature": ("K", 400.0),

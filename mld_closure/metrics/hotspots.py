@@ -20,9 +20,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..fields import HOT
 from .errors import rmse
 
-THRESHOLD = 875.0  # K
+THRESHOLD = HOT  # K
 
 QUANTITIES = ("area", "temperature", "area_rate", "temperature_rate")
 

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from .. import fields as field_table
-from .readout_head import HOT
+from ..fields import HOT
 
 NORM_FLOOR = 1e-6
 HOT_AREA = float(field_table.get("temperature").scale(HOT))

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from ..fields import HOT, QUANTITIES
 from ..grids import LATENT_FACTOR
-from .readout_head import HOT, QUANTITIES, head_loss, pool_maps
+from .readout_head import head_loss, pool_maps
 
 # Errors of one latent pixel that count as one in the loss, in the order of `QUANTITIES`
 LOCAL_SIZES = (0.3, 600.0, 0.3, 500.0, 3e9, 0.3)

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from .. import fields as field_table
+from ..fields import QUANTITIES
 from ..metrics.calibration import EnsembleMoments
 from ..metrics.hotspots import HotspotCurves, burned_fraction, curves_from, hot_fraction, hotspot_curves
-from ..models.readout_head import QUANTITIES, ReadoutHead
+from ..models.readout_head import ReadoutHead
 
 SEEN = 1e-3  # smallest hot share of a frame for which the hot-spot temperature of a readout head is used
 TOLERANCE = 1e-2  # relative difference allowed between frame intervals that should be equal

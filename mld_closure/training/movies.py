@@ -19,10 +19,9 @@ from torch import nn
 from ..data.trajectories import Trajectories
 from ..data.windows import Split
 from ..durable import published
-from ..fields import get
+from ..fields import QUANTITIES, get
 from ..grids import LATENT_FACTOR, check_frame
 from ..models.dynamics import Latent, LatentDynamics
-from ..models.readout_head import QUANTITIES
 from ..models.readout_maps import NEEDED, maps_from_fields
 from .parallel import World
 

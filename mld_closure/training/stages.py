@@ -16,10 +16,10 @@ from torch import nn
 
 from ..config import ConfigError
 from ..data.windows import Windows
-from ..fields import get
+from ..fields import QUANTITIES, get
 from ..models.dynamics import LatentDynamics, MesoDynamics, MicroDynamics
 from ..models.parc import Parc
-from ..models.readout_head import QUANTITIES, HeadConfig, ReadoutHead, pool_maps
+from ..models.readout_head import HeadConfig, ReadoutHead, pool_maps
 from .curriculum import Curriculum, Phase
 from .movies import Movies
 from .objectives import DynamicsObjective, HeadObjective, ParcObjective, VAEObjective
