@@ -190,6 +190,7 @@ def to_si(values: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
 
 
 def _memory_map(path: Path) -> np.ndarray:
+    """A .npy file as a memory map; ConfigError for another file."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as err:

@@ -364,6 +364,7 @@ class MesoDynamics(LatentDynamics):
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    """The tensor in the channels-last memory format."""
     return x.contiguous(memory_format=torch.channels_last)
 
 

@@ -24,6 +24,7 @@ from .. import fields as field_table
 from ..fields import HOT
 
 NORM_FLOOR = 1e-6
+HOT_KNEE = 0.3  # scaled temperature (1710 K) from which on the full weight of hot places applies
 HOT_AREA = float(field_table.get("temperature").scale(HOT))
 EDGE_FLOOR = 1e-5
 
@@ -79,12 +80,22 @@ def _mean_per_step(values: torch.Tensor, keep_channels: bool = False) -> torch.T
     return values.mean(dim=(0, -2, -1) if keep_channels else (0, -3, -2, -1))
 
 
+def hot_emphasis(truth: torch.Tensor, weight: float, knee: float = HOT_KNEE) -> torch.Tensor:
+    """Return how much places of a scaled temperature count: 1 + weight * clip(truth / knee, 0, 1)."""
+    return 1.0 + weight * (truth / knee).clamp(0.0, 1.0)
+
+
 def hot_weighted_loss(
-    predicted: torch.Tensor, truth: torch.Tensor, *, weight: float = 25.0, knee: float = 0.3, l1: float = 0.0
+    predicted: torch.Tensor,
+    truth: torch.Tensor,
+    *,
+    weight: float = 25.0,
+    knee: float = HOT_KNEE,
+    l1: float = 0.0,
 ) -> torch.Tensor:
     """Return an error of scaled temperatures in which hot pixels count more.
 
-    It is the mean of (1 + weight * clip(truth / knee, 0, 1)) * (squared error + l1 * absolute error).
+    It is the mean of hot_emphasis(truth, weight, knee) * (squared error + l1 * absolute error).
 
     Parameters
     ----------
@@ -102,9 +113,8 @@ def hot_weighted_loss(
     scalar tensor
     """
     error = predicted - truth
-    emphasis = 1.0 + weight * (truth / knee).clamp(0.0, 1.0)
     size = error.square() if l1 == 0.0 else error.square() + l1 * error.abs()
-    return (emphasis * size).mean()
+    return (hot_emphasis(truth, weight, knee) * size).mean()
 
 
 def hot_area_loss(

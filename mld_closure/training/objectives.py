@@ -23,7 +23,6 @@ from ..models.vae import VAE
 
 Corners = Sequence[tuple[int, int]]
 
-HOT_KNEE = 0.3  # scaled temperature (1710 K) from which on the full weight of hot places applies
 DECODER_REACH = 4  # distance in latent pixels over which a decoded value depends on the latents
 
 
@@ -219,7 +218,7 @@ class DynamicsObjective(nn.Module):
                 shift, scale = getattr(scaling, f"{kind}_shift"), getattr(scaling, f"{kind}_scale")
                 p, t = (p - shift) / scale, (t - shift) / scale
             if heat is not None and kind == "mean":
-                emphasis = 1.0 + self.latent_hot_weight * (heat / HOT_KNEE).clamp(0.0, 1.0)
+                emphasis = losses.hot_emphasis(heat, self.latent_hot_weight)
                 p = t + (p - t) * emphasis.sqrt()
             if corners is not None:
                 p, t = cut(p, corners, size), cut(t, corners, size)

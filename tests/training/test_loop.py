@@ -254,7 +254,7 @@ def test_a_checkpoint_of_other_networks_is_refused(tmp_path):
     with pytest.raises(ValueError, match="other networks"):
         fit(other, PLAN, tmp_path / "a.pt")
     (tmp_path / "bad.pt").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="no readable checkpoint"):
+    with pytest.raises(ValueError, match="not a readable checkpoint"):
         fit(Task(), PLAN, tmp_path / "bad.pt")
 
 
