@@ -27,8 +27,9 @@ class FallbackRequest:
 
     ids; patches(): solid fractions (n, y, x), solid where the shock of frame 0 stands; up: the load (piston
     speed), unclipped; shock_pressure: P_s; pressure: at the end of the step; since, until: the cell's clock,
-    seconds since a shock stood at the left edge of its patch as in frame 0; before: `QUANTITIES` (n, 6) at
-    `since`. Burned fractions are shares of what `Settings.burned` says.
+    seconds since a shock stood at the left edge of its patch as in frame 0; dt: real time (s) from `since` to
+    `until`, since the clock of a cell runs faster or slower than time with its pressure; before: `QUANTITIES`
+    (n, 6) at `since`. Burned fractions are shares of what `Settings.burned` says.
     """
 
     ids: np.ndarray
@@ -38,6 +39,7 @@ class FallbackRequest:
     pressure: np.ndarray
     since: np.ndarray
     until: np.ndarray
+    dt: np.ndarray
     before: np.ndarray
 
 

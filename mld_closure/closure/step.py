@@ -295,16 +295,20 @@ class Stepper:
         return delay
 
     def _request(self, which: np.ndarray, motion: Motion, dt: float, before: np.ndarray) -> FallbackRequest:
-        """What physics is asked for the cells `which` (mask) of a motion, their values before given."""
-        state = motion.state
+        """What physics is asked for the cells `which` (mask) of a motion, their values before given.
+
+        The clock of a cell that starts runs with time from its arrival on.
+        """
+        state, since = motion.state, motion.since[which]
         return FallbackRequest(
             ids=motion.ids[which],
             patches=lambda: self._solid_at_entry(motion.rows[which]),
             up=state.load[which],
             shock_pressure=state.peak[which],
             pressure=motion.pressure[which],
-            since=motion.since[which],
+            since=since,
             until=state.tau[which],
+            dt=np.where(motion.starts[which], state.tau[which] - since, dt),
             before=before,
         )
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import Protocol
 
-import numba
 import numpy as np
+
+from ..compile_cache import njit
 
 
 class BurnLaw(Protocol):
@@ -77,7 +78,7 @@ RISE = 1.05  # greatest factor by which the specific rate grows over half a subs
 BURNED_OUT = 1 - 1e-9
 
 
-@numba.njit(cache=True)
+@njit()
 def _specific_rate(F, p, law):
     """dF/dt / (1 - F) in 1/s."""
     ignition, growth, p_start, p_ref, c, d, x, y = law
@@ -87,7 +88,7 @@ def _specific_rate(F, p, law):
     return push * (1.0 - F) ** (c - 1.0)
 
 
-@numba.njit(cache=True)
+@njit()
 def _ignite_and_grow(F, pressure, rate, dt, law):
     """Midpoint rule on -d ln(1 - F) = k dt, in substeps; F (n,) in place, rate (n,) at the end."""
     for i in range(F.shape[0]):

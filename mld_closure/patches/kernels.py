@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+from ..compile_cache import njit
+
+jit = njit(nogil=True, error_model="numpy")
 ROWS_AHEAD = 8
 LINE = 16  # float32 values per cache line
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+from ..compile_cache import njit
+
+jit = njit(nogil=True, error_model="numpy")
 SUPERSAMPLING = 4  # samples per pixel along x and along y
 TRIES = 2000  # attempts to place one void
 DIRECTIONS = np.deg2rad([0, *(sign * d for d in range(5, 80, 5) for sign in (1, -1))])

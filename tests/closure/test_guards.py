@@ -202,7 +202,7 @@ def request(**changes):
     base = {
         "ids": np.array([1]), "patches": lambda: np.ones((1, 32, 32)), "up": np.array([900.0]),
         "shock_pressure": np.array([8e9]), "pressure": np.array([8e9]), "since": np.array([0.0]),
-        "until": np.array([2e-9]), "before": np.zeros((1, 6)),
+        "until": np.array([2e-9]), "dt": np.array([2e-9]), "before": np.zeros((1, 6)),
     }  # fmt: skip
     return FallbackRequest(**base | changes)
 

@@ -172,7 +172,7 @@ def test_the_dns_by_name_is_the_dns_of_the_patch(kit):
     request = FallbackRequest(
         ids=np.array([1]), patches=lambda: mu[None], up=np.array([1300.0]), shock_pressure=np.array([14e9]),
         pressure=np.array([14e9]), since=np.zeros(1), until=np.array([2.5 * bundle.meso_step]),
-        before=np.zeros((1, 6)),
+        dt=np.array([2.5 * bundle.meso_step]), before=np.zeros((1, 6)),
     )  # fmt: skip
     got = make_fallback("dns", bundle)(request)
     np.testing.assert_allclose(got[0], 0.5 * (truth[2] + truth[3]), rtol=1e-6)
