@@ -182,14 +182,15 @@ class Stepper:
             values[reads], record[reads] = read, part
         if helped.any():
             part = record[helped]
-            values[helped] = self._help(self._request(helped, motion, part, values[helped]))
+            values[helped] = self._help(self._request(helped, motion, part, values[helped], step.dt))
             done = values[helped]
             life.finish(part, done)
             values[helped], record[helped] = done, part
         record["value"] = values
         if watched.any():
             before = self.physics.before(ids[watched], values[watched])
-            self.physics.see(self._request(watched, motion, record[watched], before), values[watched])
+            asked = self._request(watched, motion, record[watched], before, step.dt)
+            self.physics.see(asked, values[watched])
         self._report(response, where, motion, step.dt)
         return Call(motion.rows, motion.pressure, motion.rows, record, motion.block, motion.place)
 
@@ -256,18 +257,23 @@ class Stepper:
         return served & self.physics.chosen(ids) if self.physics is not None else np.zeros(len(ids), bool)
 
     def _request(
-        self, which: np.ndarray, motion: Motion, record: np.ndarray, before: np.ndarray
+        self, which: np.ndarray, motion: Motion, record: np.ndarray, before: np.ndarray, dt: float
     ) -> FallbackRequest:
-        """What physics is asked for the cells `which` (mask) of a motion, their records and values before."""
+        """What physics is asked for the cells `which` (mask) of a motion, their records and values before.
+
+        dt: of the step (s). A clock that starts in it has run with real time since the shock arrived.
+        """
+        since, until = motion.since[which], record["tau"].copy()
         return FallbackRequest(
             ids=motion.ids[which],
             patches=lambda: self._patches(motion.rows[which]),
             up=record["load"].copy(),
             shock_pressure=record["peak"].copy(),
             pressure=motion.pressure[which],
-            since=motion.since[which],
-            until=record["tau"].copy(),
+            since=since,
+            until=until,
             before=before,
+            dt=np.where(motion.starts[which], until - since, dt),
         )
 
     def _help(self, request: FallbackRequest) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mld_closure.cli.main import main
-from mld_closure.closure.fallback import FallbackRequest
+from mld_closure.closure.fallback.request import FallbackRequest
 from mld_closure.closure.policies import Status
 from mld_closure.config import ConfigError
 from mld_closure.dns.cases import PRESETS, record, with_changes
@@ -91,11 +91,11 @@ def test_a_surrogate_burns_a_slab_and_a_restart_gives_its_bits(case, tmp_path, c
 
 def test_cells_take_their_own_patch_of_the_specimen(case, kit):
     from mld_closure import config
-    from mld_closure.macro.problems import MacroCase
     from mld_closure.patches.specimen import Specimen
-    from mld_closure.study.case import open_closure
+    from mld_closure.study.case import Case
+    from mld_closure.study.opening import open_closure
 
-    macro = config.load(MacroCase, case(rows=2))
+    macro = config.load(Case, case(rows=2))
     closure = open_closure(macro, {"warm_start": False})
     sample = Specimen.generate((400, 900), kit.PIXEL, 3, porosity=0.1)
     step = round(macro.cell_size / kit.PIXEL)
@@ -172,7 +172,7 @@ def test_the_dns_by_name_is_the_dns_of_the_patch(kit):
     request = FallbackRequest(
         ids=np.array([1]), patches=lambda: mu[None], up=np.array([1300.0]), shock_pressure=np.array([14e9]),
         pressure=np.array([14e9]), since=np.zeros(1), until=np.array([2.5 * bundle.meso_step]),
-        before=np.zeros((1, 6)),
+        before=np.zeros((1, 6)), dt=np.array([2.5 * bundle.meso_step]),
     )  # fmt: skip
     got = make_fallback("dns", bundle, burned="frame")(request)
     np.testing.assert_allclose(got[0], 0.5 * (truth[2] + truth[3]), rtol=1e-6)
