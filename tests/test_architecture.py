@@ -12,7 +12,7 @@ PACKAGE = ROOT / "mld_closure"
 
 BELOW_CLI = {"dns", "data", "models", "patches", "metrics", "training", "surrogate", "closure", "runtime"}
 BELOW_CLI |= {"macro", "viz", "simulation"}
-FREE = {"fields", "grids", "config", "device", "durable", "_native"}
+FREE = {"fields", "grids", "config", "device", "durable", "errors", "ids", "_native"}
 MAY_IMPORT = {
     "dns": set(),
     "data": set(),
@@ -20,9 +20,9 @@ MAY_IMPORT = {
     "patches": set(),
     "metrics": set(),
     "training": {"data", "models", "metrics"},
-    "surrogate": {"models", "patches", "metrics", "closure"},
-    "closure": {"surrogate", "models", "patches", "metrics", "data"},
-    "runtime": {"closure", "surrogate"},
+    "surrogate": {"models", "patches", "metrics"},
+    "closure": {"surrogate", "patches", "data"},
+    "runtime": {"closure", "surrogate", "models"},
     "macro": {"dns"},
     "viz": {"data", "metrics"},
     "adapters": {"runtime"},
@@ -42,12 +42,11 @@ ONLY_IN = {
         "data/growing.py",
         "models/keras_import.py",
         "patches/specimen.py",
-        "runtime/restart.py",
         "viz/vtk.py",
     ],
     "numba": ["dns/", "patches/", "macro/", "closure/fallback/ignition_growth.py"],
     "torch": [
-        *("device.py", "data/windows.py", "models/", "training/", "surrogate/", "closure/"),
+        *("device.py", "data/windows.py", "models/", "training/", "surrogate/", "runtime/opening.py"),
         *("benchmarks/", "testing.py"),
     ],
     "matplotlib": ["viz/"],

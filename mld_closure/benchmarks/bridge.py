@@ -154,14 +154,14 @@ def _pair(
     ids = np.arange(comm.rank, n, comm.size)
     pressure = np.where(ids < active, 6e9, 0.0)
     patches = np.broadcast_to(np.float32(0.9), (len(ids), *frame))
-    settings = f'device = "cpu"\nthreads = 1\npatch_shape = [{frame[0]}, {frame[1]}]\n'
+    settings = f'device = "cpu"\nthreads = 1\nengine.patch_shape = [{frame[0]}, {frame[1]}]\n'
 
     def from_c() -> Any:
         return _bridge.Closure(bundle, settings, comm.py2f() if several else None)
 
     given = comm if several else None
     cpp = None if python_first else from_c()
-    python = mld.open(bundle, comm=given, device="cpu", threads=1, patch_shape=tuple(frame))
+    python = mld.open(bundle, comm=given, device="cpu", threads=1, engine={"patch_shape": tuple(frame)})
     cpp = cpp or from_c()
     python.register(ids, patches=patches)
     cpp.register_patches(ids, np.ascontiguousarray(patches))
@@ -211,7 +211,7 @@ def _start_up(bundle: str) -> dict[str, dict[str, float]]:
     """Seconds to open, and memory (MiB) after it, of a program in C and of Python."""
     code = (
         "import time, sys; t = time.perf_counter(); import mld_closure as mld;"
-        "c = mld.open(sys.argv[1], device='cpu', threads=1, warm_start=False); t = time.perf_counter() - t;"
+        "c = mld.open(sys.argv[1], device='cpu', threads=1); t = time.perf_counter() - t;"
         "import resource; print(t, 0, int(open('/proc/self/statm').read().split()[1])"
         " * resource.getpagesize() / 2**20)"
     )

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..closure import closure as pipeline
-from ..closure.options import Settings
+import mld_closure as mld
+
+from ..closure.options import EngineOptions, ReadoutOptions
 from ..device import Device, choose
 from ..dns.eos import Material
 from ..dns.kinetics import Kinetics
@@ -194,8 +195,8 @@ def cell_costs(
     """
     model, digest = bundle.meso, bundle.content_hash()
     for readout in readouts:
-        settings = Settings(readout=readout, decode_fields=decode_fields if readout == "decode" else None)
-        reader, _ = make_reader(bundle, model, settings)
+        options = ReadoutOptions(kind=readout, fields=decode_fields if readout == "decode" else None)
+        reader, _ = make_reader(bundle, model, options)
         gflop: dict[int, float] = {}
         for precision in precisions:
             if precision == "bf16-decode" and not reader.decodes:
@@ -236,9 +237,9 @@ def _fitting(
     """The compiled step of a file, None where it is of another precision; BundleError for other misfits."""
     if read_facts(path).precision != STEP[device.precision]:
         return None
-    settings = Settings(patch_shape=frame, compiled=path, micro_batch=batch)
-    step = load_step(settings, digest, model, device)
-    step.fit(settings)
+    options = EngineOptions(patch_shape=frame, compiled=str(path), micro_batch=batch)
+    step = load_step(options, digest, model, device)
+    step.fit(options)
     return step
 
 
@@ -265,8 +266,7 @@ def idle_cost(bundle: Bundle, cells: int = 10_000, repeats: int = 50) -> dict[st
     """Seconds of one `advance` and of one `commit` with no active cell, a thousand cells, best of repeats."""
     patch = np.ones((32, 96), np.float32)
     best = {"advance": float("inf"), "commit": float("inf")}
-    options = {"device": "cpu", "threads": 1, "warm_start": False}
-    with pipeline.open(bundle, **options) as closure:
+    with mld.open(bundle, device="cpu", threads=1) as closure:
         closure.register(np.arange(cells), patches=np.broadcast_to(patch, (cells, *patch.shape)))
         pressure = np.full(cells, 1e5)
         for step in range(repeats):

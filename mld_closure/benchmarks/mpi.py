@@ -63,7 +63,9 @@ def measure(rows: int, cells: int, frame: tuple[int, int]) -> None:
         cells=cells, rows=rows, cell_size=size, piston_speed=UP, end_time=1.2 * cells * size / 3700.0,
     )  # fmt: skip
     domain = Domain(case.grid, sides(case), comm)
-    closure = mld.open(bundle, comm, device="cpu", threads=1, patch_shape=frame, max_burn_step=1.0)
+    closure = mld.open(
+        bundle, comm, device="cpu", threads=1, engine={"patch_shape": frame}, policy={"max_burn_step": 1.0}
+    )
     sample = Specimen.generate((frame[0] * rows, frame[1] * cells), bundle.pixel, 1, porosity=0.1)
     corners = np.indices(case.grid.shape)[::-1] * np.array([size, frame[0] * bundle.pixel])[:, None, None]
     closure.register(
@@ -78,9 +80,7 @@ def measure(rows: int, cells: int, frame: tuple[int, int]) -> None:
     wall = time.perf_counter() - begun
     parts = {name: closure.cost[name] - first[name] for name in first}
     parts["hydro"] = wall - (timed.seconds - spent)
-    sent = getattr(closure, "exchange", None)
-    mine = (wall, parts, (sent.rows_sent, sent.bytes_sent) if sent else (0, 0))
-    every = comm.gather(mine)
+    every = comm.gather((wall, parts, closure.traffic))
     if comm.rank == 0:
         work = [sum(p[name] for name in ("gather", "encode", "evolve", "readout")) for _, p, _ in every]
         rows_sent, bytes_sent = (sum(e[2][k] for e in every) for k in (0, 1))

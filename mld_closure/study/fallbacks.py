@@ -42,7 +42,7 @@ class FallbackChoice:
         return cls(kind, table)
 
 
-def make_fallback(choice: str | Mapping[str, Any] | FallbackChoice, bundle: Any, burned: str) -> Any:
+def make_fallback(choice: str | Mapping[str, Any] | FallbackChoice, bundle: Any) -> Any:
     """The fallback that a case asks for, ready for `mld_closure.open`.
 
     `dns` simulates the cell's own patch under its own load, once, over the bundle's horizon; a meso cell
@@ -54,8 +54,6 @@ def make_fallback(choice: str | Mapping[str, Any] | FallbackChoice, bundle: Any,
         See `FallbackChoice.from_table`.
     bundle : Bundle
         The surrogate's.
-    burned : str
-        What the closure's burned fractions are shares of.
 
     Raises
     ------
@@ -64,7 +62,7 @@ def make_fallback(choice: str | Mapping[str, Any] | FallbackChoice, bundle: Any,
     """
     choice = FallbackChoice.from_table(choice)
     if choice.kind == "dns":
-        return _dns(bundle, burned)
+        return _dns(bundle)
     from ..surrogate.frame0 import LoadTable
 
     return _law(choice.constants, LoadTable.from_bundle(bundle).compression)
@@ -76,14 +74,14 @@ def _law(constants: Mapping[str, Any], compression: Any) -> Any:
     return from_dict(IgnitionGrowth, {**constants, "compression": compression}, WHERE)
 
 
-def _dns(bundle: Any, burned: str) -> Any:
+def _dns(bundle: Any) -> Any:
     from ..closure.fallback.curve import CurveFallback
     from ..dns.cases import PRESETS, record
     from ..models.readout_head import stack_targets, targets_from_fields
     from ..surrogate.frame0 import LoadTable
     from ..surrogate.own_material import own_burned, own_share
 
-    table = LoadTable.from_bundle(bundle) if burned == "own material" else None
+    table = LoadTable.from_bundle(bundle)
     case = replace(
         PRESETS["meso"],
         pixel=bundle.pixel,
@@ -94,10 +92,8 @@ def _dns(bundle: Any, burned: str) -> Any:
     def simulate(patch: np.ndarray, up: float) -> tuple[np.ndarray, np.ndarray]:
         movie, _ = record(np.asarray(patch, float), up, case)
         times, values = np.array(case.times), stack_targets(targets_from_fields(movie))
-        if table is not None:
-            loads, solid = np.full(len(times), up), np.full(len(times), patch.mean(dtype=np.float64))
-            length = patch.shape[1] * bundle.pixel
-            values = own_burned(values, own_share(table, loads, solid, times, length))
-        return times, values
+        loads, solid = np.full(len(times), up), np.full(len(times), patch.mean(dtype=np.float64))
+        length = patch.shape[1] * bundle.pixel
+        return times, own_burned(values, own_share(table, loads, solid, times, length))
 
     return CurveFallback(simulate)

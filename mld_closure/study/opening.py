@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..config import ConfigError
 from ..macro.domain import Domain
 from ..macro.problems import sides
 from ..macro.rates import RateClosure
@@ -56,11 +55,8 @@ def _open_surrogate(
     fallback = None
     if chosen.fallback is not None:
         bundle = mld.Bundle.load(bundle)
-        fallback = make_fallback(chosen.fallback, bundle, chosen.burned)
-    try:
-        closure = mld.open(bundle, comm, fallback=fallback, **chosen.arguments())
-    except TypeError as err:
-        raise ConfigError(f"closure options: {err}") from None
+        fallback = make_fallback(chosen.fallback, bundle)
+    closure = mld.open(bundle, comm, fallback=fallback, **chosen.arguments())
     corners = np.indices(case.grid.shape)[::-1] * case.cell_size  # (2, row, column): x, y
     corners = domain.cut(corners).reshape(2, -1).T  # (cell, 2)
     porosities = domain.cut(case.porosities()).ravel()

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from ..closure.options import Options, where_it_belongs
 from ..config import ConfigError, from_dict
 from ..grids import MESO_SHAPE, MICRO_SHAPE
 from .fallbacks import FallbackChoice
 
 WHERE = "closure options"
+GROUPS = tuple(f.name for f in fields(Options))
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class SurrogateOptions:
         Of the specimen that the cells take their patches from.
     fallback : FallbackChoice, optional
         Physics for cells that the policies hand to it.
-    settings : dict
-        All other options of the closure, as they were given (checked against `closure.options`).
+    options : Options
+        Options of the closure by group: load, readout, engine, policy, shadow. `engine.patch_shape` is set.
     """
 
     device: str = "auto"
@@ -38,51 +40,48 @@ class SurrogateOptions:
     failures: str | None = None
     seed: int = 0
     fallback: FallbackChoice | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], max_burn_step: float) -> SurrogateOptions:
-        """Options from a table; max_burn_step: that of the closure where the table gives none.
+        """Options from a table whose groups are tables, or for `load` and `readout` a word.
 
-        Raises ConfigError naming an unknown key, a wrong type or a bad value.
+        Parameters
+        ----------
+        table : mapping
+            As in a case file.
+        max_burn_step : float
+            `policy.max_burn_step` where the table gives none.
+
+        Raises
+        ------
+        ConfigError
+            Naming an unknown key, a wrong type or a bad value.
         """
-        from ..closure.options import Settings
-
-        own = {f.name for f in fields(cls)} - {"settings"}
-        closure = {f.name for f in fields(Settings)}
-        for key in table:
-            if key not in own | closure:
-                near = difflib.get_close_matches(key, own | closure, n=1)
-                hint = (
-                    f"did you mean '{near[0]}'?"
-                    if near
-                    else f"known keys: {', '.join(sorted(own | closure))}"
-                )
-                raise ConfigError(f"{WHERE}: unknown key '{key}'; {hint}")
-        settings = {"max_burn_step": max_burn_step, **{k: v for k, v in table.items() if k in closure}}
-        checked = from_dict(Settings, settings, WHERE)
-        default = MICRO_SHAPE if checked.scale == "micro" else MESO_SHAPE
-        settings = {name: getattr(checked, name) for name in settings}
-        settings["patch_shape"] = checked.patch_shape or default
-        mine = {k: v for k, v in table.items() if k in own}
-        if "fallback" in mine:
-            mine["fallback"] = FallbackChoice.from_table(mine["fallback"])
-        fallback = mine.pop("fallback", None)
-        return replace(from_dict(cls, mine, WHERE), settings=settings, fallback=fallback)
+        own = {f.name for f in fields(cls)} - {"options"}
+        for key, value in table.items():
+            if key not in own and key not in GROUPS:
+                near = difflib.get_close_matches(key, own.union(GROUPS), n=1)
+                guess = f"unknown key '{key}'; did you mean '{near[0]}'?" if near else None
+                raise ConfigError(f"{WHERE}: {guess or where_it_belongs(key, value)}")
+        groups = {name: table[name] for name in GROUPS if name in table}
+        if isinstance(groups.setdefault("policy", {}), Mapping):
+            groups["policy"] = {"max_burn_step": max_burn_step, **groups["policy"]}
+        options = Options.from_groups(groups, WHERE)
+        default = MICRO_SHAPE if options.engine.scale == "micro" else MESO_SHAPE
+        shape = options.engine.patch_shape or default
+        options = replace(options, engine=replace(options.engine, patch_shape=shape))
+        mine = {k: v for k, v in table.items() if k in own and k != "fallback"}
+        fallback = FallbackChoice.from_table(table["fallback"]) if "fallback" in table else None
+        return replace(from_dict(cls, mine, WHERE), options=options, fallback=fallback)
 
     @property
     def patch_shape(self) -> tuple[int, int]:
         """(ny, nx) of the cells' patches in pixels."""
-        return self.settings["patch_shape"]
-
-    @property
-    def burned(self) -> str:
-        """What burned fractions are shares of (`closure.options`)."""
-        from ..closure.options import Settings
-
-        return self.settings.get("burned", Settings.burned)
+        return self.options.engine.patch_shape
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `mld_closure.open`, but for the bundle, the communicator and the fallback."""
         names = ("device", "precision", "serving", "threads", "capture", "failures")
-        return {**{name: getattr(self, name) for name in names}, **self.settings}
+        groups = {name: getattr(self.options, name) for name in GROUPS}
+        return {name: getattr(self, name) for name in names} | groups

@@ -40,8 +40,11 @@ def test_a_file_a_dict_and_a_dataclass_are_one_case(tmp_path):
         ({"kind": "ignition-growth", "options": {"grwth": 1.0}}, "did you mean 'growth'"),
         ({"kind": "ignition-growth", "options": {"growth": -1.0}}, "must not be negative"),
         ({"kind": "ignition-growth", "max_change": 0.0}, "max_change must be above 0"),
-        (SURROGATE | {"options": {"horizn": 3}}, "did you mean 'horizon'"),
-        (SURROGATE | {"options": {"horizon": -3}}, "horizon must be positive"),
+        (SURROGATE | {"options": {"engine": {"horizn": 3}}}, "did you mean 'horizon'"),
+        (SURROGATE | {"options": {"horizon": 3}}, "belongs to a group: engine"),
+        (SURROGATE | {"options": {"engin": {}}}, "did you mean 'engine'"),
+        (SURROGATE | {"options": {"readout": "decoder"}}, "must be one of 'head', 'decode'"),
+        (SURROGATE | {"options": {"engine": {"horizon": -3}}}, "horizon must be positive"),
         (SURROGATE | {"options": {"threads": "all"}}, "threads must be int"),
         (SURROGATE | {"options": {"fallback": "dsn"}}, "choose dns"),
         (SURROGATE | {"options": {"fallback": {"kind": "ignition-growth", "I": 1.0}}}, "missing 7 required"),
@@ -54,8 +57,17 @@ def test_a_closure_that_makes_no_sense_is_refused_when_the_case_is_read(table, w
 
 
 def test_what_is_given_at_the_run_replaces_what_the_case_says():
-    table = ClosureTable("surrogate", "hmx-compact", 0.2, {"device": "cpu", "seed": 3, "threads": 1})
+    options = {
+        "device": "cpu",
+        "seed": 3,
+        "threads": 1,
+        "readout": "decode",
+        "policy": {"on_weak_load": "reset"},
+    }
+    table = ClosureTable("surrogate", "hmx-compact", 0.2, options)
     chosen = table.surrogate({"threads": 2}).arguments()
     assert (chosen["device"], chosen["threads"]) == ("cpu", 2)
     assert table.surrogate().seed == 3
+    assert chosen["readout"].kind == "decode"
+    assert chosen["policy"].max_burn_step == 0.2
     assert table.surrogate().patch_shape == (320, 480)

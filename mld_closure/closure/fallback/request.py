@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models.readout_head import QUANTITIES
+from ...fields import QUANTITIES
 
 NAMES = tuple(QUANTITIES)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..data.growing import GrowingTrajectories, Scalar
-from ..data.layout import TrajectorySpec
-from ..fields import MODEL_FIELDS
+from ...data.growing import GrowingTrajectories, Scalar
+from ...data.layout import TrajectorySpec
+from ...fields import MODEL_FIELDS
 
 SCALARS = {
     "piston_speed": Scalar("m/s"),
