@@ -14,8 +14,10 @@ _PUBLIC = {
     "Bundle": "mld_closure.models.bundle",
     "Specimen": "mld_closure.patches.specimen",
     "Trajectories": "mld_closure.data.trajectories",
+    "default_comm": "mld_closure.runtime.comm",
     "open": "mld_closure.runtime.opening",
     "replay": "mld_closure.runtime.replay",
+    "run": "mld_closure.study.run",
     "simulate": "mld_closure.simulation",
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .output import print_json, print_table, progress
+from .output import json_option, print_json, print_table, progress
 
 # steps from each true frame -> name of the column; 0 = no dynamics
 BUDGET = {0: "no dynamics", 1: "1 step", 8: "8 steps"}
@@ -36,16 +36,19 @@ BUDGET = {0: "no dynamics", 1: "1 step", 8: "8 steps"}
 @click.option("--seed", default=0, show_default=True, help="Of the samples.")
 @click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:i].")
 @click.option(
-    "--precision", type=click.Choice(["fp32", "bf16", "bf16-decode"]), default="fp32", show_default=True
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "bf16-decode"]),
+    default="fp32",
+    show_default=True,
+    help="Of the networks.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of torch; all cores by default.")
 @click.option(
-    "--json",
-    "json_path",
-    metavar="OUT",
-    type=click.Path(dir_okay=False, allow_dash=True),
-    help="Also write everything to this JSON file; - prints it instead of the table.",
+    "--out",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Also write all scores to this JSON file.",
 )
+@json_option
 def command(
     bundle: str,
     data: str,
@@ -61,7 +64,8 @@ def command(
     device: str,
     precision: str,
     threads: int | None,
-    json_path: str | None,
+    out: str | None,
+    as_json: bool,
 ) -> None:
     """Score a bundle on whole movies, rolled out from frame 0, beside baselines.
 
@@ -77,7 +81,7 @@ def command(
     \b
     Examples:
       mld-closure evaluate hmx-compact heldout.h5 --plot curves.png
-      mld-closure evaluate run/bundle heldout.h5 --train train.h5 --ensemble 8 --json scores.json
+      mld-closure evaluate run/bundle heldout.h5 --train train.h5 --ensemble 8 --out scores.json
     """
     from ..data.trajectories import Trajectories
     from ..device import choose
@@ -124,11 +128,11 @@ def command(
     }
     if plot:
         _draw(data, chosen, results, plot)
-    if json_path == "-":
+    if out:
+        Path(out).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    if as_json:
         print_json(report)
         return
-    if json_path:
-        Path(json_path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     where_from = [r for r in results if r["name"].removesuffix(", head") in BUDGET.values()]
     _print(data, chosen, [r for r in results if r not in where_from])
     if where_from:

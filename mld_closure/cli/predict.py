@@ -26,7 +26,11 @@ from .output import progress
 @click.option("--columns", type=click.IntRange(1), default=5, show_default=True, help="Times in the picture.")
 @click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:i].")
 @click.option(
-    "--precision", type=click.Choice(["fp32", "bf16", "bf16-decode"]), default="fp32", show_default=True
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "bf16-decode"]),
+    default="fp32",
+    show_default=True,
+    help="Of the networks.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of torch; all cores by default.")
 def command(

@@ -116,6 +116,11 @@ class Closure:
         return self._ranks.cost
 
     @property
+    def traffic(self) -> tuple[int, int]:
+        """Rows and bytes that this rank has sent to other ranks since the closure was opened."""
+        return self._ranks.traffic
+
+    @property
     def state(self) -> CellState:
         """A copy of the committed state of this rank's cells (n,), in the order of `ids`."""
         return self._cells.state.take(self._cells.all_rows)
@@ -331,6 +336,8 @@ class Closure:
         twice is harmless."""
         self._step, self._tickets, self._stepper, self._closed = None, [], None, True
         self._sources, self._cells = Sources(), Cells()
+        if self._records is not None:
+            self._records.close()
         self._ranks.close()
 
     def __enter__(self) -> Closure:

@@ -297,9 +297,10 @@ class Stepper:
     def _request(self, which: np.ndarray, motion: Motion, dt: float, before: np.ndarray) -> FallbackRequest:
         """What physics is asked for the cells `which` (mask) of a motion, their values before given.
 
-        The clock of a cell that starts runs with time from its arrival on.
+        dt: of the step (s). A clock that starts in it has run with real time since the shock arrived.
         """
-        state, since = motion.state, motion.since[which]
+        state = motion.state
+        since, until = motion.since[which], state.tau[which]
         return FallbackRequest(
             ids=motion.ids[which],
             patches=lambda: self._solid_at_entry(motion.rows[which]),
@@ -307,9 +308,9 @@ class Stepper:
             shock_pressure=state.peak[which],
             pressure=motion.pressure[which],
             since=since,
-            until=state.tau[which],
-            dt=np.where(motion.starts[which], state.tau[which] - since, dt),
+            until=until,
             before=before,
+            dt=np.where(motion.starts[which], until - since, dt),
         )
 
     def _help(self, request: FallbackRequest) -> np.ndarray:

@@ -209,7 +209,7 @@ def assemble(
     """Write a trajectory file from one shard a case, in the order given; frames stay compressed."""
     indices, scalars, descriptions = [], [], []
     with h5py.File(path, "w") as file:
-        _write_header(file, spec, len(shards), failures)
+        write_header(file, spec, len(shards), failures)
         for slot, shard in enumerate(shards):
             with h5py.File(shard, "r") as source:
                 indices.append(int(source.attrs["index"]))
@@ -217,16 +217,29 @@ def assemble(
                 descriptions.append(source.attrs["description"])
                 for where in datasets(spec.fields):
                     _copy_chunks(source[where], file[where], slot, spec.n_frames)
-        file.create_dataset("descriptions", data=descriptions, dtype=_TEXT)
         names = ["case", *dict.fromkeys(k for s in scalars for k in s)]
-        file["scalars"].attrs["field_names"] = _text(names)
+        columns = {}
         for name in names:
             values = indices if name == "case" else [s.get(name, np.nan) for s in scalars]
             whole = name in INTEGER_SCALARS and np.all(np.isfinite(values))
-            dataset = file.create_dataset(f"scalars/{name}", data=np.asarray(values, "i8" if whole else "f4"))
-            dataset.attrs.update(
-                sample_varying=True, time_varying=False, units=SCALAR_UNITS.get(name, "unknown")
-            )
+            columns[name] = np.asarray(values, "i8" if whole else "f4")
+        write_columns(file, columns, descriptions, SCALAR_UNITS)
+
+
+def write_columns(
+    file: h5py.File,
+    columns: Mapping[str, np.ndarray],
+    descriptions: Sequence[Any],
+    units: Mapping[str, str],
+) -> None:
+    """Write the scalars (case,) of all cases by name, and their descriptions, JSON text or JSON-ready."""
+    texts = [d if isinstance(d, (str, bytes)) else json.dumps(d) for d in descriptions]
+    file.create_dataset("descriptions", data=texts, dtype=_TEXT)
+    file["scalars"].attrs["field_names"] = _text(list(columns))
+    for name, values in columns.items():
+        dataset = file.create_dataset(f"scalars/{name}", data=values)
+        unit = "1" if name == "case" else units.get(name, "unknown")
+        dataset.attrs.update(sample_varying=True, time_varying=False, units=unit)
 
 
 def _copy_chunks(source: h5py.Dataset, target: h5py.Dataset, slot: int, frames: int) -> None:
@@ -236,9 +249,10 @@ def _copy_chunks(source: h5py.Dataset, target: h5py.Dataset, slot: int, frames: 
         target.id.write_direct_chunk((slot, frame, *rest), raw, mask)
 
 
-def _write_header(
+def write_header(
     file: h5py.File, spec: TrajectorySpec, n_stored: int, failures: Sequence[tuple[int, str]]
 ) -> None:
+    """Write all of a file but its values: attributes, dimensions, and empty fields of n_stored cases."""
     file.attrs.update(
         format=FORMAT,
         format_version=FORMAT_VERSION,

@@ -79,6 +79,11 @@ class Transport:
         return {**parts, **(self._seconds if self.size > 1 else {})}
 
     @property
+    def traffic(self) -> tuple[int, int]:
+        """Rows and bytes that this rank has sent to others."""
+        return self.exchange.rows_sent, self.exchange.bytes_sent
+
+    @property
     def shadow(self) -> Any:
         """The second reader of this rank's server, or None."""
         return None if self.server is None else self.server.rollout.shadow

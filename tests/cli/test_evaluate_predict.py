@@ -61,7 +61,7 @@ def test_a_table_of_the_bundle_and_all_baselines(files, capsys):
     args = ["--train", files / "micro.h5", "--against", files / "parc.safetensors", "--ensemble", 2]
     code, out = run(
         capsys, "evaluate", files / "bundle", files / "micro.h5", "--cases", "2", *args,
-        "--threads", 1, "--json", files / "e.json", "--plot", files / "curves.png",
+        "--threads", 1, "--out", files / "e.json", "--plot", files / "curves.png",
     )  # fmt: skip
     assert code == 0, out.err
     assert "persistence" in out.out
@@ -92,7 +92,7 @@ def test_a_table_of_the_bundle_and_all_baselines(files, capsys):
 
 def test_an_error_budget_puts_the_truth_in_place_of_the_parts(files, capsys):
     arguments = ["evaluate", files / "bundle", files / "micro.h5", "--cases", "2", "--budget"]
-    code, out = run(capsys, *arguments, "--threads", 1, "--json", "-")
+    code, out = run(capsys, *arguments, "--threads", 1, "--json")
     assert code == 0, out.err
     results = {r["name"]: r["scores"] for r in json.loads(out.out)["results"]}
     assert list(results) == ["bundle", "no dynamics", "1 step", "8 steps", "persistence"]
@@ -140,7 +140,7 @@ def test_a_prediction_is_a_data_file_and_a_picture(files, capsys):
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_a_picture_of_another_kind_is_refused_before_the_work(files, capsys, command):
     made = files / f"{command}.out"
-    words = {"evaluate": ["--json", made], "predict": ["--case", 0, "--out", made]}[command]
+    words = {"evaluate": ["--out", made], "predict": ["--case", 0, "--out", made]}[command]
     code, out = run(capsys, command, files / "bundle", files / "micro.h5", *words, "--plot", files / "c.txt")
     assert (code, out.err.count("\n")) == (2, 1)
     assert "a picture ends in .png, .pdf, .svg" in out.err

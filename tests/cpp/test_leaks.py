@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from mld_closure.benchmarks import bridge
 from mld_closure.cli import bench_bridge
 
 
@@ -94,7 +95,7 @@ def test_valgrind_finds_nothing_lost_where_opening_fails(build, bundle, valgrind
 @pytest.fixture
 def cycles(package, bundle, monkeypatch):
     """Runs `bench bridge --cycles` of the build tree."""
-    monkeypatch.setattr(bench_bridge, "_start_host", lambda: package / "bin/mld-start")
+    monkeypatch.setattr(bridge, "start_host", lambda: package / "bin/mld-start")
 
     def run(number):
         done = CliRunner().invoke(bench_bridge.command, [str(bundle), "--cycles", str(number), "--json"])

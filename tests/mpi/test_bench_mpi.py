@@ -8,7 +8,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from mld_closure.cli.bench_mpi import PARTS, _lines, command
+from mld_closure.benchmarks.mpi import PARTS
+from mld_closure.cli.bench_mpi import _lines, command
 
 
 @pytest.fixture(scope="module")

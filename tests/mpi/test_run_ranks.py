@@ -20,13 +20,12 @@ end_time = 2.4e-9
 kind = "surrogate"
 bundle = "{bundle}"
 [closure.options]
-patch_shape = [32, 32]
-micro_batch = 4
+engine.patch_shape = [32, 32]
+engine.micro_batch = 4
 seed = 3
 device = "cpu"
 threads = 1
-reproducible = true
-warm_start = false
+engine.reproducible = true
 [[blocks]]
 x = 4.8e-6
 y = 0.0
