@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
+PROGRAM = "demo_case:4"
+
 
 @pytest.fixture(scope="module")
-def found(mpi, programs, tmp_path_factory):
+def found(output):
     """Results of `programs/demo_case.py` by number of ranks."""
-    folder = tmp_path_factory.mktemp("demo")
-    mpi(4, programs / "demo_case.py", folder)
-    return {ranks: dict(np.load(folder / f"demo-{ranks}.npz")) for ranks in (1, 2, 3, 4)}
+    return {ranks: dict(np.load(output / f"demo-{ranks}.npz")) for ranks in (1, 2, 3, 4)}
 
 
 def test_two_cells_react(found):

@@ -206,6 +206,7 @@ def test_interrupted_anywhere_and_resumed_equals_uninterrupted(whole, settings, 
     assert kept[0] == kept[1]
 
 
+@pytest.mark.system
 def test_the_killed_command_goes_on_where_it_was(whole, tiny, tmp_path):
     toml = tmp_path / "tiny.toml"
     toml.write_text(TOML)
