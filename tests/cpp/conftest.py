@@ -43,13 +43,11 @@ def package(build):
 
 
 @pytest.fixture(scope="session")
-def whole_build(tmp_path_factory):
-    """Build tree of the top-level CMakeLists.txt."""
+def whole_build(shared_folder):
+    """Build tree of the top-level CMakeLists.txt, the library included."""
     need_build_tools()
-    folder = Path(os.environ.get("MLD_TEST_BUILD") or tmp_path_factory.mktemp("bridge"))
-    call("cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", f"-DPython_EXECUTABLE={sys.executable}")
-    call("cmake", "--build", folder)
-    return folder
+    call(sys.executable, ROOT / "tests/cpp/hosts.py", shared_folder / "whole", "whole")
+    return shared_folder / "whole"
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
-"""Builds the hosts that the tests start, once for all test processes: hosts.py FOLDER.
+"""Builds the hosts that the tests start, once for all test processes: hosts.py FOLDER [whole].
 
-They are linked against the installed library. Where that is missing or older than its sources, as it may be
-beside an editable installation, the whole project is built in its place, so that the tests never answer for
-old sources. The first caller builds and later ones wait; `done` in the folder names the package to test.
+They are linked against the installed library. With `whole`, and where that library is missing or older than
+its sources, as it may be beside an editable installation, the top-level project is built with a library of
+its own, so that no test passes on old sources. The first caller builds and later ones wait; `done` in the
+folder names the package that the hosts use.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def installed() -> Path | None:
     return package if library.exists() and library.stat().st_mtime > newest else None
 
 
-def build(folder: Path, whole: bool = False) -> Path:
+def build(folder: Path, whole: bool) -> Path:
     """Build the hosts, and with `whole` the library too; the folder of the package that they use."""
     package = None if whole else installed()
     if package is None:
@@ -48,15 +49,14 @@ def build(folder: Path, whole: bool = False) -> Path:
     return package
 
 
-def once(folder: Path) -> Path:
-    """Build the hosts where no other process has; the folder of the package that they use."""
+def once(folder: Path, whole: bool) -> None:
+    """Build the hosts where no other process has."""
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         done = folder / "done"
         if not done.exists():
-            done.write_text(str(build(folder)))
-        return Path(done.read_text())
+            done.write_text(str(build(folder, whole)))
 
 
 if __name__ == "__main__":
-    once(Path(sys.argv[1]))
+    once(Path(sys.argv[1]), sys.argv[2:] == ["whole"])

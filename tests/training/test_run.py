@@ -246,7 +246,7 @@ def test_training_and_validation_draw_from_their_own_cases(settings, tiny, tmp_p
         replace(s, phases=(Phase(steps=steps),), validations=int(validate), select="last")
         for s in settings.stages
     )
-    run = open_run(replace(settings, stages=stages), tiny, tmp_path)
+    run = open_run(replace(settings, stages=stages, checkpoint_every=1000), tiny, tmp_path)
     run.train()
     aside = {(role, case) for role, split in run.splits.items() for case in split.validation}
     assert {len(split.validation) for split in run.splits.values()} == {1}

@@ -2,9 +2,11 @@
 
 Each program sees a communicator of RANKS processes and a folder of its own, FOLDER/NAME, in which `seconds`
 tells that it came to its end. Where it fails, `error` there holds what a rank raised, and the whole launch
-ends, as other ranks may wait for that one; whoever launched it starts the rest again.
+ends, as other ranks may wait for that one; whoever launched it starts the rest again. Where it takes longer
+than LIMIT, every rank says where it is and ends.
 """
 
+import faulthandler
 import runpy
 import sys
 import time
@@ -13,6 +15,8 @@ from pathlib import Path
 
 import shared
 from mpi4py import MPI
+
+LIMIT = 900  # seconds; a program takes some on a machine without other work
 
 
 def wait_asleep(world):
@@ -24,6 +28,7 @@ def wait_asleep(world):
 
 def run(world, folder, name, ranks):
     """Run one program on the first `ranks` processes."""
+    faulthandler.dump_traceback_later(LIMIT, exit=True)
     begun = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     part = world.Split(int(world.rank < ranks), world.rank)
@@ -44,3 +49,4 @@ if __name__ == "__main__":
     for word in sys.argv[2:]:
         program, number = word.split(":")
         run(MPI.COMM_WORLD, Path(sys.argv[1]) / program, program, int(number))
+    faulthandler.cancel_dump_traceback_later()
