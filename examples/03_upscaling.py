@@ -23,8 +23,6 @@ from pathlib import Path
 import numpy as np
 
 import mld_closure as mld
-from mld_closure.cli.random_networks import random_networks
-from mld_closure.closure.load import LoadTable
 from mld_closure.dns.eos import Material
 from mld_closure.dns.exact import shock_from_piston
 from mld_closure.dns.kinetics import Kinetics
@@ -33,6 +31,8 @@ from mld_closure.dns.solver import Boundaries
 from mld_closure.grids import MESO_SHAPE, Grid
 from mld_closure.macro.porous import porous_density, porous_shock
 from mld_closure.macro.solver import INSULATING, MacroSolver
+from mld_closure.surrogate.frame0 import LoadTable
+from mld_closure.testing import random_networks
 from mld_closure.viz.plots import new_figure, save
 
 CELLS, MORE = 4, 2

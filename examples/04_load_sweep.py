@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 
 import mld_closure as mld
-from mld_closure.cli.random_networks import random_networks
-from mld_closure.closure.load import LoadTable
 from mld_closure.dns.eos import Material
 from mld_closure.grids import MESO_SHAPE
 from mld_closure.macro.porous import detonation_speed, porous_shock
 from mld_closure.macro.problems import MacroCase, start
 from mld_closure.metrics.arrival import front_position
 from mld_closure.metrics.waves import front_speed, run_to_detonation
+from mld_closure.surrogate.frame0 import LoadTable
+from mld_closure.testing import random_networks
 from mld_closure.viz.plots import new_figure, save
 
 POROSITY = 0.10

@@ -8,8 +8,8 @@ Networks with random weights stand in for a trained bundle, so the numbers mean 
 import numpy as np
 
 import mld_closure as mld
-from mld_closure.cli.random_networks import random_networks
 from mld_closure.runtime.comm import default_comm
+from mld_closure.testing import random_networks
 
 CELLS, STEPS, DT = 12, 6, 0.5e-9
 

@@ -18,13 +18,13 @@ import torch
 
 import mld_closure as mld
 from mld_closure import fields as field_table
-from mld_closure.cli.random_networks import random_networks
-from mld_closure.closure.load import LoadTable
 from mld_closure.dns.eos import Material
 from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.loading import shocked_solver
 from mld_closure.runtime.comm import default_comm
 from mld_closure.runtime.tiled import tiled_rollout
+from mld_closure.surrogate.frame0 import LoadTable
+from mld_closure.testing import random_networks
 from mld_closure.viz.plots import save
 from mld_closure.viz.tiles import draw_overlap
 

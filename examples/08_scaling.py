@@ -1,6 +1,6 @@
 """Play the placement of cells through on 9 to 10,000 ranks and draw the efficiency. Takes a few seconds."""
 
-from mld_closure.runtime.scaling import Machine, play
+from mld_closure.benchmarks.scaling import Machine, play
 from mld_closure.viz.plots import save
 from mld_closure.viz.scaling import draw_scaling
 

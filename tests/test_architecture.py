@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mld_closure"
 
-FREE = {"fields", "grids", "config", "device", "durable", "_native"}
+FREE = {"fields", "grids", "config", "device", "durable", "errors", "ids", "_native"}
 MAY_IMPORT = {
     "dns": set(),
     "data": set(),
@@ -18,13 +18,17 @@ MAY_IMPORT = {
     "patches": set(),
     "metrics": set(),
     "training": {"data", "models", "metrics"},
-    "closure": {"models", "patches", "metrics"},
-    "runtime": {"closure"},
+    "surrogate": {"models", "patches", "metrics"},
+    "closure": {"surrogate", "patches", "data"},
+    "runtime": {"closure", "surrogate", "models"},
     "macro": {"dns"},
     "viz": {"data", "metrics"},
     "adapters": {"runtime"},
     "bridge": {"runtime"},
     "simulation": {"dns", "data"},
+    "testing": {"benchmarks", "dns", "models", "surrogate"},
+    "study": None,
+    "benchmarks": None,
     "__main__": {"cli"},
     "cli": None,  # everything
 }
@@ -35,12 +39,19 @@ ONLY_IN = {
         "data/importers.py",
         "models/keras_import.py",
         "patches/specimen.py",
-        "closure/capture.py",
-        "runtime/restart.py",
+        "closure/observe/capture.py",
         "viz/vtk.py",
     ],
     "numba": ["dns/", "patches/", "macro/"],
-    "torch": ["device.py", "data/windows.py", "models/", "training/", "closure/"],
+    "torch": [
+        "device.py",
+        "data/windows.py",
+        "models/",
+        "training/",
+        "surrogate/",
+        "runtime/opening.py",
+        "benchmarks/",
+    ],
     "matplotlib": ["viz/"],
 }
 

@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import torch
 
-from mld_closure.closure import load
-from mld_closure.closure.load import LoadTable
 from mld_closure.models import readout_head
 from mld_closure.models.bundle import Bundle
 from mld_closure.models.dynamics import MesoDynamics, MicroDynamics
 from mld_closure.models.readout_head import HeadConfig, ReadoutHead
 from mld_closure.models.settings import ModelConfig
+from mld_closure.surrogate import frame0 as load
+from mld_closure.surrogate.frame0 import LoadTable
 
 PIXEL, STEP, HORIZON = 50e-9, 0.4e-9, 12
 FRONT, ENTRY, RHO0 = 8, 12, 1900.0

@@ -95,7 +95,7 @@ def _texts(r: dict[str, Any]) -> list[Any]:
 
 def _saved(path: Path, *base: int) -> Path:
     """The folder of a bundle of random networks."""
-    from .random_networks import random_networks
+    from ..testing import random_networks
 
     random_networks(*base).save(path)
     return path

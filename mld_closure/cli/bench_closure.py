@@ -84,7 +84,7 @@ def command(
     Example:
       mld-closure bench closure --batch 8 --precision bf16 --readout head
     """
-    from ..closure.benchmark import cell_costs, idle_cost
+    from ..benchmarks.closure import cell_costs, idle_cost
     from ..device import choose
     from ..grids import check_frame
 
@@ -146,7 +146,7 @@ def _open(bundle: str | None) -> tuple[Any, str]:
 
     if bundle is not None or is_bundle(SHIPPED):
         return Bundle.load(bundle or SHIPPED), bundle or SHIPPED
-    from .random_networks import random_networks
+    from ..testing import random_networks
 
     return random_networks(), "compact networks with random weights"
 

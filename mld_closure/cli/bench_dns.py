@@ -22,7 +22,7 @@ def command(seconds: float, workers: int, as_json: bool) -> None:
     Example:
       mld-closure bench dns
     """
-    from mld_closure.dns.benchmark import measure
+    from mld_closure.benchmarks.dns import measure
 
     m = measure(seconds, workers)
     if as_json:

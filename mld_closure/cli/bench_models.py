@@ -51,9 +51,9 @@ def command(
     Example:
       mld-closure bench models --size compact --batch 1 --frame 160 256
     """
+    from ..benchmarks.models import best_peaks, time_models
     from ..device import choose
     from ..grids import check_frame
-    from ..models.timing import best_peaks, time_models
 
     check_frame(*frame)
     where = choose(device, threads=threads)

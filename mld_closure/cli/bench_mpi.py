@@ -95,8 +95,8 @@ def _measure(rows: int, cells: int, frame: tuple[int, int]) -> None:
     from ..patches.specimen import Specimen
     from ..runtime.comm import default_comm
     from ..runtime.placement import imbalance
-    from .random_networks import random_networks
-    from .run_case import Watched
+    from ..study.case import Watched
+    from ..testing import random_networks
 
     comm, bundle = default_comm(), random_networks()
     size = frame[1] * bundle.pixel

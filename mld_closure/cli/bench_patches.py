@@ -31,7 +31,7 @@ def command(patch: tuple[int, int], image: int, batch: int, repeats: int, as_jso
     Example:
       mld-closure bench patches --image 16 --repeats 2
     """
-    from ..patches.benchmark import measure
+    from ..benchmarks.patches import measure
 
     m = measure(patch, image, batch, repeats)
     if as_json:

@@ -58,9 +58,9 @@ def command(
         _pore(out, up or 1.0)
         return
     from ..runtime.comm import default_comm
-    from .demo_slab import PICTURES, run_slab
+    from ..study.demo import PICTURES, run_slab
+    from ..study.results import rows
     from .ranks import as_one
-    from .run_results import rows
 
     comm = default_comm()
     summary = as_one(comm, lambda: run_slab(bundle, out, cells, 1e3 * (up or 0.9), precision, threads, comm))

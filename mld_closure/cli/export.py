@@ -38,10 +38,10 @@ def command(bundle, out, scale, frame, precision, micro_batch, threads, as_json)
     Example:
       mld-closure export model/bundle --out model/step.pt2 --precision bf16
     """
-    from ..closure.export import compare, export
     from ..device import choose
     from ..grids import MESO_SHAPE, MICRO_SHAPE
     from ..models.bundle import Bundle
+    from ..surrogate.export import compare, export
 
     loaded = Bundle.load(bundle)
     where = choose("cpu", precision, threads)

@@ -35,7 +35,7 @@ def complete(run: Any, begun: float, status: Callable[[Any], str]) -> dict[str, 
     everywhere. Collective.
     """
     from ..runtime.agree import Attempt
-    from .run_results import write_results
+    from ..study.results import write_results
 
     attempt = Attempt(run.comm)
     try:

@@ -60,7 +60,7 @@ def command(case_path, out, frames, checkpoint_every, restart, device, precision
         if as_json:
             print_json(summary)
         else:
-            from .run_results import rows
+            from ..study.results import rows
 
             print_table(str(out), ["", "result"], rows(summary))
             click.echo(f"wrote {', '.join(summary['files'])} in {out}")
@@ -70,7 +70,7 @@ def _run(comm, case_path, out, frames, every, restart, options):
     """Run the case on all ranks; returns the summary on rank 0. Raises the same error everywhere."""
     begun = time.perf_counter()
     from ..runtime.agree import Attempt
-    from .run_case import CaseRun
+    from ..study.case import CaseRun
 
     attempt = Attempt(comm)
     case = attempt(_case, case_path, out, restart, options)
@@ -83,7 +83,7 @@ def _case(case_path, out, restart, options):
     """The case, once it and the options make sense together."""
     from .. import config
     from ..macro.problems import MacroCase
-    from .run_files import STEPS, checkpoints
+    from ..study.files import STEPS, checkpoints
 
     case = config.load(MacroCase, case_path)
     if restart is None and (out / STEPS).exists():

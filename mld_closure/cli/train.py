@@ -88,8 +88,8 @@ def command(
 
 def _loading(pixel: float) -> dict[str, Any]:
     """What a closure needs to start from a load alone; see `dns.load_table`."""
-    from mld_closure.closure.load import EXTRA, LoadTable
     from mld_closure.dns.load_table import load_table
+    from mld_closure.surrogate.frame0 import EXTRA, LoadTable
 
     return {EXTRA: LoadTable.from_arrays(load_table(pixel=pixel)).to_extra()}
 

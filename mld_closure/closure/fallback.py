@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models.readout_head import QUANTITIES
-from .guards import BURNED
+from ..fields import QUANTITIES
+from .policies import BURNED
 
 NAMES = tuple(QUANTITIES)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..closure.tiled import TiledRollout
+from ..surrogate.tiled import TiledRollout
 from .placement import spread
 
 

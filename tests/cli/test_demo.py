@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mld_closure.cli.main import main
-from mld_closure.cli.random_networks import random_networks
+from mld_closure.testing import random_networks
 
 
 @pytest.fixture(scope="module")

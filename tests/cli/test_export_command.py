@@ -26,8 +26,8 @@ FOUND = {
 @pytest.fixture
 def stubbed(monkeypatch):
     """The command with compiler and comparison replaced by a file of 9 MB and the numbers above."""
-    from mld_closure.closure import export as room
     from mld_closure.models.bundle import Bundle
+    from mld_closure.surrogate import export as room
 
     calls = []
 

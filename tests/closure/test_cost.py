@@ -5,7 +5,7 @@ import time
 import numpy as np
 import torch
 
-from mld_closure.closure.cost import PARTS, Cost
+from mld_closure.surrogate.cost import PARTS, Cost
 
 
 def test_parts_exclude_each_other():

@@ -7,16 +7,16 @@ import h5py
 import numpy as np
 import pytest
 
-from mld_closure.cli.fallbacks import make_fallback
 from mld_closure.cli.main import main
-from mld_closure.closure import load
 from mld_closure.closure.fallback import FallbackRequest
-from mld_closure.closure.guards import Status
+from mld_closure.closure.policies import Status
 from mld_closure.config import ConfigError
 from mld_closure.dns.cases import PRESETS, record, with_changes
 from mld_closure.dns.load_table import load_table
 from mld_closure.dns.microstructure import Ellipse, solid_fraction
 from mld_closure.models.readout_head import stack_targets, targets_from_fields
+from mld_closure.study.fallbacks import make_fallback
+from mld_closure.surrogate import frame0 as load
 
 CASE = """
 cells = {cells}
@@ -91,9 +91,9 @@ def test_a_surrogate_burns_a_slab_and_a_restart_gives_its_bits(case, tmp_path, c
 
 def test_cells_take_their_own_patch_of_the_specimen(case, kit):
     from mld_closure import config
-    from mld_closure.cli.run_case import open_closure
     from mld_closure.macro.problems import MacroCase
     from mld_closure.patches.specimen import Specimen
+    from mld_closure.study.case import open_closure
 
     macro = config.load(MacroCase, case(rows=2))
     closure = open_closure(macro, {"warm_start": False})
@@ -101,9 +101,9 @@ def test_cells_take_their_own_patch_of_the_specimen(case, kit):
     step = round(macro.cell_size / kit.PIXEL)
     for number in (0, 3, 12, 23):  # ids run along x, row by row
         row, column = divmod(number, 12)
-        (patch,) = closure.sources.gather(closure.cells.rows(np.array([number])))
+        (patch,) = closure._sources.gather(closure._cells.rows(np.array([number])))
         assert np.array_equal(patch, sample.window(step * column, step * row, 32, 32)), number
-    solid = closure.sources.gather(closure.cells.rows(np.array([5, 17])))
+    solid = closure._sources.gather(closure._cells.rows(np.array([5, 17])))
     assert (solid == 1).all()
     closure.close()
 
@@ -174,7 +174,7 @@ def test_the_dns_by_name_is_the_dns_of_the_patch(kit):
         pressure=np.array([14e9]), since=np.zeros(1), until=np.array([2.5 * bundle.meso_step]),
         before=np.zeros((1, 6)),
     )  # fmt: skip
-    got = make_fallback("dns", bundle, burned="frame")(request)
+    got = make_fallback("dns", bundle)(request)
     np.testing.assert_allclose(got[0], 0.5 * (truth[2] + truth[3]), rtol=1e-6)
     assert got[0, 1] > 875  # K, the pore has collapsed
     bundle.extras[load.EXTRA] = load.LoadTable.from_arrays(load_table((800.0, 1300.0), kit.PIXEL)).to_extra()

@@ -9,7 +9,7 @@ import torch
 
 import mld_closure as mld
 from mld_closure import bridge as python_side
-from mld_closure.closure.guards import Status
+from mld_closure.closure.policies import Status
 
 DT = 0.3e-9
 

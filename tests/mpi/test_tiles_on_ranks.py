@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mld_closure.closure.tiled import TiledRollout
+from mld_closure.surrogate.tiled import TiledRollout
 
 PROGRAM = "tiles:3"
 

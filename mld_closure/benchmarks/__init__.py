@@ -1,0 +1,1 @@
+"""What `mld-closure bench` times: one file a benchmark."""

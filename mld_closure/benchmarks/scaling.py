@@ -1,0 +1,130 @@
+"""Past this machine: the placement rule played through on up to 10,000 ranks, with a model of the network.
+
+Macro cells lie in a square of square blocks, one a rank. A shock runs through it, plane or from a corner;
+every cell it reaches is placed by the rule that the service uses, takes a model step in some of the macro
+steps, and ends after a life of its own. What is not played is the numbers themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..runtime.placement import imbalance, place
+from ..runtime.server import ANSWER, MOVE, READING, REQUEST
+
+Shock = Literal["planar", "point"]
+SETTLES = 5  # times that all ranks compare notes in a step
+EXCHANGES = 3  # requests, answers, and what is kept
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Seconds: `cell` a model step of a cell, `hydro` a macro cell and step, `latency` a message, `partner`
+    for each rank in an all-to-all even where nothing goes there; `bandwidth` of a rank in bytes a second."""
+
+    cell: float
+    hydro: float = 2e-7
+    latency: float = 2e-6
+    partner: float = 2e-7
+    bandwidth: float = 1e10
+
+    def exchange(self, ranks: int, most_rows: float) -> float:
+        """Seconds a step in exchanges, where `most_rows` requests lie on one rank."""
+        tree = self.latency * np.log2(max(ranks, 2))
+        settle = tree + 40 * ranks / self.bandwidth
+        counts = tree + 8 * ranks / self.bandwidth
+        row_bytes = REQUEST.itemsize + ANSWER.itemsize + READING.itemsize + MOVE.itemsize + 4
+        rows = EXCHANGES * (tree + self.partner * ranks) + most_rows * row_bytes / self.bandwidth
+        return SETTLES * settle + 2 * counts + rows
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What was found for a number of ranks; shares of the time that only useful work would take.
+
+    active: served cells a rank, mean; imbalance: of the placed cells, mean over steps; efficiency: placed;
+    owner_efficiency: if every rank served its own cells; exchange: share of the step spent in exchanges.
+    """
+
+    ranks: int
+    active: float
+    imbalance: float
+    efficiency: float
+    owner_efficiency: float
+    exchange: float
+
+
+def play(
+    ranks: int,
+    shock: Shock,
+    machine: Machine,
+    *,
+    block: int = 32,
+    speed: float = 0.2,
+    life: tuple[int, int] = (20, 40),
+    every: int = 1,
+    steps: int = 60,
+    seed: int = 0,
+) -> Scaling:
+    """Play a shock that has come half way; `ranks` is rounded to a square.
+
+    block: cells along a side of each rank's block; speed: cells a step; life: fewest and most steps that a
+    cell is served, equally likely; every: macro steps to a model step; steps: counted after the first cells
+    have come to an end. By default macro steps are as long as the flow allows, about a model step.
+    """
+    across = max(round(ranks**0.5), 1)
+    ranks = across**2
+    rng = np.random.default_rng(seed)
+    placed, owned = (np.zeros((every, ranks), np.int64) for _ in range(2))  # by the steps they take
+    ends: dict[int, list[tuple[int, np.ndarray, np.ndarray]]] = {}
+    useful = spent = owner_spent = talk = active = 0.0
+    uneven = []
+    for step, owner in enumerate(_arrivals(shock, across, block, speed, life[1] + steps)):
+        for phase, server, was in ends.pop(step, []):
+            placed[phase] -= np.bincount(server, minlength=ranks)
+            owned[phase] -= np.bincount(was, minlength=ranks)
+        now = step % every
+        server = place(placed[now], placed.sum(axis=0), len(owner))
+        placed[now] += np.bincount(server, minlength=ranks)
+        owned[now] += np.bincount(owner, minlength=ranks)
+        end = step + rng.integers(life[0], life[1] + 1, len(owner))
+        for when in np.unique(end):
+            ends.setdefault(int(when), []).append((now, server[end == when], owner[end == when]))
+        if step < life[1]:
+            continue
+        flow = machine.hydro * block**2
+        exchange = machine.exchange(ranks, owned[now].max()) if ranks > 1 else 0.0
+        useful += flow + machine.cell * placed[now].mean()
+        spent += flow + machine.cell * placed[now].max() + exchange
+        owner_spent += flow + machine.cell * owned[now].max() + SETTLES * machine.latency * np.log2(ranks)
+        talk += exchange
+        active += placed.sum() / ranks / steps
+        uneven.append(imbalance(placed.sum(axis=0)))
+    return Scaling(ranks, active, float(np.mean(uneven)), useful / spent, useful / owner_spent, talk / spent)
+
+
+def _arrivals(shock: Shock, across: int, block: int, speed: float, steps: int) -> Iterator[np.ndarray]:
+    """Owners (k,) of the cells that the shock reaches in each step, from half way through on."""
+    side = across * block
+    begin = max(side // 2 - int(0.5 * speed * steps), 0)
+    if shock == "planar":
+        rows = np.arange(side) // block * across
+        for step in range(steps):
+            first, last = (begin + int(speed * s) for s in (step, step + 1))
+            columns = np.arange(first, min(last, side))
+            yield (rows[:, None] + columns // block).ravel()
+        return
+    y = np.arange(side, dtype=np.float64)
+    for step in range(steps):
+        r0, r1 = begin + speed * step, begin + speed * (step + 1)
+        low, high = (np.ceil(np.sqrt(np.maximum(r * r - y * y, 0.0))).astype(np.int64) for r in (r0, r1))
+        low, high = (np.where(y < r, n, 0) for r, n in ((r0, low), (r1, high)))
+        low, high = np.minimum(low, side), np.minimum(high, side)
+        count = np.maximum(high - low, 0)
+        row = np.repeat(np.arange(side), count)
+        column = low[row] + np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        yield row // block * across + column // block

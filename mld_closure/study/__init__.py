@@ -1,0 +1,1 @@
+"""A study: a case of the reference hydrocode from TOML to results."""
