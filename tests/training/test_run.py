@@ -206,6 +206,7 @@ def test_interrupted_anywhere_and_resumed_equals_uninterrupted(whole, settings, 
     assert kept[0] == kept[1]
 
 
+@pytest.mark.system
 def test_the_killed_command_goes_on_where_it_was(whole, tiny, tmp_path):
     toml = tmp_path / "tiny.toml"
     toml.write_text(TOML)
@@ -245,7 +246,7 @@ def test_training_and_validation_draw_from_their_own_cases(settings, tiny, tmp_p
         replace(s, phases=(Phase(steps=steps),), validations=int(validate), select="last")
         for s in settings.stages
     )
-    run = open_run(replace(settings, stages=stages), tiny, tmp_path)
+    run = open_run(replace(settings, stages=stages, checkpoint_every=1000), tiny, tmp_path)
     run.train()
     aside = {(role, case) for role, split in run.splits.items() for case in split.validation}
     assert {len(split.validation) for split in run.splits.values()} == {1}
