@@ -65,7 +65,7 @@ for scale, interval in (("micro", "0.172"), ("meso", "0.344")):
     bounds = [f"--bounds={name}={low}:{high}" for name, (low, high) in BOUNDS.items()]
     command("import", f"{scale}.npy", "--layout", "reference", "--pixel-nm", "50",
             "--frame-ns", interval, *bounds, "--out", f"{scale}.h5")  # fmt: skip
-    print(command("info", f"{scale}.h5"))
+    print(f"{scale}.h5 is", command("info", f"{scale}.h5").split()[-1])
 
 # %% [markdown]
 # ## 3. Train
@@ -81,13 +81,32 @@ micro_validation = 1
 meso_validation = 1
 validation_windows = 2
 model = { preset = "compact", base = 4, evolve_logvar = false }
-stages = [
-  { name = "vae", kind = "vae", lr = 3e-3, phases = [{ steps = 200, crop = 32 }],
-    losses = { reconstruction = 1.0 } },
-  { name = "coupled", kind = "coupled", phases = [{ steps = 30 }], losses = { mean = 1.0 } },
-  { name = "meso", kind = "meso", phases = [{ steps = 50 }], losses = { mean = 1.0 } },
-  { name = "head", kind = "head", phases = [{ steps = 300 }], losses = { readout = 1.0 }, lr = 3e-3 },
-]
+
+[[stages]]
+name = "vae"
+kind = "vae"
+phases = [{ steps = 200, crop = 32 }]
+losses = { reconstruction = 1.0 }
+lr = 3e-3
+
+[[stages]]
+name = "coupled"
+kind = "coupled"
+phases = [{ steps = 30 }]
+losses = { mean = 1.0 }
+
+[[stages]]
+name = "meso"
+kind = "meso"
+phases = [{ steps = 50 }]
+losses = { mean = 1.0 }
+
+[[stages]]
+name = "head"
+kind = "head"
+phases = [{ steps = 300 }]
+losses = { readout = 1.0 }
+lr = 3e-3
 """)
 print(command("train", "tiny.toml", "--micro", "micro.h5", "--meso", "meso.h5", "--out", "run",
               "--budget", 0, "--threads", 1))  # fmt: skip
