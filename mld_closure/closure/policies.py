@@ -6,27 +6,16 @@ within [0, 1] is also the guarantee that no step releases more than the chemical
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntFlag
 from typing import Literal
 
 import numpy as np
 
+from ..errors import ClosureError
 from ..fields import get
 from ..models.readout_head import FRACTIONS, QUANTITIES
 
 Policy = Literal["clamp", "fallback", "error"]
-
-
-class ClosureError(ValueError):
-    """A call that cannot be served: one line naming the cells and the cure; the closure's state is untouched.
-
-    `ids`: the cells concerned.
-    """
-
-    def __init__(self, message: str, ids: Sequence[int] | np.ndarray = ()) -> None:
-        super().__init__(message)
-        self.ids = np.asarray(ids, np.int64)
 
 
 class Status(IntFlag):

@@ -17,7 +17,8 @@ from typing import Any
 
 from .. import durable
 from .. import fields as field_table
-from ..config import ConfigError, from_dict
+from ..config import from_dict
+from ..errors import BundleError, ConfigError
 from .settings import ModelConfig
 
 FORMAT = "mld-closure-bundle"
@@ -36,10 +37,6 @@ KEYS = {
     "extras": dict,
     "files": dict,
 }
-
-
-class BundleError(ValueError):
-    """A bundle that cannot be used: one line naming the file, what is wrong and the cure."""
 
 
 def resolve(path_or_name: str | Path) -> Path:

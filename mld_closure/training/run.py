@@ -55,6 +55,14 @@ class Summary:
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     bundle: Path | None = None
 
+    def __repr__(self) -> str:
+        lines = [f"Training: {len(self.finished)} stages finished, {len(self.open)} open"]
+        for name, steps in self.steps.items():
+            scores = ", ".join(f"{k} {v:.3g}" for k, v in self.validation.get(name, {}).items())
+            lines.append(f"  {name}: {steps} steps, {self.seconds[name]:.0f} s; {scores or 'not validated'}")
+        lines += [f"  {name}: not begun" for name in self.open if name not in self.steps]
+        return "\n".join([*lines, f"  bundle: {self.bundle or 'none yet'}"])
+
 
 def said(stage: StageConfig) -> dict[str, Any]:
     """What a stage says beyond defaults, so that a new option leaves old checkpoints valid."""
