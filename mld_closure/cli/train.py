@@ -146,7 +146,7 @@ class _Bars:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self.bars:
+        if self.bars and self.tasks:
             self.bars.stop()
 
     def step(self, stage: Any, state: Any, losses: dict[str, float], total: int, left: float | None) -> None:
