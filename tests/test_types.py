@@ -66,7 +66,7 @@ reveal_type(mld.rollout(bundle, np.zeros((3, 32, 32)), 2, load=900.0))
 reveal_type(mld.evaluate(bundle, "data.h5"))
 reveal_type(mld.Trajectories("data.h5").read(0))
 reveal_type(mld.train("compact", "run"))
-mld.rollout(bundle, steps="two")
+mld.rollout(bundle, np.zeros((3, 32, 32)), steps="two")
 """
     )
     found = pyright(str(program))["generalDiagnostics"]
@@ -80,4 +80,4 @@ mld.rollout(bundle, steps="two")
         "Summary",
     ]
     errors = [d["rule"] for d in found if d["severity"] == "error"]
-    assert set(errors) == {"reportCallIssue", "reportArgumentType"}, found
+    assert errors == ["reportArgumentType"], found

@@ -56,12 +56,12 @@ def replay(path: str | Path, bundle: Any, comm: Any = None, **options: Any) -> R
     ...     closure.begin_step(0.0, 1e-9)
     ...     closure.advance(pressure=np.array([np.nan]))
     Traceback (most recent call last):
-    mld_closure.errors.ClosureError: pressure of cell 7 is not finite (nan Pa); repair the state of these cells
+    mld_closure.errors.ClosureError: pressure of cell 7 is not finite (nan Pa); ...
     >>> import pathlib
     >>> recorded = next(pathlib.Path("failed").iterdir())
     >>> mld.replay(recorded, bundle, threads=1)
     Traceback (most recent call last):
-    mld_closure.errors.ClosureError: pressure of cell 7 is not finite (nan Pa); repair the state of these cells
+    mld_closure.errors.ClosureError: pressure of cell 7 is not finite (nan Pa); ...
     """
     size = 1 if comm is None else getattr(comm, "size", None) or comm.Get_size()
     if size == 1:

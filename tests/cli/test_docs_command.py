@@ -1,4 +1,4 @@
-"""`docs` builds a page per module with the public names on the first; without pdoc it says what to install."""
+"""`docs` builds a page per module, the first with the public names; without pdoc it says what to install."""
 
 import subprocess
 import sys
