@@ -14,9 +14,9 @@ class EnsembleMoments:
     """Running mean and standard deviation over ensemble members (Welford); members need not be kept."""
 
     def __init__(self) -> None:
-        self.members = 0
-        self.mean = np.zeros(())
-        self._squares = np.zeros(())
+        self.members: int = 0
+        self.mean: np.ndarray = np.zeros(())
+        self._squares: np.ndarray = np.zeros(())
 
     def add(self, member: ArrayLike) -> None:
         """Add one member, an array of any shape, the same for all."""

@@ -1,1 +1,1 @@
-"""Networks and data files without a hydrocode: train, evaluate, predict and roll out."""
+"""Train, evaluate, predict and roll out: networks and data files, without a hydrocode."""
