@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .errors import ConfigError
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -26,10 +28,6 @@ def option(default: Any, meaning: str, unit: str = "") -> Any:
     """A field of a configuration dataclass that says what it means and in which unit, for tables of
     options."""
     return dataclasses.field(default=default, metadata={"meaning": meaning, "unit": unit})
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; one line names the key, the value and what to do."""
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "testing": {"dns", "models", "surrogate"},
     "study": BELOW_CLI,
     "benchmarks": BELOW_CLI | {"study", "testing", "_bridge"},
+    "offline": {"data", "dns", "models", "training", "surrogate", "viz"},
+    "__init__": None,  # names of all rooms, for type checkers
     "__main__": {"cli"},
     "cli": None,  # everything
 }

@@ -44,7 +44,8 @@ class CaseStore:
     """
 
     def __init__(self, out_path: str | Path, spec: TrajectorySpec) -> None:
-        self.path, self.spec = Path(out_path), spec
+        self.path: Path = Path(out_path)
+        self.spec: TrajectorySpec = spec
         if self.path.exists():
             self._check_same(_spec_of(self.path), "choose another name, or remove the file")
             return

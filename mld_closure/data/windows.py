@@ -64,7 +64,7 @@ def split_cases(n_cases: int, validation: int, seed: int) -> Split:
     return Split(tuple(sorted(map(int, order[validation:]))), tuple(sorted(map(int, order[:validation]))))
 
 
-class Windows(Dataset):
+class Windows(Dataset[tuple[int, int]]):
     """All windows of `horizon` steps in the given cases; item i is (case, first frame).
 
     Parameters
@@ -89,8 +89,10 @@ class Windows(Dataset):
             raise ValueError(
                 f"movies of {n_frames} frames hold no window of {horizon} steps; shorten the horizon"
             )
-        self.cases, self.n_frames, self.horizon = tuple(cases), n_frames, horizon
-        self.per_case = n_frames - horizon
+        self.cases: tuple[int, ...] = tuple(cases)
+        self.n_frames: int = n_frames
+        self.horizon: int = horizon
+        self.per_case: int = n_frames - horizon
 
     def __len__(self) -> int:
         return len(self.cases) * self.per_case

@@ -19,9 +19,9 @@ class EnsembleMoments:
     """
 
     def __init__(self) -> None:
-        self.members = 0
-        self.mean = np.zeros(())
-        self._squares = np.zeros(())
+        self.members: int = 0
+        self.mean: np.ndarray = np.zeros(())
+        self._squares: np.ndarray = np.zeros(())
 
     def add(self, member: ArrayLike) -> None:
         """Add one member: an array of any shape and unit, the same shape for all members.

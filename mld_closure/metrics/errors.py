@@ -59,7 +59,7 @@ class FieldErrors:
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
+        self.names: tuple[str, ...] = tuple(names)
         self._squares: np.ndarray | None = None  # (time, field)
         self._pixels = 0
 

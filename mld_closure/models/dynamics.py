@@ -24,7 +24,7 @@ from .settings import ModelConfig
 from .unet import UNet
 from .vae import VAE, sample
 
-EVOLUTION = {"unet": UNet, "resnet16": ResNet16}
+EVOLUTION: dict[str, type[UNet] | type[ResNet16]] = {"unet": UNet, "resnet16": ResNet16}
 PARTS = ("vaes", "decoupled_mean", "decoupled_logvar", "coupled_mean", "coupled_logvar")
 
 
@@ -67,12 +67,14 @@ class LatentDynamics(nn.Module):
             return EVOLUTION[config.evolution](c_in, c_out, config.width, linear=config.residual)
 
         names, with_logvar = config.fields, config.evolve_logvar
-        self.vaes = nn.ModuleDict({name: VAE(config.base, one) for name in names})
-        self.decoupled_mean = nn.ModuleDict({name: network(one, one) for name in names})
-        self.decoupled_logvar = nn.ModuleDict({name: network(2 * one, one) for name in names if with_logvar})
-        self.coupled_mean = network(all_ + extra, all_)
-        self.coupled_logvar = network(2 * all_ + extra, all_) if with_logvar else None
-        self.scaling = LatentScaling(all_)
+        self.vaes: nn.ModuleDict = nn.ModuleDict({name: VAE(config.base, one) for name in names})
+        self.decoupled_mean: nn.ModuleDict = nn.ModuleDict({name: network(one, one) for name in names})
+        self.decoupled_logvar: nn.ModuleDict = nn.ModuleDict(
+            {name: network(2 * one, one) for name in names if with_logvar}
+        )
+        self.coupled_mean: nn.Module = network(all_ + extra, all_)
+        self.coupled_logvar: nn.Module | None = network(2 * all_ + extra, all_) if with_logvar else None
+        self.scaling: LatentScaling = LatentScaling(all_)
         self.to(memory_format=torch.channels_last)
 
     def encode(self, fields: torch.Tensor) -> Latent:

@@ -18,7 +18,7 @@ Why: with statistics over batch and pixels the result for a sample would depend 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,10 +100,10 @@ class FeatureNet(nn.Module):
 
     def __init__(self, c_in: int, base: int) -> None:
         super().__init__()
-        self.levels = nn.ModuleList(
+        self.levels: nn.ModuleList = nn.ModuleList(
             [unit(c_in, base), *(unit(base * 2**i, base * 2 ** (i + 1)) for i in range(4))]
         )
-        self.ups = nn.ModuleList(
+        self.ups: nn.ModuleList = nn.ModuleList(
             [
                 unit(16 * base, 8 * base),
                 unit(12 * base, 4 * base),
@@ -111,8 +111,9 @@ class FeatureNet(nn.Module):
                 unit(3 * base, 2 * base),
             ]
         )
-        self.out = unit(2 * base, 2 * base, 1)
-        self.down, self.up = down(), up()
+        self.out: nn.Sequential = unit(2 * base, 2 * base, 1)
+        self.down: nn.Module = down()
+        self.up: nn.Module = up()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         skips = []
@@ -130,9 +131,9 @@ class Spade(nn.Module):
 
     def __init__(self, terms: int, features: int) -> None:
         super().__init__()
-        self.shared = nn.Sequential(conv(terms, features, 3), leaky())
-        self.scale = conv(features, features, 3, slope=None, gain=0.1)
-        self.shift = conv(features, features, 3, slope=None, gain=0.1)
+        self.shared: nn.Sequential = nn.Sequential(conv(terms, features, 3), leaky())
+        self.scale: nn.Conv2d = conv(features, features, 3, slope=None, gain=0.1)
+        self.shift: nn.Conv2d = conv(features, features, 3, slope=None, gain=0.1)
 
     def forward(self, x: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
         h = self.shared(terms)
@@ -144,8 +145,9 @@ class SpadeConv(nn.Module):
 
     def __init__(self, terms: int, features: int) -> None:
         super().__init__()
-        self.spade, self.activate = Spade(terms, features), leaky()
-        self.conv = conv(features, features, 1, slope=None)
+        self.spade: Spade = Spade(terms, features)
+        self.activate: nn.Module = leaky()
+        self.conv: nn.Conv2d = conv(features, features, 1, slope=None)
 
     def forward(self, x: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
         return self.conv(self.activate(self.spade(x, terms)))
@@ -157,12 +159,13 @@ class Mapping(nn.Module):
     def __init__(self, terms: int, features: int, out: int, noise: float) -> None:
         super().__init__()
         self.noise = noise
-        self.entry = conv(features, features, 1, slope=None)
-        self.first, self.second = SpadeConv(terms, features), SpadeConv(terms, features)
-        self.skip = SpadeConv(terms, features)
-        self.residual = nn.Sequential(unit(features, features, 1), unit(features, features, 1))
-        self.shortcut = conv(features, features, 1, slope=None)
-        self.out = conv(features, out, 1, slope=None, gain=0.1)
+        self.entry: nn.Conv2d = conv(features, features, 1, slope=None)
+        self.first: SpadeConv = SpadeConv(terms, features)
+        self.second: SpadeConv = SpadeConv(terms, features)
+        self.skip: SpadeConv = SpadeConv(terms, features)
+        self.residual: nn.Sequential = nn.Sequential(unit(features, features, 1), unit(features, features, 1))
+        self.shortcut: nn.Conv2d = conv(features, features, 1, slope=None)
+        self.out: nn.Conv2d = conv(features, out, 1, slope=None, gain=0.1)
 
     def forward(self, features: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
         x = self.entry(features)
@@ -182,8 +185,8 @@ class Parc(nn.Module):
     def __init__(self, config: ParcConfig) -> None:
         super().__init__()
         self.config = config
-        self.features = FeatureNet(len(config.fields), config.base)
-        self.mappings = nn.ModuleDict(
+        self.features: FeatureNet = FeatureNet(len(config.fields), config.base)
+        self.mappings: nn.ModuleDict = nn.ModuleDict(
             {
                 name: Mapping(2 if name == "temperature" else 1, config.features, 1, config.noise)
                 for name in config.fields[:-2]
@@ -236,9 +239,9 @@ class Parc(nn.Module):
             raise ValueError(f"no field '{unknown[0]}' in this model; it has {', '.join(slices)}")
         return torch.cat([latent.mean[:, slices[name]] for name in fields], dim=1)
 
-    check_sampling = LatentDynamics.check_sampling
-    rollout_latents = LatentDynamics.rollout_latents
-    trajectory = LatentDynamics.trajectory
+    check_sampling: Callable[..., None] = LatentDynamics.check_sampling
+    rollout_latents: Callable[..., Latent] = LatentDynamics.rollout_latents
+    trajectory: Callable[..., torch.Tensor] = LatentDynamics.trajectory
 
     def rate(self, state: torch.Tensor) -> torch.Tensor:
         """Return d(state)/d(frame), (b, field, y, x), of a state (b, field, y, x) scaled to [0, 1]."""

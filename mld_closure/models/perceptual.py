@@ -26,7 +26,7 @@ class InceptionFeatures(nn.Module):
                 break
             if name != "AuxLogits":
                 stages.append(stage)
-        self.stages = nn.Sequential(*stages)
+        self.stages: nn.Sequential = nn.Sequential(*stages)
         self.requires_grad_(False)
         self.eval()
 

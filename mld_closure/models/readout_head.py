@@ -73,8 +73,10 @@ class ReadoutHead(nn.Module):
         self.config = config
         self.register_buffer("shift", torch.zeros(1, config.latent_size, 1, 1))
         self.register_buffer("scale", torch.ones(1, config.latent_size, 1, 1))
-        self.features = units(config.depth, config.latent_size + int(config.load_input), config.width)
-        self.local = conv(config.width, len(QUANTITIES), 1, slope=None, gain=0.3)
+        self.features: nn.Sequential = units(
+            config.depth, config.latent_size + int(config.load_input), config.width
+        )
+        self.local: nn.Conv2d = conv(config.width, len(QUANTITIES), 1, slope=None, gain=0.3)
         with torch.no_grad():
             for name in FRACTIONS:
                 self.local.bias[list(QUANTITIES).index(name)] = _QUIET

@@ -15,10 +15,10 @@ class Bottleneck(nn.Module):
 
     def __init__(self, c_in: int, width: int, c_out: int) -> None:
         super().__init__()
-        self.first = conv(c_in, width, 1, slope=0.0)
-        self.second = conv(width, width, 3, slope=0.0)
-        self.third = conv(width, c_out, 1, slope=0.0)
-        self.shortcut = conv(c_in, c_out, 1, slope=0.0)
+        self.first: nn.Conv2d = conv(c_in, width, 1, slope=0.0)
+        self.second: nn.Conv2d = conv(width, width, 3, slope=0.0)
+        self.third: nn.Conv2d = conv(width, c_out, 1, slope=0.0)
+        self.shortcut: nn.Conv2d = conv(c_in, c_out, 1, slope=0.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         inner = self.third(F.relu(self.second(F.relu(self.first(x)))))
@@ -45,13 +45,13 @@ class ResNet16(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, base: int = 64, linear: bool = False) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(
+        self.blocks: nn.Sequential = nn.Sequential(
             Bottleneck(c_in, base, 4 * base),
             Bottleneck(4 * base, 2 * base, 8 * base),
             Bottleneck(8 * base, 2 * base, 8 * base),
             Bottleneck(8 * base, 4 * base, c_out),
         )
-        self.out = conv(c_out, c_out, 1, slope=None, gain=RESIDUAL_GAIN if linear else 1.0)
+        self.out: nn.Conv2d = conv(c_out, c_out, 1, slope=None, gain=RESIDUAL_GAIN if linear else 1.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.out(self.blocks(x))

@@ -32,7 +32,7 @@ class Encoder(nn.Module):
 
     def __init__(self, base: int, latent_channels: int) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(
+        self.trunk: nn.Sequential = nn.Sequential(
             unit(1, base),
             down(),
             unit(base, 2 * base),
@@ -41,8 +41,8 @@ class Encoder(nn.Module):
             down(),
             units(2, 4 * base, 8 * base),
         )
-        self.mean = conv(8 * base, latent_channels, 3, slope=None)
-        self.logvar = conv(8 * base, latent_channels, 3, slope=None)
+        self.mean: nn.Conv2d = conv(8 * base, latent_channels, 3, slope=None)
+        self.logvar: nn.Conv2d = conv(8 * base, latent_channels, 3, slope=None)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         features = self.trunk(x)  # (b, 8 base, y/8, x/8)
@@ -80,8 +80,8 @@ class VAE(nn.Module):
 
     def __init__(self, base: int = 64, latent_channels: int = LATENT_CHANNELS) -> None:
         super().__init__()
-        self.encoder = Encoder(base, latent_channels)
-        self.decoder = Decoder(base, latent_channels)
+        self.encoder: Encoder = Encoder(base, latent_channels)
+        self.decoder: Decoder = Decoder(base, latent_channels)
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return means and log-variances (b, latent_channels, y/8, x/8) of frames (b, 1, y, x) in [0, 1]."""

@@ -48,9 +48,9 @@ class PatchPlan:
         *,
         pixel: float | None = None,
     ) -> None:
-        self.image_shape = _shape("image_shape", image_shape)
-        self.patch_shape = _shape("patch_shape", patch_shape)
-        self.edge = check_edge(edge)
+        self.image_shape: tuple[int, int] = _shape("image_shape", image_shape)
+        self.patch_shape: tuple[int, int] = _shape("patch_shape", patch_shape)
+        self.edge: str = check_edge(edge)
         self.pixel = pixel
         (ny, nx), (h, w) = self.image_shape, self.patch_shape
         if h > ny or w > nx:
@@ -65,7 +65,7 @@ class PatchPlan:
             _check_touching(corners, self.image_shape, self.patch_shape)
         x, y = corners[:, 0], corners[:, 1]
         self.offsets = corners
-        self.interior = (x >= 0) & (y >= 0) & (x + w <= nx) & (y + h <= ny)
+        self.interior: np.ndarray = (x >= 0) & (y >= 0) & (x + w <= nx) & (y + h <= ny)
         self._ranks = np.empty(len(corners), np.int64)
         self._ranks[np.lexsort((x, y))] = np.arange(len(corners))
         self._rows = source_indices(-h, ny + 2 * h, ny, edge)

@@ -53,13 +53,14 @@ class Tiles:
     def _lay(
         self, frame: tuple[int, int], tile: tuple[int, int], rows: list[int], columns: list[int]
     ) -> None:
-        """Set all attributes from the first rows and columns of the tiles."""
-        self.frame_shape, self.tile_shape = tuple(frame), tuple(tile)
-        self.rows, self.columns = rows, columns
-        self.plan = PatchPlan(frame, [(x, y) for y in rows for x in columns], tile)
+        self.frame_shape: tuple[int, int] = (frame[0], frame[1])
+        self.tile_shape: tuple[int, int] = (tile[0], tile[1])
+        self.rows: list[int] = rows
+        self.columns: list[int] = columns
+        self.plan: PatchPlan = PatchPlan(frame, [(x, y) for y in rows for x in columns], tile)
         down, across = _weights(rows, tile[0], frame[0]), _weights(columns, tile[1], frame[1])
         weights = down[:, None, :, None] * across[None, :, None, :]  # (rows, columns, h, w)
-        self.weights = weights.reshape(-1, *tile).astype(np.float32)  # (n, h, w)
+        self.weights: np.ndarray = weights.reshape(-1, *tile).astype(np.float32)  # (n, h, w)
 
     def __len__(self) -> int:
         return len(self.plan)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,8 +108,10 @@ class VoidPlane:
             raise ValueError(f"seed must be 0 or more and below 2**63, got {seed}")
         if not 0 < porosity <= HIGHEST_POROSITY:
             raise ValueError(f"porosity must be above 0 and at most {HIGHEST_POROSITY}, got {porosity}")
-        self.seed, self.porosity, self.rules = int(seed), float(porosity), rules or VoidRules()
-        self.tile_voids = functools.lru_cache(TILES_KEPT)(self._place)
+        self.seed: int = int(seed)
+        self.porosity: float = float(porosity)
+        self.rules: VoidRules = rules or VoidRules()
+        self.tile_voids: Callable[[int, int], np.ndarray] = functools.lru_cache(TILES_KEPT)(self._place)
         self.tile_voids(1, 1)  # a tile of the last colour: rules that cannot be met raise here
 
     def _place(self, i: int, j: int) -> np.ndarray:

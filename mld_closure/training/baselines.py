@@ -65,20 +65,21 @@ class MeanCurves:
             )
         if not cases:
             raise ValueError("the mean training curve needs at least one training case")
-        self.times, self.interval = np.asarray(train.times), frame_interval(train)
-        self.pixels = train.shape[0] * train.shape[1]
-        self.pixel = train.pixel
-        self.speeds = np.asarray(train.scalars["piston_speed"], np.float64)[list(cases)]
+        self.times: np.ndarray = np.asarray(train.times)
+        self.interval: float = frame_interval(train)
+        self.pixels: int = train.shape[0] * train.shape[1]
+        self.pixel: float = train.pixel
+        self.speeds: np.ndarray = np.asarray(train.scalars["piston_speed"], np.float64)[list(cases)]
         curves, burned = [], []
         for case in cases:
             curve, fraction = truth_curves(train, case)
             curves.append(curve)
             burned.append(fraction)
             report(case)
-        self.area = np.stack([c.area for c in curves])  # (case, time)
-        self.temperature = np.stack([c.temperature for c in curves])
-        self.occupied = np.stack([c.occupied for c in curves])
-        self.burned = np.stack(burned)
+        self.area: np.ndarray = np.stack([c.area for c in curves])  # (case, time)
+        self.temperature: np.ndarray = np.stack([c.temperature for c in curves])
+        self.occupied: np.ndarray = np.stack([c.occupied for c in curves])
+        self.burned: np.ndarray = np.stack(burned)
 
     def forecaster(self, data: Reader) -> Forecaster:
         """Make forecasts for the cases of another file, scaled to the area of its frames.

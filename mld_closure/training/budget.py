@@ -26,12 +26,13 @@ class Budget:
     """
 
     def __init__(self, budget: float, stages: Sequence[StageConfig], folder: Path, wanted: set[str]) -> None:
-        self.budget, self.begun = budget, time.monotonic()
+        self.budget: float = budget
+        self.begun: float = time.monotonic()
         states = {s.name: checkpoints.load(folder / f"{s.name}.pt") for s in stages}
         progress = {name: state["progress"] for name, state in states.items() if state}
-        self.finished = {name: bool(p["finished"]) for name, p in progress.items()}
-        self.spent = {name: p["seconds"] for name, p in progress.items()}
-        self.earlier = sum(self.spent.values())
+        self.finished: dict[str, bool] = {name: bool(p["finished"]) for name, p in progress.items()}
+        self.spent: dict[str, float] = {name: p["seconds"] for name, p in progress.items()}
+        self.earlier: float = sum(self.spent.values())
         self.open = [s for s in stages if s.name in wanted and not self.finished.get(s.name)]
 
     def limit(self, stage: StageConfig) -> float | None:
@@ -44,4 +45,4 @@ class Budget:
 
     def close(self, stage: StageConfig) -> None:
         """Remove a stage that is over."""
-        self.open = [s for s in self.open if s.name != stage.name]
+        self.open: list[StageConfig] = [s for s in self.open if s.name != stage.name]

@@ -81,9 +81,9 @@ class Curriculum:
     def __init__(self, phases: Sequence[Phase], windows: Callable[[Phase], int], batch: int) -> None:
         if not phases:
             raise ValueError("a stage needs at least one phase")
-        self.phases = tuple(phases)
-        self.lengths = tuple(phase.length(windows(phase), batch) for phase in phases)
-        self.total = sum(self.lengths)
+        self.phases: tuple[Phase, ...] = tuple(phases)
+        self.lengths: tuple[int, ...] = tuple(phase.length(windows(phase), batch) for phase in phases)
+        self.total: int = sum(self.lengths)
 
     def at(self, progress: float) -> int:
         """Return the number of the phase at `progress`, 0 to 1."""

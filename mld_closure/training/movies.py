@@ -75,12 +75,16 @@ class Movies:
         world: World | None = None,
     ) -> None:
         check_frame(*trajectories.shape)
-        self.role, self.trajectories, self.fields, self.split = role, trajectories, tuple(fields), split
-        self.folder, self.world = Path(folder), world or World()
-        self.load = trajectories.scalars.get("piston_speed")
-        self.identity = digest({"file": file_identity(trajectories.path), "fields": list(self.fields)})
+        self.role: str = role
+        self.trajectories: Trajectories = trajectories
+        self.fields: tuple[str, ...] = tuple(fields)
+        self.split: Split = split
+        self.folder: Path = Path(folder)
+        self.world: World = world or World()
+        self.load: np.ndarray | None = trajectories.scalars.get("piston_speed")
+        self.identity: str = digest({"file": file_identity(trajectories.path), "fields": list(self.fields)})
         shape = (trajectories.n_cases, trajectories.n_frames, len(self.fields), *trajectories.shape)
-        self.frames = self._map(f"{role}-frames", self.identity, shape, self._fill_frames)
+        self.frames: np.ndarray = self._map(f"{role}-frames", self.identity, shape, self._fill_frames)
         self.mean: np.ndarray | None = None
         self.logvar: np.ndarray | None = None
         self.rolled: np.ndarray | None = None

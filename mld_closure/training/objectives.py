@@ -44,7 +44,10 @@ class VAEObjective(nn.Module):
 
     def __init__(self, vae: VAE, kinds: Sequence[str], *, hot_weight: float = 0.0, l1: float = 0.0) -> None:
         super().__init__()
-        self.vae, self.kinds, self.hot_weight, self.l1 = vae, tuple(kinds), hot_weight, l1
+        self.vae: VAE = vae
+        self.kinds: tuple[str, ...] = tuple(kinds)
+        self.hot_weight: float = hot_weight
+        self.l1: float = l1
 
     def forward(self, x: Tensor, eps: Tensor) -> dict[str, Tensor]:
         """Return the losses.
@@ -118,10 +121,14 @@ class DynamicsObjective(nn.Module):
     ) -> None:
         super().__init__()
         self.head = head
-        self.dynamics, self.step, self.kinds = dynamics, step, tuple(kinds)
-        self.latent_hot_weight, self.truncate = latent_hot_weight, truncate
-        self.fields = tuple(fields) or dynamics.config.fields
-        self.hot_weight, self.l1 = hot_weight, l1
+        self.dynamics: LatentDynamics = dynamics
+        self.step: Callable[[LatentDynamics, Latent, Tensor | None], Latent] = step
+        self.kinds: tuple[str, ...] = tuple(kinds)
+        self.latent_hot_weight: float = latent_hot_weight
+        self.truncate: int = truncate
+        self.fields: tuple[str, ...] = tuple(fields) or dynamics.config.fields
+        self.hot_weight: float = hot_weight
+        self.l1: float = l1
 
     def forward(
         self,

@@ -23,7 +23,7 @@ import torch
 from .. import __version__
 from ..config import ConfigError, to_dict
 from ..data.trajectories import Trajectories
-from ..data.windows import split_cases
+from ..data.windows import Split, split_cases
 from ..device import Device
 from ..models.bundle import Extra
 from ..models.dynamics import MicroDynamics
@@ -68,6 +68,14 @@ class Summary:
     seconds: dict[str, float] = field(default_factory=dict)
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     bundle: Path | None = None
+
+    def __repr__(self) -> str:
+        lines = [f"Training: {len(self.finished)} stages finished, {len(self.open)} open"]
+        for name, steps in self.steps.items():
+            scores = ", ".join(f"{k} {v:.3g}" for k, v in self.validation.get(name, {}).items())
+            lines.append(f"  {name}: {steps} steps, {self.seconds[name]:.0f} s; {scores or 'not validated'}")
+        lines += [f"  {name}: not begun" for name in self.open if name not in self.steps]
+        return "\n".join([*lines, f"  bundle: {self.bundle or 'none yet'}"])
 
 
 def changed_settings(stage: StageConfig) -> dict[str, Any]:
@@ -114,13 +122,16 @@ class Run:
     ) -> None:
         if micro is None and meso is None:
             raise ConfigError("no data to train on; give --micro FILE, --meso FILE or both")
-        self.config, self.out, self.extras = config, Path(out), extras
-        self.device, self.world = device or Device("cpu", "fp32", 1), world or World()
-        self.files = {
+        self.config: TrainConfig = config
+        self.out: Path = Path(out)
+        self.extras: Callable[[float], dict[str, Extra]] | None = extras
+        self.device: Device = device or Device("cpu", "fp32", 1)
+        self.world: World = world or World()
+        self.files: dict[str, Trajectories] = {
             role: Trajectories(p) for role, p in (("micro", micro), ("meso", meso)) if p is not None
         }
         aside = {"micro": config.micro_validation, "meso": config.meso_validation}
-        self.splits = {
+        self.splits: dict[str, Split] = {
             role: split_cases(file.n_cases, min(aside[role], file.n_cases - 1), config.seed)
             for role, file in self.files.items()
         }

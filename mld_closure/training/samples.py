@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,12 @@ class FrameSamples:
     def __init__(
         self, sources: Sequence[Movies], stage: StageConfig, latent_channels: int, seed: int
     ) -> None:
-        self.sources, self.stage, self.channels, self.seed = tuple(sources), stage, latent_channels, seed
+        self.sources: tuple[Movies, ...] = tuple(sources)
+        self.stage: StageConfig = stage
+        self.channels: int = latent_channels
+        self.seed: int = seed
         pixels = [len(m.split.train) * m.n_frames * m.frames[0, 0, 0].size for m in sources]
-        self.share = np.cumsum(pixels) / sum(pixels)
+        self.share: np.ndarray = np.cumsum(pixels) / sum(pixels)
 
     def epoch(self, phase: Phase) -> int:
         """Return the samples per epoch: one per training frame."""
@@ -98,10 +101,13 @@ class WindowSamples:
     ) -> None:
         if movies.mean is None:
             raise ValueError(f"latents of the {movies.role} movies are missing; call encode first")
-        self.movies, self.stage, self.seed, self.load = movies, stage, seed, load
-        self.channels = [movies.channel(name) for name in fields]
-        self.watched = movies.channel("temperature") if "temperature" in movies.fields else 0
-        self.size = movies.mean.shape[-2:]
+        self.movies: Movies = movies
+        self.stage: StageConfig = stage
+        self.seed: int = seed
+        self.load: np.ndarray | None = load
+        self.channels: list[int] = [movies.channel(name) for name in fields]
+        self.watched: int = movies.channel("temperature") if "temperature" in movies.fields else 0
+        self.size: tuple[int, int] = movies.mean.shape[-2:]
         self.variants = movies.mean.shape[0] if stage.mirror else 1
 
     def windows(self, horizon: int) -> Windows:
@@ -248,8 +254,17 @@ class HeadSamples:
     The share `rollouts` of them comes from rollouts of the models, which must exist already (`Movies.roll`).
     """
 
-    def __init__(self, sources: Sequence[Movies], stage: StageConfig, scale_load: Any, seed: int) -> None:
-        self.sources, self.stage, self.scale_load, self.seed = tuple(sources), stage, scale_load, seed
+    def __init__(
+        self,
+        sources: Sequence[Movies],
+        stage: StageConfig,
+        scale_load: Callable[[Any], Any] | None,
+        seed: int,
+    ) -> None:
+        self.sources: tuple[Movies, ...] = tuple(sources)
+        self.stage: StageConfig = stage
+        self.scale_load: Callable[[Any], Any] | None = scale_load
+        self.seed: int = seed
 
     def epoch(self, phase: Phase) -> int:
         """Return the samples per epoch: one per training frame."""
@@ -278,7 +293,9 @@ class StateSamples:
     """Windows of frames (b, horizon + 1, field, y, x), for models that evolve the state itself."""
 
     def __init__(self, movies: Movies, stage: StageConfig, seed: int) -> None:
-        self.movies, self.stage, self.seed = movies, stage, seed
+        self.movies: Movies = movies
+        self.stage: StageConfig = stage
+        self.seed: int = seed
 
     def windows(self, horizon: int) -> Windows:
         """Return the training windows of this length."""

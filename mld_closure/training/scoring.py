@@ -26,6 +26,7 @@ HOTSPOT_ROWS = {
     "area_rate": ("hot area rate", "um2/ns", 1e3, ""),
     "temperature_rate": ("hot T rate", "K/ns", 1e-9, ""),
 }
+SUMMARY = ("T", "P", "hot area", "burned, area proxy", "burned, direct")  # rows that `summary` shows
 
 
 class Row(NamedTuple):
@@ -123,6 +124,14 @@ class Scores:
             out.append(Row(f"{get(name).symbol} spread / error", "1", result.spread_skill))
             out.append(Row(f"{get(name).symbol} within 1 sigma", "1", result.coverage))
         return out
+
+    def summary(self) -> str:
+        """The main errors in one line, each with its unit."""
+        shown = [row for row in self.rows() if row.quantity in SUMMARY]
+        return ", ".join(f"{r.quantity} {r.value:.3g}{'' if r.unit == '1' else ' ' + r.unit}" for r in shown)
+
+    def __repr__(self) -> str:
+        return f"Scores({len(self.cases)} cases, RMSE: {self.summary()})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers for JSON, with None for NaN."""

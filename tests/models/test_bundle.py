@@ -247,7 +247,7 @@ DAMAGES = {
     "lacking tensor": "lacks the tensor",
     "unknown tensor": "holds the tensor surplus",
     "wrong dtype": "torch.float64; the configuration asks for",
-    "no safetensors": "is no safetensors file",
+    "no safetensors": "is not a safetensors file",
 }
 
 
