@@ -58,9 +58,7 @@ class BurnCurves:
         if tau[0] != 0 or np.any(np.diff(tau) <= 0):
             raise ValueError("the times of burn curves must begin at 0 and increase")
         if self.burned.shape != shape:
-            raise ValueError(
-                f"burned fractions have shape {self.burned.shape}, they need {shape}"
-            )
+            raise ValueError(f"burned fractions have shape {self.burned.shape}, they need {shape}")
         if not (self.burned.min() >= 0 and self.burned.max() <= 1):
             raise ValueError("burned fractions must be from 0 to 1")
         object.__setattr__(self, "burned", np.maximum.accumulate(self.burned, axis=2))

@@ -1,7 +1,7 @@
 """Exact solutions for partly burned material: isentropes, shocks, Riemann problems, detonation structure.
 
-Nothing here uses the kernels of `mixture`. Solid and products are each known by their entropy A = (e - ec)/x^G,
-which stays on isentropes, so that an isentrope of the mixture is explicit in the pressure:
+Nothing here uses the kernels of `mixture`. Solid and products are each known by their entropy
+A = (e - ec)/x^G, which stays on isentropes, so that an isentrope of the mixture is explicit in the pressure:
 
     v(p) = (1 - lam) v(p, A_s) + lam v(p, A_p),    e(p) likewise,    u = integral of sqrt(-dv/dp) dp
 
@@ -60,7 +60,8 @@ class Mixture:
     def e(self) -> float:
         """Specific internal energy (J/kg)."""
         solid, products = phase_volume(self.p, self.A, self.m), phase_volume(self.p, self.B, self.m)
-        return (1 - self.lam) * phase(solid, self.A, self.m)[1] + self.lam * phase(products, self.B, self.m)[1]
+        e_s, e_p = phase(solid, self.A, self.m)[1], phase(products, self.B, self.m)[1]
+        return (1 - self.lam) * e_s + self.lam * e_p
 
     def volume(self, p: float) -> float:
         """Specific volume (m3/kg) at another pressure (Pa) on the same isentrope."""

@@ -13,6 +13,7 @@ from mld_closure.dns.eos import Material, constants
 from mld_closure.dns.solver import Boundaries, conserved
 from mld_closure.grids import Grid
 from mld_closure.macro import mixture_kernels as kernels
+from mld_closure.macro.domain import fill_sides
 from mld_closure.macro.mixture import mixture_state, no_equilibrium, solid_entropy
 
 INSIDE = slice(2, -2)
@@ -37,11 +38,13 @@ class MixtureFlow:
         cfl: float = 0.4,
         q1: float = 0.3,
         q2: float = 1.4,
+        plane: bool | None = None,
         neighbours: Callable[[np.ndarray], None] | None = None,
     ) -> None:
         """Start from primitive (5 or 6, ny, nx); without the sixth A is read from the energy.
 
-        heat: J/kg of burned material. inflow: (5,) primitive state beyond a fixed left side. neighbours: see
+        heat: J/kg of burned material. inflow: (5,) primitive state beyond a fixed left side. plane: whether
+        there is a flow across y; by default where there is more than one row. neighbours: see
         `dns.solver.Solver`.
         """
         if primitive.shape[1:] != grid.shape or primitive.shape[0] not in (5, 6):
@@ -57,12 +60,13 @@ class MixtureFlow:
         self._eos = constants(self.material)
         self._inflow = np.zeros(6) if inflow is None else self._conserved(np.asarray(inflow, float)[:, None])
         ny, nx = grid.shape
-        self._plane = ny > 1
+        self._plane = ny > 1 if plane is None else plane
         self._state = np.ones((6, ny + 4, nx + 4))
         self.interior[...] = self._conserved(primitive)
         self._other = self._state.copy()
         self._W = np.zeros((8, ny + 4, nx + 4))
         self.q = np.zeros(grid.shape)
+        self._lost: FloatingPointError | None = None
         self._look()
 
     @property
@@ -72,7 +76,13 @@ class MixtureFlow:
 
     @property
     def next_step(self) -> float:
-        """Step (s) that the present state allows; FloatingPointError if it has no finite wave speed."""
+        """Step (s) that the present state allows.
+
+        Raises FloatingPointError if it has no finite wave speed, or naming a cell without equilibrium: here
+        and not within a step, so that ranks that exchange ghosts meet the error together.
+        """
+        if self._lost is not None:
+            raise self._lost
         dt = self.cfl * self.grid.pixel / float(self._fastest)
         if not dt > 0:
             raise FloatingPointError(f"no time step at t = {self.time:.4e} s: wave speed {self._fastest} m/s")
@@ -99,10 +109,13 @@ class MixtureFlow:
         """Advance to time `until` (s) exactly."""
         while until - self.time > 1e-9 * max(until, 1e-30):
             self.step(until - self.time)
+        if self._lost is not None:
+            raise self._lost
         self.time = until
 
     def refresh(self) -> None:
         """Find pressures and the wave speed of the next step, after the state was changed from outside."""
+        self._lost = None
         self._look()
 
     def primitive(self) -> np.ndarray:
@@ -119,7 +132,7 @@ class MixtureFlow:
         return self.interior[:5].sum(axis=(1, 2)) * self.grid.pixel**2
 
     def fields(self) -> dict[str, np.ndarray]:
-        """Physical fields by name, each (ny, nx) in SI units; temperature is the mean of the phases by mass."""
+        """Physical fields by name, (ny, nx) each in SI units; temperature is the phases' mean by mass."""
         rho, u, v, e, lam, A = self.primitive()
         m, p = self.material, self.pressure
         one = eos.temperature(rho, e, m)
@@ -159,27 +172,5 @@ class MixtureFlow:
         if bad >= 0:
             j, i = divmod(bad, state.shape[2])
             rho, u, v, e, lam, a = state[:, j, i] / np.array([1, *[state[0, j, i]] * 5])
-            raise no_equilibrium((j - 2, i - 2), rho, e - 0.5 * (u * u + v * v), lam, a)
+            self._lost = no_equilibrium((j - 2, i - 2), rho, e - 0.5 * (u * u + v * v), lam, a)
         self._fastest = kernels.fastest_wave(self._W)
-
-
-def fill_sides(state: np.ndarray, boundaries: Boundaries, inflow: np.ndarray) -> None:
-    """Fill two ghost layers of (variables, ny + 4, nx + 4) as the boundaries say; inflow (variables, 1)."""
-    along_y, along_x = state, state.transpose(0, 2, 1)
-    for lines, low, high, flipped in (
-        (along_x, boundaries.left, boundaries.right, 1),
-        (along_y, boundaries.bottom, boundaries.top, 2),
-    ):
-        n = lines.shape[1] - 4
-        for g in range(2):
-            for kind, ghost, near, mirrored, across in (
-                (low, 1 - g, 2, 2 + g, n + 1 - g),
-                (high, n + 2 + g, n + 1, n + 1 - g, 2 + g),
-            ):
-                if kind == "fixed":
-                    lines[:, ghost] = inflow
-                    continue
-                source = {"copy": near, "mirror": mirrored, "periodic": across}[kind]
-                lines[:, ghost] = lines[:, source]
-                if kind == "mirror":
-                    lines[flipped, ghost] *= -1

@@ -22,8 +22,9 @@ P, C = 6, 7  # rows that an edge state has besides
 def primitives(state, W, c):
     """W (8, rows, columns) = (rho, u, v, e, lam, A, p, c) with the floors on rho and e written back.
 
-    Returns the flat index of the first cell without equilibrium, or -1.
+    Returns the flat index of the first cell without equilibrium, or -1; such cells keep their last p and c.
     """
+    lost = -1
     rows, columns = state.shape[1], state.shape[2]
     for j in range(rows):
         for i in range(columns):
@@ -36,11 +37,13 @@ def primitives(state, W, c):
             state[0, j, i] = rho
             lam, a = min(max(state[4, j, i] / rho, 0.0), 1.0), max(state[5, j, i] / rho, 0.0)
             p, c2, x_s = mixture(rho, e, lam, a, c)
-            if not (x_s > 0.0 and np.isfinite(p)):
-                return j * columns + i
             W[RHO, j, i], W[U, j, i], W[V, j, i], W[E, j, i], W[LAM, j, i] = rho, u, v, e, lam
-            W[A, j, i], W[P, j, i], W[C, j, i] = a, p, np.sqrt(c2)
-    return -1
+            W[A, j, i] = a
+            if x_s > 0.0 and np.isfinite(p):
+                W[P, j, i], W[C, j, i] = p, np.sqrt(c2)
+            elif lost < 0:
+                lost = j * columns + i
+    return lost
 
 
 @jit
