@@ -36,15 +36,16 @@ class MixtureFlow:
         boundaries: Boundaries | None = None,
         inflow: np.ndarray | None = None,
         cfl: float = 0.4,
-        q1: float = 0.3,
-        q2: float = 1.4,
+        q1: float = 0.1,
+        q2: float = 1.2,
         plane: bool | None = None,
         neighbours: Callable[[np.ndarray], None] | None = None,
     ) -> None:
         """Start from primitive (5 or 6, ny, nx); without the sixth A is read from the energy.
 
         heat: J/kg of burned material. inflow: (5,) primitive state beyond a fixed left side. plane: whether
-        there is a flow across y; by default where there is more than one row. neighbours: see
+        there is a flow across y; by default where there is more than one row. q1, q2: of the viscosity,
+        weaker than a Lagrangian code's, which has the whole work of a shock to do. neighbours: see
         `dns.solver.Solver`.
         """
         if primitive.shape[1:] != grid.shape or primitive.shape[0] not in (5, 6):

@@ -171,7 +171,10 @@ def gather_linear(padded, x, y, left_cell, low_cell):
         below, above = middle - padded[j - 1, i], padded[j + 1, i] - middle
         slope_x = 2.0 * left * right / (left + right) if left * right > 0.0 else 0.0
         slope_y = 2.0 * below * above / (below + above) if below * above > 0.0 else 0.0
-        out[k] = middle + slope_x * (x[k] - a - 0.5) + slope_y * (y[k] - b - 0.5)
+        value = middle + slope_x * (x[k] - a - 0.5) + slope_y * (y[k] - b - 0.5)
+        low = middle - max(left, -right, below, -above, 0.0)
+        high = middle + max(-left, right, -below, above, 0.0)
+        out[k] = min(max(value, low), high)  # both slopes together may leave the range of the cells around
     return out
 
 

@@ -2,8 +2,8 @@
 
 The front is where the pressure last reaches half the input pressure. Its speed relative to the unshocked
 material climbs from that of the inert shock to that of the detonation; the run is the depth, in unshocked
-material, at which it is halfway between the two for good. Counted in patches it tells whether the sub-grid
-scale and the macro scale are separate.
+material, from which on it stays above a given part of that climb (half by default). Counted in patches it
+tells whether the sub-grid scale and the macro scale are separate.
 Source of the reference line: Gibbs and Popolato, LASL Explosive Property Data (1980), HMX.
 """
 
@@ -21,7 +21,7 @@ from mld_closure.macro.porous import detonation_speed, porous_shock
 from mld_closure.macro.slab import thrown_slab
 
 HMX = (1.18, -0.59)  # log10 P[GPa] = a + b log10 run[mm]
-SPEED_WINDOW = 40  # cells over which the speed of the front is taken
+WINDOW = 2  # patches over which the speed of the front is taken
 BEYOND = 1.3  # a run is looked for until the front has gone this many times its depth, at least
 
 
@@ -57,6 +57,7 @@ def run_to_detonation(
     patch_size: float = 24e-6,
     points: int = 8,
     heat: float = Kinetics.Q,
+    climb: float = 0.5,
     **options: Any,
 ) -> Run:
     """Throw a slab at a wall and follow its front.
@@ -67,6 +68,8 @@ def run_to_detonation(
         See `slab.thrown_slab`; the slab is as long as its patches.
     heat : float
         J/kg of burned material.
+    climb : float
+        Part of the way from the speed of the inert shock to that of the detonation at which the run ends.
     options
         Of `LagrangianSolver`, and `closure_options` of the closure.
     """
@@ -76,8 +79,8 @@ def run_to_detonation(
     solver = thrown_slab(
         curves, patches, piston_speed, patch_size=patch_size, points=points, heat=heat, **options
     )
-    cell = patch_size / points
-    level, middle, n = 0.5 * shock.p, 0.5 * (shock.us + speed), solver.mass.size
+    cell, window = patch_size / points, WINDOW * points
+    level, fast, n = 0.5 * shock.p, shock.us + climb * (speed - shock.us), solver.mass.size
     depths, times = [0.0], [0.0]
 
     def watch(s: LagrangianSolver) -> bool:
@@ -86,27 +89,30 @@ def run_to_detonation(
         if front * cell > depths[-1]:
             depths.append(front * cell)
             times.append(s.time)
-        run, _ = _halfway(np.array(depths), np.array(times), middle, cell)
-        return front >= n - 4 or (run > 0 and depths[-1] > BEYOND * run + 2 * SPEED_WINDOW * cell)
+        run, _ = _transition(np.array(depths), np.array(times), fast, window)
+        return front >= n - 4 or (run > 0 and depths[-1] > BEYOND * run + 2 * WINDOW * patch_size)
 
     solver.run(2 * n * cell / shock.us, each=watch)
-    run, t = _halfway(np.array(depths), np.array(times), middle, cell)
-    lag = min(SPEED_WINDOW, len(depths) - 1)
+    run, t = _transition(np.array(depths), np.array(times), fast, window)
+    lag = min(window, len(depths) - 1)
     last = (depths[-1] - depths[-1 - lag]) / (times[-1] - times[-1 - lag])
     return Run(piston_speed, shock.p, run, t, last, speed, run / patch_size, depths[-1])
 
 
-def _halfway(depth: np.ndarray, time: np.ndarray, middle: float, cell: float) -> tuple[float, float]:
-    """(depth, time) from which on the front is faster than `middle`; nan where it is not at the end."""
-    n = depth.size - SPEED_WINDOW
-    if n < 2:
+def _transition(depth: np.ndarray, time: np.ndarray, fast: float, window: int) -> tuple[float, float]:
+    """(depth, time) from which on the front is faster than `fast`; nan where it is not at the end.
+
+    depth, time: (n,) of the front, cell by cell; its speed is taken over `window` of them.
+    """
+    n = depth.size - window
+    if n < window:
         return np.nan, np.nan
-    speed = (depth[SPEED_WINDOW:] - depth[:-SPEED_WINDOW]) / (time[SPEED_WINDOW:] - time[:-SPEED_WINDOW])
-    slow = np.flatnonzero(speed < middle)
+    speed = (depth[window:] - depth[:-window]) / (time[window:] - time[:-window])
+    slow = np.flatnonzero(speed < fast)
     k = int(slow[-1]) + 1 if slow.size else 0
-    if k >= n - SPEED_WINDOW // 2:
+    if k >= n - window // 2:
         return np.nan, np.nan
-    at = slice(k, k + SPEED_WINDOW)
+    at = slice(k, k + window)
     return float(depth[at].mean()), float(time[at].mean())
 
 
