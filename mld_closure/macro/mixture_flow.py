@@ -173,5 +173,7 @@ class MixtureFlow:
         if bad >= 0:
             j, i = divmod(bad, state.shape[2])
             rho, u, v, e, lam, a = state[:, j, i] / np.array([1, *[state[0, j, i]] * 5])
-            self._lost = no_equilibrium((j - 2, i - 2), rho, e - 0.5 * (u * u + v * v), lam, a)
+            ny, nx = self.grid.shape  # a ghost is named by the cell it lies at
+            cell = min(max(j - 2, 0), ny - 1), min(max(i - 2, 0), nx - 1)
+            self._lost = no_equilibrium(cell, rho, e - 0.5 * (u * u + v * v), lam, a)
         self._fastest = kernels.fastest_wave(self._W)

@@ -138,9 +138,10 @@ def follow(
         burned_end[i], tau_end[i], rate[i] = burned[i], tau[i], 0.0
         if not arrived_end[i]:
             continue
-        span = dt
+        since = dt
         if not arrived[i] and p[i] > p_before[i]:
-            span *= min((p[i] - arrival) / (p[i] - p_before[i]), 1.0)
+            since *= min((p[i] - arrival) / (p[i] - p_before[i]), 1.0)
+        span = since
         up = taken[i] if taken[i] > 0.0 else best
         if frame.shape[0] > 0:
             usual = table_value(up, tau[i], frame[k], ups, taus)
@@ -151,4 +152,4 @@ def follow(
         after = unburned(up, tau_end[i], F[k], ups, taus)
         share = 1.0 - after / before if before > 0.0 else 1.0
         burned_end[i] = burned[i] + (1.0 - burned[i]) * min(max(share, 0.0), 1.0)
-        rate[i] = (burned_end[i] - burned[i]) / dt
+        rate[i] = (burned_end[i] - burned[i]) / max(since, 1e-6 * dt)
