@@ -234,3 +234,13 @@ def test_the_end_time_is_met_and_steps_are_limited():
     assert run.time == 5e-9
     with pytest.raises(RuntimeError, match="2 steps taken"):
         run.run(1.0, max_steps=2)
+
+
+def test_heat_of_the_first_burning_is_not_taken_for_entropy():
+    n = 8
+    run = body(n, closure=rates(GivenRate(2e5), n), rho=2200.0, e=4e5, ends=("wall", "wall"))
+    A = run.fields()["entropy"].copy()
+    while run.fields()["reaction_progress"].max() < 0.0015:
+        run.step(1e-9)
+    assert run.steps > 5
+    assert run.fields()["entropy"] == pytest.approx(A, rel=1e-9)
