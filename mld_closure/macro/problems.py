@@ -60,6 +60,7 @@ class MacroCase:
     sides: Literal["mirror", "periodic"] = "mirror"  # bottom and top, where there is more than one row
     heat: float = Kinetics.Q  # J/kg
     cfl: float = 0.4
+    two_phases: bool = False  # burned and unburned material of a cell at one pressure, not as one material
     blocks: tuple[Block, ...] = ()
     material: Material = field(default_factory=Material)  # its conduction does not act at this scale
 
@@ -139,4 +140,5 @@ def start(case: MacroCase, closure: CellClosure | None = None, domain: Domain | 
         velocity_ahead=(-case.piston_speed if thrown else 0.0, 0.0),
         cfl=case.cfl,
         domain=domain,
+        two_phases=case.two_phases,
     )

@@ -106,6 +106,21 @@ def test_an_impact_grows_into_the_detonation_of_the_porous_slab():
     assert np.abs(run.burned - run.flow.primitive()[4]).max() < 0.1  # cells in place, material hardly moved
 
 
+def test_two_phases_are_a_choice_of_the_case(tmp_path):
+    """Inert they are one material; where a cell is partly burned they press harder."""
+    runs = {}
+    for kind in ("none", "ignition-growth"):
+        for two in (False, True):
+            run = start(MacroCase(cells=30, two_phases=two, closure=ClosureChoice(kind)))
+            run.run(9e-9)
+            runs[kind, two] = run.fields()
+    inert, same = runs["none", False]["pressure"], runs["none", True]["pressure"]
+    assert same == pytest.approx(inert, rel=1e-9, abs=1.0)
+    one, two = runs["ignition-growth", False], runs["ignition-growth", True]
+    assert 0.1 < one["burned_fraction"].max() < 0.6
+    assert two["pressure"].max() > 1.03 * one["pressure"].max()
+
+
 def test_inflow_and_wall_are_one_problem_in_two_frames():
     p = []
     for drive in ("wall", "inflow"):
