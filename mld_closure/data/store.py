@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mld_closure.config import ConfigError
+from mld_closure.data.curves import check_curves
 from mld_closure.data.layout import TrajectorySpec
 from mld_closure.data.trajectories import Trajectories, assemble, write_shard
 from mld_closure.durable import published
@@ -71,8 +72,9 @@ class CaseStore:
     ) -> None:
         """Store a finished case durably; a failure recorded for it counts no more.
 
-        arrays: field name -> float32 (time, y, x) in SI units, exactly the fields of the spec. Raises
-        ValueError for a wrong index, field, shape or type, and for values that are not finite.
+        arrays: field name -> float32 (time, y, x) and curve name -> float32 (curve time, part) or, of arrivals,
+        (part,), in SI units: exactly the fields and curves of the spec. Raises ValueError for a wrong index,
+        name, shape or type, for fields that are not finite and for impossible values of curves.
         """
         self._check_index(index)
         check_case(index, arrays, self.spec)
@@ -140,10 +142,12 @@ def write_trajectories(path: str | Path, spec: TrajectorySpec, cases: Iterable[C
 
 def check_case(index: int, arrays: Mapping[str, np.ndarray], spec: TrajectorySpec) -> None:
     """ValueError unless the arrays of a case are what the spec asks for, and finite."""
-    if set(arrays) != set(spec.fields):
-        raise ValueError(f"case {index} has fields {sorted(arrays)}, the file takes {sorted(spec.fields)}")
+    if set(arrays) != set(spec.array_names):
+        raise ValueError(f"case {index} has {sorted(arrays)}, the file takes {sorted(spec.array_names)}")
+    check_curves(index, arrays, len(spec.curve_times), spec.parts)
     expected = (spec.n_frames, *spec.shape)
-    for name, values in arrays.items():
+    for name in spec.fields:
+        values = arrays[name]
         if values.shape != expected or values.dtype != np.float32:
             raise ValueError(
                 f"case {index}, {name}: expected float32 {expected}, got {values.dtype} {values.shape}"

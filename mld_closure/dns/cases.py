@@ -83,6 +83,11 @@ class CaseConfig:
         return tuple(FIELDS) if self.wall is None else self.wall.fields
 
     @property
+    def curve_times(self) -> tuple[float, ...]:
+        """Times of the recorded curves in s; none but in wall frames."""
+        return () if self.wall is None else self.wall.curve_times(self.times)
+
+    @property
     def times(self) -> tuple[float, ...]:
         """Frame times in s."""
         return tuple(i * self.frame_interval for i in range(self.frames))

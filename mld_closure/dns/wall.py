@@ -24,6 +24,7 @@ from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.loading import at_rest
 from mld_closure.dns.microstructure import Ellipse, Pores, pack
 from mld_closure.dns.solver import Boundaries, Solver
+from mld_closure.fields import FIELDS
 from mld_closure.grids import Grid
 
 SIDES = Boundaries(left="mirror", right="copy", bottom="mirror", top="mirror")
@@ -44,7 +45,7 @@ class WallFrame:
     parts: int = 8
     arrival: float = 2.5e9
     samples: int = 4
-    fields: tuple[str, ...] = ("temperature", "pressure", "microstructure", "reaction_progress")
+    fields: tuple[str, ...] = ("temperature", "pressure", "microstructure", "reaction_progress", "density")
     bits: int = 10
     fine: float = 0.05e-9
     pores: Pores = field(default_factory=Pores)
@@ -59,6 +60,9 @@ class WallFrame:
         for name in ("arrival", "fine"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        unknown = [name for name in self.fields if name not in FIELDS]
+        if unknown:
+            raise ValueError(f"unknown field '{unknown[0]}'; known fields: {', '.join(FIELDS)}")
         if not 1 <= self.bits <= 23:
             raise ValueError(f"bits must be 1 to 23, got {self.bits}")
 
