@@ -26,14 +26,24 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option("--cases", type=click.IntRange(1), required=True, help="Number of cases.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bits.")
 @click.option(
-    "--up", callback=_range, metavar="LO:HI", help="Range of piston speeds in km/s [default: 0.5:1.4, wall 0.5:1.6]."
+    "--up",
+    callback=_range,
+    metavar="LO:HI",
+    help="Range of piston speeds in km/s [default: 0.5:1.4, wall 0.5:1.6].",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Data file [default: KIND.h5].")
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes (of each rank)."
 )
-@click.option("--frames", type=click.IntRange(2), help="Frames of each case [default: 20 micro, 32 meso, 33 wall].")
-@click.option("--pixel", type=click.FloatRange(min=0, min_open=True), metavar="NM", help="Wall frames: pixel in nm [default: 50].")
+@click.option(
+    "--frames", type=click.IntRange(2), help="Frames of each case [default: 20 micro, 32 meso, 33 wall]."
+)
+@click.option(
+    "--pixel",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="NM",
+    help="Wall frames: pixel in nm [default: 50].",
+)
 @click.option(
     "--kinetics", type=click.Choice(["K1", "K2"]), help="Wall frames: pace of the kinetics [default: K1]."
 )

@@ -143,7 +143,9 @@ def write_trajectories(path: str | Path, spec: TrajectorySpec, cases: Iterable[C
 def check_case(index: int, arrays: Mapping[str, np.ndarray], spec: TrajectorySpec) -> None:
     """ValueError unless the arrays of a case are what the spec asks for, and finite."""
     if set(arrays) != set(spec.array_names):
-        raise ValueError(f"case {index} has {sorted(arrays)}, the file takes {sorted(spec.array_names)}")
+        raise ValueError(
+            f"case {index} has fields and curves {sorted(arrays)}, the file takes {sorted(spec.array_names)}"
+        )
     check_curves(index, arrays, len(spec.curve_times), spec.parts)
     expected = (spec.n_frames, *spec.shape)
     for name in spec.fields:

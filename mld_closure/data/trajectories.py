@@ -99,7 +99,9 @@ class Trajectories:
         not there.
         """
         case = self._check_case(case)
-        return {name: self._file[f"{GROUP}/{name}"][case] for name in shapes(len(self.curve_times), self.parts)}
+        return {
+            name: self._file[f"{GROUP}/{name}"][case] for name in shapes(len(self.curve_times), self.parts)
+        }
 
     def description(self, case: int) -> dict[str, Any]:
         """The microstructure and whatever else was recorded with a case."""

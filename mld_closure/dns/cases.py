@@ -115,7 +115,9 @@ def at_pixel(config: CaseConfig, pixel: float) -> CaseConfig:
     if config.wall is None:
         raise ValueError(f"the pixel of {config.kind} cases is fixed: their voids are measured in pixels")
     ratio = config.pixel / pixel
-    shape = tuple(grids.FRAME_MULTIPLE * max(1, round(n * ratio / grids.FRAME_MULTIPLE)) for n in config.shape)
+    shape = tuple(
+        grids.FRAME_MULTIPLE * max(1, round(n * ratio / grids.FRAME_MULTIPLE)) for n in config.shape
+    )
     wall = replace(config.wall, halo=round(config.wall.halo * ratio), tail=round(config.wall.tail * ratio))
     return replace(config, pixel=pixel, shape=shape, wall=wall)
 

@@ -40,7 +40,14 @@ class OwnMaterial:
         rho, _, _, e, lam = run.primitive()
         fields = run.fields()
         hot = fields["temperature"] > HOT
-        columns = (rho, rho * lam, rho * e, fields["pressure"], hot, np.where(hot, fields["temperature"], 0.0))
+        columns = (
+            rho,
+            rho * lam,
+            rho * e,
+            fields["pressure"],
+            hot,
+            np.where(hot, fields["temperature"], 0.0),
+        )
         sums = np.stack([_running(c) for c in columns]) * run.grid.pixel**2  # (quantity, nx + 1)
         faces = np.arange(run.grid.nx + 1.0)
         places = np.interp(self.edges, sums[0], faces)  # columns where the mass coordinates are now

@@ -65,7 +65,7 @@ def reverse_impact(full: bool = False) -> list[Check]:
     run = wall_solver(np.ones((2, columns)), up, pixel, material, INERT)
     own, arrivals = OwnMaterial(run, (halo, halo + 160), parts), Arrivals(LEVEL, 1 + parts)
     shock = shock_from_piston(up, material)
-    while not arrivals.complete:
+    while not arrivals.complete and run.time < 2 * columns * pixel / shock.us:
         run.run(run.time + 0.02e-9)
         arrivals.add(run.time, own.measure(run)["mean_pressure"])
     late = arrivals.times[1:] - solid_arrivals(up, pixel, material, (halo, halo + 160), parts)

@@ -81,7 +81,7 @@ def test_burned_share_is_all_burned_mass_when_the_patch_is_everything():
 def test_arrival_in_the_parts_of_a_solid():
     run = wall_solver(np.ones((2, 120)), 900.0, PIXEL, Material(kappa=0.0), INERT)
     own, arrivals = OwnMaterial(run, (20, 100), 4), Arrivals(2.5e9, 5)
-    while not arrivals.complete:
+    while not arrivals.complete and run.time < 3e-9:
         run.run(run.time + 0.02e-9)
         arrivals.add(run.time, own.measure(run)["mean_pressure"])
     exact = solid_arrivals(900.0, PIXEL, Material(), (20, 100), 4)
@@ -112,7 +112,7 @@ def test_pores_of_every_size_and_porosity_can_be_drawn(porosity, median):
     ny, nx = config.shape[0], config.shape[1] + config.wall.tail
     least = 0.25 * np.pi * (0.5e-6 / PIXEL) ** 2
     assert sum(v.area for v in voids) == pytest.approx(porosity * ny * nx, abs=0.51 * least)
-    assert all(0.5e-6 <= v.diameter * PIXEL * (1 + 1e-9) and v.diameter * PIXEL <= 6.001e-6 for v in voids)
+    assert all(v.diameter * PIXEL * (1 + 1e-9) >= 0.5e-6 and v.diameter * PIXEL <= 6.001e-6 for v in voids)
     assert drawn["pore_median"] == pytest.approx(median)
     for i, v in enumerate(voids[-40:], start=len(voids) - len(voids[-40:])):
         assert all(gap(v, w) >= min(3.0, 0.3 * v.diameter) for w in voids[:i])
