@@ -19,6 +19,12 @@ else:
 T = TypeVar("T")
 
 
+def option(default: Any, meaning: str, unit: str = "") -> Any:
+    """A field of a configuration dataclass that says what it means and in which unit, for tables of
+    options."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "unit": unit})
+
+
 class ConfigError(ValueError):
     """A configuration that cannot be used: one line naming the key, the value and the cure."""
 

@@ -82,3 +82,10 @@ def copy_into(target: Any, values: Any) -> None:
     import torch
 
     torch.from_dlpack(target).copy_(torch.from_numpy(values))
+
+
+def to_host(values: Any) -> Any:
+    """A numpy array of what an array on any device lends through DLPack."""
+    import torch
+
+    return torch.from_dlpack(values).detach().cpu().numpy()

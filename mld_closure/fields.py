@@ -49,6 +49,18 @@ FIELDS: dict[str, Field] = {
     )
 }
 
+# What a closure returns of a frame: name -> (units, size of an error that counts as one in the loss)
+QUANTITIES: dict[str, tuple[str, float]] = {
+    "hotspot_area_fraction": ("1", 0.05),
+    "hotspot_temperature": ("K", 400.0),
+    "burned_fraction": ("1", 0.05),
+    "mean_temperature": ("K", 150.0),
+    "mean_pressure": ("Pa", 1.5e9),
+    "porosity": ("1", 0.03),
+}
+FRACTIONS = tuple(name for name, (units, _) in QUANTITIES.items() if units == "1")
+HOT = 875.0  # K, a hotter pixel belongs to a hot spot (arXiv:2506.12996)
+
 MODEL_FIELDS = ("temperature", "pressure", "microstructure")
 
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mld_closure"
 
-FREE = {"fields", "grids", "config", "device", "durable", "compile_cache", "_native"}
+FREE = {"fields", "grids", "config", "device", "durable", "errors", "ids", "compile_cache", "_native"}
 MAY_IMPORT = {
     "dns": set(),
     "data": set(),
@@ -18,9 +18,9 @@ MAY_IMPORT = {
     "patches": set(),
     "metrics": set(),
     "training": {"data", "models", "metrics"},
-    "surrogate": {"models", "patches", "metrics", "closure"},
-    "closure": {"surrogate", "models", "patches", "metrics"},
-    "runtime": {"closure", "surrogate"},
+    "surrogate": {"models", "patches", "metrics"},
+    "closure": {"surrogate", "patches", "data"},
+    "runtime": {"closure", "surrogate", "models"},
     "macro": {"dns"},
     "viz": {"data", "metrics"},
     "adapters": {"runtime"},
@@ -39,12 +39,19 @@ ONLY_IN = {
         "data/importers.py",
         "models/keras_import.py",
         "patches/specimen.py",
-        "closure/capture.py",
-        "runtime/restart.py",
+        "closure/observe/capture.py",
         "viz/vtk.py",
     ],
     "numba": ["compile_cache.py", "patches/kernels.py"],
-    "torch": ["device.py", "data/windows.py", "models/", "training/", "surrogate/", "closure/", "benchmarks/"],
+    "torch": [
+        "device.py",
+        "data/windows.py",
+        "models/",
+        "training/",
+        "surrogate/",
+        "runtime/opening.py",
+        "benchmarks/",
+    ],
     "matplotlib": ["viz/"],
 }
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from ..runtime.placement import imbalance, place
-from ..runtime.serving import ANSWER, MOVE, REQUEST
+from ..runtime.server import ANSWER, MOVE, READING, REQUEST
 
 Shock = Literal["planar", "point"]
 SETTLES = 5  # times that all ranks compare notes in a step
@@ -37,7 +37,7 @@ class Machine:
         tree = self.latency * np.log2(max(ranks, 2))
         settle = tree + 40 * ranks / self.bandwidth
         counts = tree + 8 * ranks / self.bandwidth
-        row_bytes = REQUEST.itemsize + ANSWER.itemsize + MOVE.itemsize
+        row_bytes = REQUEST.itemsize + ANSWER.itemsize + READING.itemsize + MOVE.itemsize + 4
         rows = EXCHANGES * (tree + self.partner * ranks) + most_rows * row_bytes / self.bandwidth
         return SETTLES * settle + 2 * counts + rows
 

@@ -1,1 +1,1 @@
-"""The closure in one process: life of cells, latent states, readouts, guards; no MPI."""
+"""The owner of cells: the protocol of a closure, arrival, load, clocks, policies and restarts; no network."""

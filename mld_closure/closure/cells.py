@@ -1,29 +1,28 @@
-"""What a closure remembers: one small record a cell, and a pool of latent states for the cells that react.
+"""What the owner of cells remembers of them: one dataclass of arrays, and the way from ids to rows.
 
-Memory: `CELL` is 275 bytes a registered cell, beside its id, its pressure and its way to the patch (45
-bytes). A reacting cell has one latent state besides (means, and log-variances where the model evolves them);
-while a step is open, the cells that take a model step in it have a second one, and one more for each further
-call in it that asks for other frames. The pool grows by half its size, so up to a third of it may be unused.
-"""
+Each quantity is declared once, with its type, unit, meaning, and how it travels: `to_server` with a request
+for model frames, `from_server` with the answer. All of them go into restarts and to a new owner when a cell
+migrates. Messages, restart files and sizes are made from this declaration."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
-import torch
 
-from ..models.dynamics import Latent
-from ..models.readout_head import QUANTITIES
-from .policies import ClosureError, Status, cells
+from ..errors import ClosureError, name_cells
+from ..fields import QUANTITIES
+from ..surrogate.messages import DRAWS, NO_SLOT
+from .policies import Status
 
-DRAWS = 4  # latent samples behind an uncertainty
-NO_SLOT = -1
-_N = len(QUANTITIES)
+NO_SERVER = -1
 
 
-class Life(IntEnum):
-    """Where a cell is in its life."""
+class Stage(IntEnum):
+    """What a cell is doing."""
 
     IDLE = 0
     LOADING = 1
@@ -32,85 +31,154 @@ class Life(IntEnum):
     BEYOND_HORIZON = 4
 
 
-LIFE_STATUS = np.array(
+STAGE_STATUS = np.array(
     [Status.IDLE, Status.LOADING, Status.ACTIVE, Status.BURNED, Status.BEYOND_HORIZON], np.int64
 )
 
-CELL = np.dtype(
-    [
-        ("tau", "f8"),  # s, the cell's own clock: model time since frame 0
-        ("arrival", "f8"),  # s, time at which the pressure crossed p_ignite
-        ("peak", "f8"),  # Pa, running maximum of the pressure, then P_s
-        ("load", "f8"),  # m/s, running maximum of the load that the macro state stands for
-        ("seen_time", "f8", (2,)),  # s, of two earlier samples of a rising load
-        ("seen_load", "f8", (2,)),  # m/s
-        ("solid", "f8"),  # solid fraction of the patch at rest, seen with frame 0
-        ("up", "f8"),  # m/s, the load the model (or the fallback) was given, within its range
-        ("relax", "f8"),  # 1/s, mean specific burn rate of the last frames, kept past the horizon
-        ("spread", "f8"),  # 1/s, uncertainty of the burn rate between the two frames
-        ("left", "f8", (_N,)),  # readout of the frame before `frame`
-        ("right", "f8", (_N,)),  # readout of `frame`
-        ("value", "f8", (_N,)),  # what was last returned
-        ("draws", "f4", (DRAWS,)),  # burned fractions of latent samples at `frame`
-        ("flags", "i8"),  # Status without the life
-        ("slot", "i4"),
-        ("frame", "i4"),  # model frame of the latent state; -1 before the first
-        ("life", "u1"),
-        ("relaxing", "?"),
-        ("seeking", "?"),  # the load may still rise
-    ],
-    align=False,
-)
-NEW = np.zeros((), CELL)
-NEW["slot"], NEW["frame"] = NO_SLOT, -1
+
+def _column(
+    dtype: str,
+    initial: Any,
+    unit: str,
+    meaning: str,
+    *,
+    shape: tuple[int, ...] = (),
+    to_server: bool = False,
+    from_server: bool = False,
+) -> Any:
+    return field(
+        metadata={
+            "dtype": dtype, "initial": initial, "unit": unit, "meaning": meaning, "shape": shape,
+            "to_server": to_server, "from_server": from_server,
+        }
+    )  # fmt: skip
+
+
+_SIX = (len(QUANTITIES),)
+
+
+@dataclass
+class CellState:
+    """State of cells (n,): one array per quantity, SI units."""
+
+    pressure: np.ndarray = _column("f8", 0.0, "Pa", "pressure at the end of the last committed step")
+    porosity: np.ndarray = _column("f8", np.nan, "1", "porosity of the patch; NaN while not known")
+    tau: np.ndarray = _column("f8", 0.0, "s", "the cell's own clock: model time since frame 0")
+    arrival: np.ndarray = _column("f8", 0.0, "s", "time at which the pressure crossed p_arrival")
+    peak: np.ndarray = _column(
+        "f8", 0.0, "Pa", "running maximum of the pressure, then the shock pressure P_s"
+    )
+    load: np.ndarray = _column(
+        "f8", 0.0, "m/s", "running maximum of the load that the macro state stands for"
+    )
+    sample_time: np.ndarray = _column("f8", 0.0, "s", "times of two samples of a rising load", shape=(2,))
+    sample_load: np.ndarray = _column("f8", 0.0, "m/s", "the load at those times", shape=(2,))
+    solid: np.ndarray = _column(
+        "f8", 0.0, "1", "mean solid fraction of the patch at rest, seen with frame 0",
+        to_server=True, from_server=True,
+    )  # fmt: skip
+    up: np.ndarray = _column(
+        "f8", 0.0, "m/s", "load that the model or the fallback was given", to_server=True
+    )
+    relax: np.ndarray = _column("f8", 0.0, "1/s", "mean specific burn rate of the last frames")
+    spread: np.ndarray = _column("f8", 0.0, "1/s", "uncertainty of the burn rate between the two frames")
+    left: np.ndarray = _column("f8", 0.0, "SI", "reading of the frame before `frame`", shape=_SIX)
+    right: np.ndarray = _column("f8", 0.0, "SI", "reading of `frame`", shape=_SIX)
+    value: np.ndarray = _column("f8", 0.0, "SI", "what was last returned", shape=_SIX)
+    draws: np.ndarray = _column("f4", 0.0, "1", "burned fractions of latent samples", shape=(DRAWS,))
+    flags: np.ndarray = _column("i8", 0, "", "`Status` without the stage")
+    server: np.ndarray = _column("i4", NO_SERVER, "", "rank that holds the latent state")
+    slot: np.ndarray = _column(
+        "i4", NO_SLOT, "", "slot of the latent state in that rank's pool", to_server=True
+    )
+    frame: np.ndarray = _column(
+        "i4", -1, "", "model frame of the latent state; -1 before the first", to_server=True
+    )
+    stage: np.ndarray = _column("u1", Stage.IDLE, "", "`Stage`")
+    relaxing: np.ndarray = _column("?", False, "", "burned fraction relaxes to 1, past the model's frames")
+    seeking: np.ndarray = _column("?", False, "", "the load may still rise")
+
+    def __len__(self) -> int:
+        return len(self.stage)
+
+    @classmethod
+    def new(cls, count: int) -> CellState:
+        """Cells at rest."""
+        return cls(*(np.full((count, *m["shape"]), m["initial"], m["dtype"]) for m in COLUMNS.values()))
+
+    @classmethod
+    def join(cls, parts: Sequence[CellState]) -> CellState:
+        """The cells of several states, one after the other."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS))
+
+    def take(self, index: np.ndarray) -> CellState:
+        """Copies of the cells at an index array or mask."""
+        return CellState(*(getattr(self, name)[index] for name in COLUMNS))
+
+    def put(self, index: np.ndarray, cells: CellState) -> None:
+        """Write cells (k,) to index (k,)."""
+        for name in COLUMNS:
+            getattr(self, name)[index] = getattr(cells, name)
+
+    def pack(self) -> np.ndarray:
+        """The cells as a structured array (n,), for messages."""
+        out = np.empty(len(self), columns_dtype(COLUMNS))
+        for name in COLUMNS:
+            out[name] = getattr(self, name)
+        return out
+
+    @classmethod
+    def unpack(cls, packed: np.ndarray) -> CellState:
+        """Inverse of `pack`."""
+        return cls(*(np.ascontiguousarray(packed[name]) for name in COLUMNS))
+
+
+COLUMNS: dict[str, dict[str, Any]] = {f.name: dict(f.metadata) for f in fields(CellState)}
+TO_SERVER = tuple(name for name, m in COLUMNS.items() if m["to_server"])
+FROM_SERVER = tuple(name for name, m in COLUMNS.items() if m["from_server"])
+
+
+def columns_dtype(names: Any) -> np.dtype:
+    """Structured type of these columns."""
+    return np.dtype([(n, COLUMNS[n]["dtype"], COLUMNS[n]["shape"]) for n in names])
+
+
+BYTES_PER_CELL = columns_dtype(COLUMNS).itemsize
 
 
 class Cells:
-    """The registered cells: ids to rows, records (n,), pressures (n,) of the last committed step."""
+    """The cells that this rank owns: `ids` (n,), their `state`, and the row of each id."""
 
     def __init__(self) -> None:
-        self.ids = np.empty(0, np.int64)
-        self.record = np.empty(0, CELL)
-        self.pressure = np.empty(0, np.float64)
-        self.life = np.empty(0, np.uint8)  # copy of record["life"], contiguous
-        self._index()
+        self._set(np.empty(0, np.int64), CellState.new(0))
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def add(self, ids: np.ndarray, porosity: np.ndarray, rest_temperature: float) -> None:
-        """Register cells at rest; ClosureError where an id repeats or is registered already."""
+    def check_new(self, ids: np.ndarray) -> None:
+        """ClosureError where an id repeats or is registered already."""
         values, counts = np.unique(ids, return_counts=True)
         if (counts > 1).any():
             twice = values[counts > 1]
-            raise ClosureError(f"{cells(twice)} named twice; every id stands for one cell", twice)
+            raise ClosureError(f"{name_cells(twice)} named twice; every id stands for one cell", twice)
         there = np.isin(ids, self.ids)
         if there.any():
-            raise ClosureError(f"{cells(ids[there])} already registered; choose new ids", ids[there])
-        fresh = np.full(len(ids), NEW)
-        names = list(QUANTITIES)
-        fresh["value"][:, names.index("mean_temperature")] = rest_temperature
-        fresh["value"][:, names.index("porosity")] = porosity
-        self.take_over(ids, fresh, np.zeros(len(ids)))
+            raise ClosureError(f"{name_cells(ids[there])} already registered; choose new ids", ids[there])
 
-    def take_over(self, ids: np.ndarray, record: np.ndarray, pressure: np.ndarray) -> None:
-        """Add cells (k,) that are not there yet, with their records and pressures."""
-        self._set(
-            np.concatenate([self.ids, ids]),
-            np.concatenate([self.record, record]),
-            np.concatenate([self.pressure, pressure]),
-        )
+    def add(self, ids: np.ndarray, state: CellState) -> None:
+        """Add cells (k,) behind those that are there."""
+        self._set(np.concatenate([self.ids, ids]), CellState.join([self.state, state]))
 
     def remove(self, rows: np.ndarray) -> np.ndarray:
         """Forget the cells in these rows; returns the rows kept, in their order."""
         keep = np.ones(len(self), bool)
         keep[rows] = False
-        self._set(self.ids[keep], self.record[keep], self.pressure[keep])
+        self._set(self.ids[keep], self.state.take(keep))
         return np.flatnonzero(keep)
 
-    def restore(self, record: np.ndarray, pressure: np.ndarray) -> None:
-        """Replace all records and pressures."""
-        self._set(self.ids, record, pressure)
+    def replace(self, state: CellState) -> None:
+        """Take another state of the same cells."""
+        self._set(self.ids, state)
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """Row of each id; ClosureError naming unknown or repeated ones."""
@@ -120,102 +188,20 @@ class Cells:
         place[place == len(self._sorted)] = 0
         known = self._sorted[place] == ids if len(self) else np.zeros(len(ids), bool)
         if not known.all():
-            raise ClosureError(f"unknown {cells(ids[~known])}; register them first", ids[~known])
+            raise ClosureError(f"unknown {name_cells(ids[~known])}; register them first", ids[~known])
         rows = self._order[place]
         last = np.empty(len(self), np.int64)
         last[rows] = np.arange(len(rows))
         again = last[rows] != np.arange(len(rows))
         if again.any():
-            raise ClosureError(f"{cells(ids[again])} named twice in one call", ids[again])
+            raise ClosureError(f"{name_cells(ids[again])} named twice in one call", ids[again])
         self._last_ids, self._last_rows = ids.copy(), rows
         return rows
 
-    def write(self, rows: np.ndarray, record: np.ndarray) -> None:
-        """Commit records (k,) of rows (k,)."""
-        self.record[rows] = record
-        self.life[rows] = record["life"]
-
-    def _set(self, ids: np.ndarray, record: np.ndarray, pressure: np.ndarray) -> None:
-        self.ids, self.record, self.pressure = ids, record, pressure
+    def _set(self, ids: np.ndarray, state: CellState) -> None:
+        self.ids, self.state = ids, state
         self.ids.setflags(write=False)  # responses show it to the host
-        self.life = record["life"].copy()
-        self._index()
-
-    def _index(self) -> None:
-        self.all_rows = np.arange(len(self.ids))
-        self._order = np.argsort(self.ids, kind="stable")
-        self._sorted = self.ids[self._order]
-        self._last_ids, self._last_rows = self.ids, self.all_rows
-
-
-class Pool:
-    """Latent states on the device, (slot, channel, y, x), contiguous; log-variances where they evolve."""
-
-    def __init__(self, shape: tuple[int, int, int], with_logvar: bool, device: torch.device) -> None:
-        self.shape, self.device, self.with_logvar = shape, device, with_logvar
-        self._free = np.empty(0, np.int32)
-        self.mean = torch.empty((0, *shape), device=device)
-        self.logvar = torch.empty((0, *shape) if with_logvar else (1, 1, 1, 1), device=device).zero_()
-
-    @property
-    def used(self) -> int:
-        """Slots taken."""
-        return len(self.mean) - len(self._free)
-
-    @property
-    def bytes_per_cell(self) -> int:
-        """Size of one latent state."""
-        return 4 * (1 + self.with_logvar) * int(np.prod(self.shape))
-
-    @torch.inference_mode()
-    def read(self, slots: np.ndarray) -> Latent:
-        """Copies of the latent states in these slots."""
-        index = torch.from_numpy(slots.astype(np.int64)).to(self.device)
-        mean = self.mean[index]
-        return Latent(mean, self.logvar[index] if self.with_logvar else self.logvar.expand_as(mean))
-
-    @torch.inference_mode()
-    def write(self, slots: np.ndarray, latent: Latent, index: np.ndarray) -> None:
-        """Store rows `index` of latents in these slots."""
-        to = torch.from_numpy(slots.astype(np.int64)).to(self.device)
-        source = torch.from_numpy(index.astype(np.int64)).to(self.device)
-        self.mean[to] = latent.mean[source]
-        if self.with_logvar:
-            self.logvar[to] = latent.logvar[source]
-
-    def reserve(self, count: int) -> None:
-        """Make sure of that many free slots; the pool grows where it has too few."""
-        if count > len(self._free):
-            self._grow(max(len(self.mean) + count - len(self._free), int(1.5 * len(self.mean)), 4))
-
-    def take(self, count: int) -> np.ndarray:
-        """That many free slots."""
-        self.reserve(count)
-        slots, self._free = self._free[:count], self._free[count:]
-        return slots
-
-    def release(self, slots: np.ndarray) -> None:
-        """Give slots back."""
-        self._free = np.concatenate([self._free, slots.astype(np.int32)])
-
-    def reset(self, count: int) -> None:
-        """Forget everything and make room for `count` cells."""
-        self._free = np.arange(len(self.mean), dtype=np.int32)
-        self.reserve(count)
-
-    @torch.inference_mode()
-    def load(self, slots: np.ndarray, mean: np.ndarray, logvar: np.ndarray | None) -> None:
-        """Store latent states (k, channel, y, x) given as arrays."""
-        to = torch.from_numpy(slots.astype(np.int64)).to(self.device)
-        self.mean[to] = torch.from_numpy(mean).to(self.device)
-        if self.with_logvar:
-            self.logvar[to] = torch.from_numpy(logvar).to(self.device)
-
-    @torch.inference_mode()
-    def _grow(self, capacity: int) -> None:
-        old = len(self.mean)
-        for name in ("mean", "logvar") if self.with_logvar else ("mean",):
-            grown = torch.zeros((capacity, *self.shape), device=self.device)
-            grown[:old] = getattr(self, name)
-            setattr(self, name, grown)
-        self._free = np.concatenate([self._free, np.arange(old, capacity, dtype=np.int32)])
+        self.all_rows = np.arange(len(ids))
+        self._order = np.argsort(ids, kind="stable")
+        self._sorted = ids[self._order]
+        self._last_ids, self._last_rows = ids, self.all_rows

@@ -19,11 +19,10 @@ import safetensors
 import safetensors.numpy
 
 from .. import durable
-from .cells import NO_SLOT
-from .policies import ClosureError
+from ..errors import ClosureError
 
 FORMAT = "mld-closure-restart"
-VERSION = 4
+VERSION = 5
 MANIFEST = "restart.json"
 
 
@@ -98,34 +97,10 @@ def read_shard(folder: str | Path, shard: Mapping[str, str]) -> dict[str, np.nda
     return safetensors.numpy.load(data)
 
 
-def join(shards: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of several files as those of one, latents in the order of the cells that have one."""
-    if len(shards) == 1 and "latent_ids" not in shards[0]:
-        return shards[0]
+def join(shards: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of several files, one after the other."""
     names = sorted({name for shard in shards for name in shard})
-    out = {n: np.concatenate([shard[n] for shard in shards if n in shard]) for n in names}
-    held = out.pop("latent_ids")
-    wanted = out["ids"][out["cell_slot"] != NO_SLOT]
-    order = np.argsort(held)
-    if not np.array_equal(np.sort(wanted), held[order]):
-        raise ClosureError("the restart lacks latents of some of its cells; use another restart")
-    at = order[np.searchsorted(held[order], wanted)]
-    return out | {n: out[n][at] for n in names if n in ("latent_mean", "latent_logvar")}
-
-
-def pack(record: np.ndarray, prefix: str = "cell_") -> dict[str, np.ndarray]:
-    """A structured array as one plain array a field."""
-    return {prefix + name: record[name].copy() for name in record.dtype.names}
-
-
-def unpack(arrays: Mapping[str, np.ndarray], dtype: np.dtype, prefix: str = "cell_") -> np.ndarray:
-    """Inverse of `pack`; ClosureError where a field is missing or has another type."""
-    record = np.empty(len(arrays[prefix + dtype.names[0]]), dtype)
-    for name in dtype.names:
-        if prefix + name not in arrays or arrays[prefix + name].dtype != record[name].dtype:
-            raise ClosureError(f"the restart lacks '{name}' or holds another type; it is of another version")
-        record[name] = arrays[prefix + name]
-    return record
+    return {n: np.concatenate([shard[n] for shard in shards if n in shard]) for n in names}
 
 
 def _flushed(path: Path, data: bytes) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.readout_head import QUANTITIES
+from ..fields import QUANTITIES
 from .policies import BURNED
 
 NAMES = tuple(QUANTITIES)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
-from .policies import ClosureError
-from .readout import Response
+from ..device import to_host
+from ..errors import ClosureError
+from .response import Response
 
 
 def host_array(name: str, values: Any, count: int) -> np.ndarray:
     """A float64 copy (count,) of an array, a list, or anything that speaks DLPack, on any device."""
     if hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray):
-        values = torch.from_dlpack(values).detach().cpu().numpy()
+        values = to_host(values)
     array = np.array(values, np.float64)
     if array.shape != (count,):
         raise ClosureError(
-            f"{name} has shape {array.shape}, the call has {count} cells; give one value a cell"
+            f"{name} has shape {array.shape}, the call has {count} cells; give one value per cell"
         )
     return array
 

@@ -1,98 +1,190 @@
-"""How a closure serves its cells: everything a host may choose at open, in SI units."""
+"""Everything that a host may choose when it opens a closure, in groups, in SI units.
+
+The declaration here is the only one: `table` makes the rows that `closure/README.md` and `closure.h` show.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, NamedTuple, get_type_hints
 
-from ..models.readout_head import HOT
-from ..surrogate.frame0 import Load
-from .policies import Policy
+from ..config import ConfigError, from_dict, option
+from ..surrogate.options import EngineOptions, ReadoutOptions, positive
+
+LoadKind = Literal["auto", "pressure", "incoming wave"]
+Policy = Literal["clamp", "fallback", "error"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The choices of a run.
+class LoadOptions:
+    """How the arrival of a shock is seen, and what load the model is given."""
 
-    readout: `head` reads latents, `decode` decodes fields and measures them.
-    scale: the model that serves; `micro` where a patch is one building block.
-    load: what of the macro state the model's load is matched to (`load.LoadTable.piston_speed`); `velocity`
-    and `incoming wave` need velocities, `auto` takes the incoming wave where the host gives them.
-    burned: what the burned fraction is a share of: the cell's `own material`, for hydrocodes whose flow
-    carries what has burned from cell to cell; or all that is in the training `frame` (see `material`).
-    patch_shape: (ny, nx) of every patch; None takes that of the first patches registered.
-    p_ignite: pressure (Pa) that wakes a cell and dates the arrival of its shock. None is a fifth of the shock
-    pressure at the low end of the trained loads, and a cell whose load ends below them rests again; where it
-    is given, `on_extrapolation` says what becomes of such a cell.
-    capture_window: longest time (s) over which the load and P_s are sought; a load that still rises then is
-    taken for what a captured shock rises to (`captured`). None is the time the weakest trained shock takes to
-    cross a patch.
-    load_updates: equal parts of the window at whose ends a cell begins to burn, or begins anew from frame 0,
-    with the load foreseen so far; with 1 it waits until the load is known. Each part costs up to a start and
-    the model steps to the present.
-    history_exponent: m in d tau = clip(p / P_s, 0, 2)^m dt; 0 makes the cell's clock run with time.
-    horizon: frames the model is trusted for; None takes the bundle's.
-    read_every: model frames from one that is read to the next; what lies between is linear in time. With 1
-    every frame is read; more spares readouts, which for `decode` are most of the cost. The horizon ends with
-    the last whole stretch.
-    micro_batch: cells the networks see at once. reproducible: always exactly so many (padded), so that a
-    cell gives the same bits whatever its neighbours.
-    on_extrapolation, on_bad_result, on_uncertain: policies. max_uncertainty: of the burn rate (1/s), None for
-    no limit.
-    max_burn_step: change of a burned fraction that `dt_max` allows in one step.
-    threshold: temperature (K) above which a pixel is a hot spot. decode_fields: fields that the decode
-    readout decodes, None for all; what needs another field is NaN.
-    warm_start: run the networks once before the first step.
-    shadow: share of the cells for which something else is computed too, and recorded, by shadow_with: the
-    other `readout`, or the `fallback` (physics).
-    compiled: file with this bundle's step compiled for this machine (`closure.compiled`: native code, so
-    only from a maker you trust), whose frame size is then the default of patch_shape; None steps eagerly.
-    """
-
-    readout: Literal["head", "decode"] = "head"
-    scale: Literal["meso", "micro"] = "meso"
-    load: Load = "auto"
-    burned: Literal["own material", "frame"] = "own material"
-    patch_shape: tuple[int, int] | None = None
-    p_ignite: float | None = None
-    capture_window: float | None = None
-    load_updates: int = 1
-    history_exponent: float = 1.0
-    horizon: int | None = None
-    read_every: int = 1
-    micro_batch: int = 8
-    reproducible: bool = False
-    on_extrapolation: Policy = "clamp"
-    on_bad_result: Policy = "clamp"
-    on_uncertain: Policy = "clamp"
-    max_uncertainty: float | None = None
-    max_burn_step: float = 0.05
-    threshold: float = HOT
-    decode_fields: tuple[str, ...] | None = None
-    warm_start: bool = True
-    shadow: float = 0.0
-    shadow_with: Literal["readout", "fallback"] = "readout"
-    compiled: str | Path | None = None
+    kind: LoadKind = option(
+        "auto",
+        "state of the macro cell that the load is matched to: the solid shock of equal `pressure`, or the "
+        "`incoming wave` of equal p + rho0 us u, which needs velocities; `auto` takes the wave where it can",
+    )
+    p_arrival: float | None = option(
+        None, "pressure that marks the arrival; none is a fifth of the weakest trained shock pressure", "Pa"
+    )
+    window: float | None = option(
+        None,
+        "longest time over which a load is sought; none is the time that the weakest trained shock takes to "
+        "cross a patch",
+        "s",
+    )
+    updates: int = option(
+        1,
+        "equal parts of the window after each of which a cell may start, or start anew, with its load so far",
+    )
+    history_exponent: float = option(
+        1.0, "m in d tau = clip(p / P_s, 0, 2)^m dt; 0 makes a cell's clock run with time"
+    )
 
     def __post_init__(self) -> None:
-        if self.compiled is not None:
-            object.__setattr__(self, "compiled", str(self.compiled))
-        times_and_limits = (
-            "p_ignite",
-            "capture_window",
-            "load_updates",
-            "horizon",
-            "read_every",
-            "micro_batch",
-        )
-        for name in (*times_and_limits, "max_burn_step", "threshold"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, got {value}")
+        positive(self, "load", "p_arrival", "window", "updates")
         if not self.history_exponent >= 0:
-            raise ValueError(f"history_exponent must not be negative, got {self.history_exponent}")
+            raise ValueError(f"load.history_exponent must not be negative, got {self.history_exponent}")
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    """What is done where the model may not or cannot serve a cell."""
+
+    on_extrapolation: Policy = option("clamp", "a load outside the trained range")
+    on_bad_result: Policy = option("clamp", "a result that is not finite, out of bounds, or not monotone")
+    on_uncertain: Policy = option("clamp", "an uncertainty above `max_uncertainty`")
+    on_weak_load: Literal["reset", "extrapolate"] = option(
+        "reset", "a load below the trained range: the cell is idle again, or `on_extrapolation` decides"
+    )
+    max_uncertainty: float | None = option(
+        None, "uncertainty of the burn rate that counts as too much; none for no limit", "1/s"
+    )
+    max_burn_step: float = option(0.05, "change of a burned fraction that `dt_max` allows in one step")
+
+    def __post_init__(self) -> None:
+        positive(self, "policy", "max_burn_step")
         if self.max_uncertainty is not None and not self.max_uncertainty >= 0:
-            raise ValueError(f"max_uncertainty must not be negative, got {self.max_uncertainty} 1/s")
-        if not 0 <= self.shadow <= 1:
-            raise ValueError(f"shadow is a share of the cells between 0 and 1, got {self.shadow}")
+            raise ValueError(f"policy.max_uncertainty must not be negative, got {self.max_uncertainty} 1/s")
+
+
+@dataclass(frozen=True)
+class ShadowOptions:
+    """Shares of the cells for which something else is computed too, and recorded; the run is unchanged."""
+
+    readout: float = option(0.0, "share that is read with the other readout too")
+    fallback: float = option(0.0, "share that the fallback computes too")
+
+    def __post_init__(self) -> None:
+        for name in ("readout", "fallback"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"shadow.{name} is a share between 0 and 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """All choices of a run."""
+
+    load: LoadOptions = field(default_factory=LoadOptions)
+    readout: ReadoutOptions = field(default_factory=ReadoutOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    policy: PolicyOptions = field(default_factory=PolicyOptions)
+    shadow: ShadowOptions = field(default_factory=ShadowOptions)
+
+    @classmethod
+    def from_groups(cls, groups: Mapping[str, Any], where: str = "options") -> Options:
+        """Options from groups: tables, dataclasses, or for `load` and `readout` a word that is the `kind`.
+
+        Raises ConfigError naming an unknown option, a wrong type or a bad value.
+        """
+        plain: dict[str, Any] = {}
+        for name, group in groups.items():
+            if group is None:
+                continue
+            if isinstance(group, str) and name in ("load", "readout"):
+                group = {"kind": group}
+            if is_dataclass(group) and not isinstance(group, type):
+                group = {f.name: getattr(group, f.name) for f in fields(group)}
+            if isinstance(group, Mapping) and group.get("compiled") is not None:
+                group = {**group, "compiled": str(group["compiled"])}
+            plain[name] = group
+        return from_dict(cls, plain, where)
+
+
+class Row(NamedTuple):
+    """One option, as documents show it."""
+
+    name: str
+    type: str
+    default: str
+    unit: str
+    meaning: str
+
+
+def table() -> Iterator[Row]:
+    """The rows of the option table, in the order of their declaration."""
+    for group, kind in get_type_hints(Options).items():
+        hints = get_type_hints(kind)
+        for f in fields(kind):
+            default = (
+                "none" if f.default is None else str(f.default).lower() if f.type == "bool" else f.default
+            )
+            yield Row(
+                f"{group}.{f.name}", _spell(hints[f.name]), str(default), f.metadata["unit"],
+                f.metadata["meaning"],
+            )  # fmt: skip
+
+
+def where_it_belongs(name: str, value: Any) -> str:
+    """A sentence for an option that was named without its group."""
+    known = [row.name for row in table()]
+    for option_name in known:
+        group, _, own = option_name.partition(".")
+        if own == name:
+            return f"option '{name}' belongs to a group: {group}={{'{name}': {value!r}}}"
+    near = difflib.get_close_matches(name, [n.partition(".")[2] for n in known], n=1)
+    full = next((n for n in known if near and n.endswith(f".{near[0]}")), None)
+    return f"unknown option '{name}'; " + (
+        f"did you mean {full}?" if full else f"there are {', '.join(known)}"
+    )
+
+
+def differences(here: Options, there: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Options that change answers and differ: name -> (value here, value there).
+
+    there: groups of plain values, as a restart keeps them. Left out are those by which only speed or records
+    differ: `engine.compiled`, `shadow`, and `engine.micro_batch` where batches are not fixed.
+    Raises ConfigError where `there` are no options of this version.
+    """
+    other = Options.from_groups(there, "options of the restart")
+    found = {}
+    for group in ("load", "readout", "engine", "policy"):
+        mine, theirs = getattr(here, group), getattr(other, group)
+        for f in fields(mine):
+            values = getattr(mine, f.name), getattr(theirs, f.name)
+            if f.name == "compiled" or (f.name == "micro_batch" and not here.engine.reproducible):
+                continue
+            if values[0] != values[1]:
+                found[f"{group}.{f.name}"] = values
+    return found
+
+
+def _spell(hint: Any) -> str:
+    """A type as the option table shows it."""
+    args = getattr(hint, "__args__", ())
+    if getattr(hint, "__origin__", None) is Literal:
+        return " | ".join(args)
+    plain = [a for a in args if a is not type(None)]
+    if type(None) in args:
+        return f"{_spell(plain[0])} or none"
+    if getattr(hint, "__origin__", None) is tuple:
+        return "list of " + getattr(plain[0], "__name__", str(plain[0]))
+    return str(hint.__name__)
+
+
+__all__ = [
+    "ConfigError", "EngineOptions", "LoadKind", "LoadOptions", "Options", "Policy", "PolicyOptions",
+    "ReadoutOptions", "Row", "ShadowOptions", "differences", "table",
+]  # fmt: skip

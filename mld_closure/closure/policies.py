@@ -6,27 +6,12 @@ within [0, 1] is also the guarantee that no step releases more than the chemical
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntFlag
-from typing import Literal
 
 import numpy as np
 
-from ..fields import get
-from ..models.readout_head import FRACTIONS, QUANTITIES
-
-Policy = Literal["clamp", "fallback", "error"]
-
-
-class ClosureError(ValueError):
-    """A call that cannot be served: one line naming the cells and the cure; the closure's state is untouched.
-
-    `ids`: the cells concerned.
-    """
-
-    def __init__(self, message: str, ids: Sequence[int] | np.ndarray = ()) -> None:
-        super().__init__(message)
-        self.ids = np.asarray(ids, np.int64)
+from ..errors import ClosureError, name_cells
+from ..fields import FRACTIONS, QUANTITIES, get
 
 
 class Status(IntFlag):
@@ -66,13 +51,6 @@ def names(status: int) -> str:
     return ", ".join(str(flag.name) for flag in Status if flag and status & flag) or "IDLE"
 
 
-def cells(ids: np.ndarray) -> str:
-    """A few ids for a message: "cell 7", "cells 7, 8, 9, 10, 11 and 20 more"."""
-    shown = ", ".join(str(i) for i in ids[:5])
-    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
-    return f"cell{'s' if len(ids) > 1 else ''} {shown}{more}"
-
-
 def check_pressure(pressure: np.ndarray, ids: np.ndarray) -> None:
     """ClosureError naming the cells whose pressure (Pa) is not finite, or negative."""
     for bad, what, cure in (
@@ -81,7 +59,7 @@ def check_pressure(pressure: np.ndarray, ids: np.ndarray) -> None:
     ):
         if bad.any():
             value = pressure[bad][0]
-            raise ClosureError(f"pressure of {cells(ids[bad])} {what} ({value} Pa); {cure}", ids[bad])
+            raise ClosureError(f"pressure of {name_cells(ids[bad])} {what} ({value} Pa); {cure}", ids[bad])
 
 
 def limits() -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +112,7 @@ def check_fallback(values: np.ndarray, before: np.ndarray, ids: np.ndarray) -> n
         row, column = np.argwhere(wrong)[0]
         name = list(QUANTITIES)[column]
         raise ClosureError(
-            f"the fallback gave {name} = {values[row, column]} for {cells(ids[wrong.any(axis=1)])} "
+            f"the fallback gave {name} = {values[row, column]} for {name_cells(ids[wrong.any(axis=1)])} "
             f"(before: {before[row, column]}); repair the fallback",
             ids[wrong.any(axis=1)],
         )

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ClosureError, name_cells
+from ..ids import mixed
 from ..patches.plan import PatchPlan
 from ..patches.specimen import Specimen, same_pixel
-from .policies import ClosureError, cells
 
 SLACK = 1e-6  # solid fractions may leave [0, 1] by so much
 _CHUNK = 64  # patches looked at together
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads ids evenly (Knuth, TAOCP 3, 6.4)
 
 
 class DirectPatches:
@@ -25,6 +25,10 @@ class DirectPatches:
             raise ClosureError(f"patches of shape {array.shape}; expected (cells, ny, nx)")
         self._array = array
         self.count, self.shape = len(array), array.shape[1:]
+
+    def subset(self, numbers: np.ndarray) -> DirectPatches:
+        """A source of some of the patches, which keeps nothing of the others."""
+        return DirectPatches(self._array[numbers])
 
     def gather(self, numbers: np.ndarray) -> np.ndarray:
         """Patches (k, ny, nx), float32."""
@@ -42,6 +46,10 @@ class SpecimenPatches:
         self.offsets = np.asarray(offsets, np.float64)
         self._plan = PatchPlan(specimen.shape, offsets, shape, specimen.edge, pixel=specimen.pixel)
         self.count, self.shape = len(self._plan), shape
+
+    def subset(self, numbers: np.ndarray) -> SpecimenPatches:
+        """A source of some of the patches."""
+        return SpecimenPatches(self.specimen, self.offsets[numbers], self.shape)
 
     def gather(self, numbers: np.ndarray) -> np.ndarray:
         """Patches (k, ny, nx), float32."""
@@ -96,8 +104,22 @@ class Sources:
         self._sources.append(source)
 
     def keep(self, rows: np.ndarray) -> None:
-        """Forget all rows but these."""
-        self._source, self._number = self._source[rows], self._number[rows]
+        """Forget all rows but these, and the patches that no row needs any more.
+
+        A source of which no row is left is dropped; one of which less than half is left is cut down to that.
+        """
+        source, number = self._source[rows], self._number[rows]
+        left = np.bincount(source, minlength=len(self._sources))
+        kept = np.flatnonzero(left)
+        new = np.zeros(len(self._sources), np.int32)
+        new[kept] = np.arange(len(kept))
+        for s in kept:
+            if 2 * left[s] < self._sources[s].count:
+                mine = source == s
+                self._sources[s] = self._sources[s].subset(number[mine])
+                number[mine] = np.arange(left[s])
+        self._sources = [self._sources[s] for s in kept]
+        self._source, self._number = new[source], number
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Patches (k, ny, nx), float32, of these rows."""
@@ -111,14 +133,19 @@ class Sources:
             out[which == s] = part
         return out
 
-    def origins(self, rows: np.ndarray) -> tuple[list[Any], np.ndarray, np.ndarray]:
-        """Where the patches of these rows (k,) come from: all sources, the number (k,) of each row's source,
-        and the offset (k, 2) in m of its patch in the specimen; NaN for patches given directly."""
+    def origins(self, rows: np.ndarray) -> tuple[list[Specimen | None], np.ndarray, np.ndarray]:
+        """Where the patches of these rows (k,) come from: the specimen of every source, None for patches
+        given directly; the number (k,) of each row's source; and the offset (k, 2) in m of its patch in the
+        specimen, NaN without one."""
         which, offsets = self._source[rows], np.full((len(rows), 2), np.nan)
         for s in np.unique(which):
             if isinstance(self._sources[s], SpecimenPatches):
                 offsets[which == s] = self._sources[s].offsets[self._number[rows[which == s]]]
-        return self._sources, which, offsets
+        return [getattr(source, "specimen", None) for source in self._sources], which, offsets
+
+    def in_use(self, specimen: Specimen) -> bool:
+        """Whether a row's patch is cut from this specimen."""
+        return any(getattr(source, "specimen", None) is specimen for source in self._sources)
 
     def fingerprint(self, ids: np.ndarray) -> dict[str, int]:
         """CRC-32 of the patches of up to 64 cells, by id, from the ids (n,) of all rows: tells other patches
@@ -132,7 +159,7 @@ class Sources:
 
 def chosen(ids: np.ndarray) -> np.ndarray:
     """Places of up to 64 ids (n,) that stand for all, whatever their order."""
-    return np.argsort(ids.astype(np.uint64) * _MIX, kind="stable")[:_CHUNK]
+    return np.argsort(mixed(ids), kind="stable")[:_CHUNK]
 
 
 def measure(source: DirectPatches | SpecimenPatches, ids: np.ndarray) -> np.ndarray:
@@ -150,6 +177,6 @@ def measure(source: DirectPatches | SpecimenPatches, ids: np.ndarray) -> np.ndar
         good = ((mu >= -SLACK) & (mu <= 1 + SLACK)).all(axis=(1, 2))
         if not good.all():
             bad = ids[numbers[~good]]
-            raise ClosureError(f"patch of {cells(bad)} holds solid fractions outside [0, 1] or NaN", bad)
+            raise ClosureError(f"patch of {name_cells(bad)} holds solid fractions outside [0, 1] or NaN", bad)
         porosity[numbers] = 1.0 - mu.mean(axis=(1, 2), dtype=np.float64)
     return porosity

@@ -17,22 +17,12 @@ from torch import nn
 
 from .. import config as config_room
 from .. import fields as field_table
+from ..fields import FRACTIONS, HOT, QUANTITIES
 from .bundle import BundleError, Extra
 from .layers import conv, units
 
 EXTRA = "readout_head"  # its name among the extras of a bundle
 
-# Name -> (units, size of an error that counts as one in the loss)
-QUANTITIES: dict[str, tuple[str, float]] = {
-    "hotspot_area_fraction": ("1", 0.05),
-    "hotspot_temperature": ("K", 400.0),
-    "burned_fraction": ("1", 0.05),
-    "mean_temperature": ("K", 150.0),
-    "mean_pressure": ("Pa", 1.5e9),
-    "porosity": ("1", 0.03),
-}
-FRACTIONS = tuple(name for name, (units_, _) in QUANTITIES.items() if units_ == "1")
-HOT = 875.0  # K, a hotter pixel belongs to a hot spot (arXiv:2506.12996)
 _QUIET = -3.0  # initial bias of local fractions: an untrained head sees little reaction
 
 

@@ -1,1 +1,1 @@
-"""Many processes: the communicator."""
+"""Many processes: communicator, agreement, exchange, placement, and how a closure is opened on them."""

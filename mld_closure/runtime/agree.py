@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from ..errors import ClosureError
+
 _SHOWN = 3  # ranks whose errors are quoted
+_MOST = 6  # numbers that ranks compare at once
+_CALLS = (
+    "open", "register cells", "unregister cells", "migrate cells", "begin a step", "advance", "commit",
+    "roll back", "save", "restore", "record a failure", "close",
+)  # fmt: skip
 
 
 class Attempt:
     """One collective call on one rank: work that may fail, up to the points where all ranks compare notes.
 
-    Why: after an error a rank must still take part in every exchange that the others are in, so it goes on
-    with nothing to say until the next `settle`.
-    """
+    Parameters
+    ----------
+    comm
+        The communicator.
+    what
+        The call, one of a fixed list; ranks that make different calls find out at the first `settle`.
 
-    def __init__(self, comm: Any) -> None:
-        self.comm, self.error = comm, None
+    Attributes
+    ----------
+    waited : float
+        Seconds spent waiting for other ranks.
+
+    Why: after an error a rank must still take part in every exchange that the others are in, so it goes on
+    with nothing to say until the next `settle`."""
+
+    def __init__(self, comm: Any, what: str = "open") -> None:
+        self.comm, self.error, self.waited = comm, None, 0.0
+        self._code = _CALLS.index(what)
 
     def __call__(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """What `work` returns; None where it fails, or where this rank has failed before."""
@@ -30,21 +50,28 @@ class Attempt:
         return None
 
     def settle(self, *numbers: float) -> np.ndarray:
-        """The numbers of every rank, (size, len(numbers)). Collective.
+        """The numbers of every rank, (size, len(numbers)), `_MOST` of them at most. Collective.
 
         Where a rank has failed, every rank raises the same error instead: ClosureError, or FileNotFoundError
         where the first one to fail has that, naming the ranks and what they say; its attribute `everywhere`
         is set, and `kinds` to the names of that rank's error and its base classes. A single rank raises its
-        own.
+        own. Ranks that are in different calls all raise a ClosureError that names two of them.
         """
-        if self.comm.size == 1 and self.error is not None:
-            raise self.error
-        mine = np.array([self.error is not None, *numbers], np.float64)
+        if self.comm.size == 1:
+            if self.error is not None:
+                raise self.error
+            return np.array([numbers], np.float64)
+        mine = np.zeros(2 + _MOST)
+        mine[:2] = self._code, self.error is not None
+        mine[2 : 2 + len(numbers)] = numbers
         every = np.empty((self.comm.size, len(mine)))
+        begun = perf_counter()
         self.comm.Allgather(mine, every)
-        if every[:, 0].any():
+        self.waited += perf_counter() - begun
+        _check_same_call(every[:, 0].astype(int))
+        if every[:, 1].any():
             raise self._together() from self.error
-        return every[:, 1:]
+        return every[:, 2 : 2 + len(numbers)]
 
     def _together(self) -> Exception:
         err, mine = self.error, None
@@ -52,23 +79,33 @@ class Attempt:
             text = str(err) if isinstance(err, (ValueError, OSError)) else f"{type(err).__name__}: {err}"
             kinds = [kind.__name__ for kind in type(err).__mro__]
             mine = kinds, text, np.asarray(getattr(err, "ids", ()), np.int64)
-        failed = {rank: said for rank, said in enumerate(self.comm.allgather(mine)) if said is not None}
-        return _shared(failed, self.comm.size)
+        reports = enumerate(self.comm.allgather(mine))
+        return _shared({rank: report for rank, report in reports if report is not None}, self.comm.size)
+
+
+def _check_same_call(codes: np.ndarray) -> None:
+    """ClosureError, on all ranks alike, where ranks (size,) are in different calls."""
+    other = np.flatnonzero(codes != codes[0])
+    if len(other):
+        error = ClosureError(
+            f"ranks make different calls: rank 0 wants to {_CALLS[codes[0]]}, rank {other[0]} to "
+            f"{_CALLS[codes[other[0]]]}; all calls of a closure are collective"
+        )
+        error.everywhere = True
+        raise error
 
 
 def _shared(failed: dict[int, tuple[list[str], str, np.ndarray]], size: int) -> Exception:
     """The one error that stands for those of the ranks."""
-    from ..closure.policies import ClosureError
-
     ranks = list(failed)
-    texts = {said[1] for said in failed.values()}
+    texts = {report[1] for report in failed.values()}
     if len(ranks) == size and len(texts) == 1:
         message = f"on all {size} ranks: {texts.pop()}"
     else:
         message = "; ".join(f"rank {rank}: {failed[rank][1]}" for rank in ranks[:_SHOWN])
         message += f"; and {len(ranks) - _SHOWN} more ranks" if len(ranks) > _SHOWN else ""
     kinds = failed[ranks[0]][0]
-    ids = np.concatenate([said[2] for said in failed.values()])
+    ids = np.concatenate([report[2] for report in failed.values()])
     error = FileNotFoundError(message) if "FileNotFoundError" in kinds else ClosureError(message, ids)
     error.everywhere, error.kinds = True, kinds
     return error
@@ -76,8 +113,6 @@ def _shared(failed: dict[int, tuple[list[str], str, np.ndarray]], size: int) -> 
 
 def same_everywhere(comm: Any, facts: Sequence[tuple[str, Any]]) -> None:
     """ClosureError on every rank, naming two of them, where a fact (name, value) differs. Collective."""
-    from ..closure.policies import ClosureError
-
     every = comm.allgather(list(facts))
     for number, (name, first) in enumerate(every[0]):
         for rank, theirs in enumerate(every):

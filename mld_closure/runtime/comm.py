@@ -39,9 +39,28 @@ class SerialComm:
         """The first of one value."""
         return values[0]
 
-    def Allgather(self, values: np.ndarray, everybodys: np.ndarray) -> None:
+    def Allgather(self, values: np.ndarray, every: np.ndarray) -> None:
         """Copy the values (n,) to the one row of (1, n)."""
-        everybodys[...] = values
+        every[...] = values
+
+    def Alltoall(self, send: np.ndarray, receive: np.ndarray) -> None:
+        """Copy the one number."""
+        receive[...] = send
+
+    def Free(self) -> None:
+        """Nothing to give back."""
+
+
+_ROW_TYPES: dict[int, Any] = {}
+
+
+def row_type(size: int) -> Any:
+    """The MPI datatype of a row of `size` bytes, so that messages are counted in rows."""
+    from mpi4py import MPI
+
+    if size not in _ROW_TYPES:
+        _ROW_TYPES[size] = MPI.BYTE.Create_contiguous(size).Commit()
+    return _ROW_TYPES[size]
 
 
 def launched_size() -> int:

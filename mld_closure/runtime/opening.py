@@ -1,105 +1,239 @@
-"""How a closure is opened, on one rank or on many: what each rank computes on, and that all have the same."""
+"""How a closure is opened: what each rank computes on, and that all ranks have chosen the same."""
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import platform
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from ..closure import closure as pipeline
 from ..closure.closure import Closure
 from ..closure.fallback import Fallback
-from ..closure.parts import load_parts
-from ..config import to_dict
-from ..device import available_cores, gpu_count
+from ..closure.options import Options, where_it_belongs
+from ..config import ConfigError, to_dict
+from ..device import Device, available_cores, choose, gpu_count
+from ..models.bundle import Bundle
+from ..surrogate.compiled import load_step
+from ..surrogate.engine import Engine
+from ..surrogate.facts import ModelFacts
 from ..surrogate.frame0 import LoadTable
+from ..surrogate.pool import Pool
+from ..surrogate.readers import make_reader
+from ..surrogate.rollout import Rollout
+from ..surrogate.shadow import make_shadow
 from .agree import Attempt, same_everywhere
+from .comm import SerialComm
 from .placement import local_ranks, serving_ranks
-from .service import DistributedClosure
+from .ranks import Ranks
+
+log = logging.getLogger("mld_closure")
 
 
 def open(
-    bundle: Any,
+    bundle: str | Path | Bundle,
     comm: Any = None,
     device: str = "auto",
     precision: str = "fp32",
-    readout: str = "head",
+    readout: Any = "head",
     *,
+    load: Any = None,
+    engine: Any = None,
+    policy: Any = None,
+    shadow: Any = None,
     serving: str = "auto",
     threads: int | None = None,
     load_table: LoadTable | Mapping[str, Any] | None = None,
     fallback: Fallback | None = None,
     capture: str | Path | None = None,
     failures: str | Path | None = None,
-    **settings: Any,
+    **other: Any,
 ) -> Closure:
-    """A closure ready for cells, from a bundle given by name, path, or itself.
+    """A closure ready for cells.
 
-    comm: None, or a communicator with the calls of mpi4py's; with several ranks this and all calls of the
-    closure are collective, and the communicator is duplicated. device: auto | cpu | cuda[:i], where auto and
-    cuda give each rank of a node its own GPU; precision: fp32 | bf16 | bf16-decode; readout: head | decode.
-    serving: which ranks hold latents: all | 1 per node | 1 per device | auto (1 per device where there are
-    GPUs, else all). threads: of torch on each rank, None to share a node's cores among its ranks.
-    load_table: in place of the bundle's own (`LoadTable`, or the arrays it is made from). fallback: physics
-    for cells that the policies hand to it. capture: file for cells that needed a policy, of several ranks one
-    each, named NAME-rankN; failures: folder, one for all ranks, for calls that failed (`replay`). settings:
-    any field of `closure.settings.Settings`. Raises ValueError naming what cannot be used, FileNotFoundError.
+    Parameters
+    ----------
+    bundle
+        Name of a shipped bundle, path of another, or a `Bundle`.
+    comm
+        None, or a communicator with the calls of mpi4py's. With several ranks this and all calls of the
+        closure are collective; the communicator is duplicated.
+    device
+        auto | cpu | cuda[:i], where auto and cuda give each rank of a node its own GPU.
+    precision
+        fp32 | bf16 | bf16-decode.
+    readout, load, engine, policy, shadow
+        Options by group (`closure.options`), as tables; `readout` and `load` may be a word, which is their
+        `kind`.
+    serving
+        Ranks that hold latent states: all | 1 per node | 1 per device | auto (1 per device where there are
+        GPUs, else all).
+    threads
+        Of torch on each rank; None shares a node's cores among its ranks.
+    load_table
+        In place of the bundle's own: a `LoadTable`, or the arrays it is made from.
+    fallback
+        Physics for cells that the policies hand to it.
+    capture
+        File for cells that needed a policy; of several ranks one each, named NAME-rankN.
+    failures
+        Folder, one for all ranks, for calls that failed; `replay` makes them again.
+
+    Returns
+    -------
+    Closure
+
+    Raises
+    ------
+    ValueError
+        Naming what cannot be used.
+    FileNotFoundError
+        Where there is no such bundle or file.
+
+    Examples
+    --------
+    >>> import numpy as np, mld_closure as mld
+    >>> closure = mld.open(mld.testing.random_networks(base=2), device="cpu")
+    >>> closure.register([7, 8], patches=np.ones((2, 32, 96), np.float32))
+    >>> closure.begin_step(0.0, 1e-9)
+    >>> closure.advance(pressure=[1e5, 9e9]).status.tolist()
+    [0, 1]
+    >>> closure.commit()
+    >>> closure.close()
     """
+    groups = {"readout": readout, "load": load, "engine": engine, "policy": policy, "shadow": shadow}
     size = 1 if comm is None else getattr(comm, "size", None) or comm.Get_size()
-    parts = {"threads": threads, "load_table": load_table}
-    other = {"fallback": fallback, "capture": capture, "failures": failures}
-    if size == 1:
-        serving_ranks(serving, [""], [gpu_count()])
-        return pipeline.open(bundle, None, device, precision, readout, **parts, **other, **settings)
-    own = comm.Dup()
+    own = SerialComm() if size == 1 else comm.Dup()
     try:
-        return _open(own, bundle, device, precision, {"readout": readout, **settings}, serving, parts, other)
+        opened = Opening(own, device, precision, serving, threads)
+        options = opened.call(_options, groups, other)
+        opened.call.settle()
+        return opened.closure(bundle, options, load_table, fallback, capture, failures)
     except BaseException:
         own.Free()
         raise
 
 
-def _open(
-    comm: Any,
-    bundle: Any,
+class Opening:
+    """What the ranks of a communicator are to be: which of them serve, and on which devices. Collective."""
+
+    def __init__(self, comm: Any, device: str, precision: str, serving: str, threads: int | None) -> None:
+        self.comm, self.call = comm, Attempt(comm)
+        mine = platform.node(), gpu_count() if device != "cpu" else 0
+        nodes, gpus = zip(*comm.allgather(mine), strict=True)
+        here = int(local_ranks(nodes)[comm.rank])
+        servers = self.call(serving_ranks, serving, nodes, gpus)
+        self.call.settle()
+        self.servers, self.serving = np.asarray(servers), serving
+        if comm.rank not in servers:
+            device = "cpu"
+        elif comm.size > 1 and device in ("auto", "cuda") and gpus[comm.rank]:
+            device = f"cuda:{here % gpus[comm.rank]}"
+        if threads is None and comm.size > 1:
+            threads = max(1, available_cores() // nodes.count(nodes[comm.rank]))
+        self._device = device, precision, threads
+
+    def closure(
+        self,
+        bundle: str | Path | Bundle,
+        options: Options,
+        load_table: LoadTable | Mapping[str, Any] | None,
+        fallback: Fallback | None,
+        capture: str | Path | None,
+        failures: str | Path | None,
+    ) -> Closure:
+        """The closure of this rank."""
+        call, comm = self.call, self.comm
+        loaded = call(_load, bundle, *self._device, load_table)
+        call.settle()
+        network, device, table = loaded
+        folder = None if failures is None else str(failures)
+        chosen = [(f"option {name}", value) for name, value in _flat(to_dict(options))]
+        facts = [("the bundle", network.content_hash()), ("failures", folder), *chosen]
+        prints = zlib.crc32(np.ascontiguousarray(table.profile), zlib.crc32(np.ascontiguousarray(table.p)))
+        if comm.size > 1:
+            same_everywhere(comm, [*facts, ("the load table", prints), ("serving", self.serving)])
+            if capture is not None:
+                path = Path(capture)
+                capture = path.with_name(f"{path.stem}-rank{comm.rank}{path.suffix}")
+        parts = call(self._parts, network, device, table, options)
+        call.settle()
+        model_facts, ranks, options = parts
+        other = {"fallback": fallback, "capture": capture, "failures": failures}
+        closure = call(Closure, network, model_facts, options, ranks, **other)
+        call.settle()
+        return closure
+
+    def _parts(
+        self, bundle: Bundle, device: Device, table: LoadTable, options: Options
+    ) -> tuple[ModelFacts, Ranks, Options]:
+        """Facts of the model, the ranks, and the options as a compiled step narrows them."""
+        scale, digest = options.engine.scale, bundle.content_hash()
+        model = getattr(bundle, scale)
+        reader, spread = make_reader(bundle, model, options.readout)
+        step = load_step(options.engine, digest, model, device)
+        if step is not None:
+            options = dataclasses.replace(options, engine=step.fit(options.engine))
+        every, ratio = options.readout.read_every, bundle.config.meso_micro_ratio
+        facts = ModelFacts(
+            digest, bundle.pixel, table, tuple(bundle.load_range),
+            model_step=bundle.meso_step if scale == "meso" else bundle.micro_step,
+            horizon=bundle.horizon * (1 if scale == "meso" else ratio),
+            known=reader.known, default_spread=spread,
+        )  # fmt: skip
+        serves = self.comm.rank in self.servers
+        networks = None
+        if serves:
+            batches = {"micro_batch": options.engine.micro_batch, "reproducible": options.engine.reproducible}
+            networks = Engine(model, reader, device, step=step, steps=every, **batches)
+        second = make_shadow(bundle, model, options.readout, options.shadow.readout) if serves else None
+        latent = model.config.latent_size, model.config.evolve_logvar
+
+        def make_rollout(shape: tuple[int, int]) -> Rollout:
+            pool = Pool(ranks.latent_shape, latent[1], device.torch)
+            log.info(
+                "closure: %s scale, %s readout, patches %d x %d, %s, micro-batch %d%s, "
+                "%.0f kB per active cell",
+                scale, options.readout.kind, *shape, device, options.engine.micro_batch,
+                " (reproducible)" if options.engine.reproducible else "", pool.bytes_per_cell / 1e3,
+            )  # fmt: skip
+            return Rollout(
+                networks, table, model.config, facts.model_step * every, shape[1] * table.pixel, pool, second
+            )
+
+        ranks = Ranks(self.comm, self.servers, networks, make_rollout, *latent)
+        return facts, ranks, options
+
+
+def _options(groups: Mapping[str, Any], other: Mapping[str, Any]) -> Options:
+    for name, value in other.items():
+        raise ConfigError(where_it_belongs(name, value))
+    return Options.from_groups(groups)
+
+
+def _load(
+    bundle: str | Path | Bundle,
     device: str,
     precision: str,
-    settings: dict[str, Any],
-    serving: str,
-    parts: dict[str, Any],
-    other: dict[str, Any],
-) -> DistributedClosure:
-    attempt = Attempt(comm)
-    nodes, gpus = zip(*comm.allgather((platform.node(), gpu_count() if device != "cpu" else 0)), strict=True)
-    here = int(local_ranks(nodes)[comm.rank])
-    servers = attempt(serving_ranks, serving, nodes, gpus)
-    attempt.settle()
-    if comm.rank not in servers:
-        device = "cpu"
-    elif device in ("auto", "cuda") and gpus[comm.rank]:
-        device = f"cuda:{here % gpus[comm.rank]}"
-    if parts["threads"] is None:
-        parts["threads"] = max(1, available_cores() // nodes.count(nodes[comm.rank]))
-    made = attempt(load_parts, bundle, device, precision, settings, **parts)
-    attempt.settle()
-    loaded, chosen, where, table = made
-    folder = None if other["failures"] is None else str(other["failures"])
-    facts = [("the bundle", loaded.content_hash()), ("failures", folder)]
-    same_everywhere(comm, [*facts, *_choices(chosen, table, serving)])
-    if comm.rank not in servers:
-        chosen = replace(chosen, warm_start=False)
-    closure = attempt(DistributedClosure, comm, np.asarray(servers), loaded, chosen, where, table, **other)
-    attempt.settle()
-    return closure
+    threads: int | None,
+    load_table: LoadTable | Mapping[str, Any] | None,
+) -> tuple[Bundle, Device, LoadTable]:
+    """The networks on their device, and the load table."""
+    before = torch.get_num_threads()
+    where = choose(device, precision, threads)
+    torch.set_num_threads(before)
+    loaded = bundle.to(where.name) if isinstance(bundle, Bundle) else Bundle.load(bundle, where.name)
+    if load_table is None:
+        return loaded, where, LoadTable.from_bundle(loaded)
+    table = load_table if isinstance(load_table, LoadTable) else LoadTable.from_arrays(load_table)
+    table.check_pixel(loaded.pixel)
+    return loaded, where, table
 
 
-def _choices(settings: Any, table: LoadTable, serving: str) -> list[tuple[str, Any]]:
-    """What must be the same on every rank for one answer."""
-    prints = zlib.crc32(np.ascontiguousarray(table.profile), zlib.crc32(np.ascontiguousarray(table.p)))
-    named = [(f"setting {name}", value) for name, value in to_dict(settings).items()]
-    return [*named, ("the load table", prints), ("serving", serving)]
+def _flat(groups: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(f"{group}.{name}", value) for group, items in groups.items() for name, value in items.items()]

@@ -8,33 +8,58 @@ from typing import Any
 import numpy as np
 
 from ..closure import checkpoint
-from ..closure import closure as pipeline
-from ..closure.policies import ClosureError
-from ..closure.readout import Response
+from ..closure.response import Response
+from ..errors import ClosureError
 from .agree import Attempt
+from .comm import SerialComm
 from .opening import open
 from .placement import spread
 
 
 def replay(path: str | Path, bundle: Any, comm: Any = None, **options: Any) -> Response:
-    """Make a recorded failing call again, without the hydrocode: raises its error, or returns its response.
+    """Make a recorded failing call again, without the hydrocode. Collective.
 
-    path: one folder under `failures`, written on any number of ranks. options: what `open` takes beside the
-    recorded settings. On several ranks each owns some of the cells and gets their response. Collective.
+    Parameters
+    ----------
+    path
+        One folder under `failures`, written on any number of ranks.
+    bundle
+        The bundle that served.
+    comm
+        None, or a communicator; each of several ranks owns some of the cells and gets their response.
+    options
+        What `open` takes; options of a group stand beside those that were recorded.
+
+    Returns
+    -------
+    Response
+        What the call returns now.
+
+    Raises
+    ------
+    ClosureError
+        The error of the call, and where the folder holds no recorded call.
+    FileNotFoundError
+        Where there is none.
     """
-    size = 1 if comm is None else getattr(comm, "size", None) or comm.Get_size()
-    if size == 1:
-        return pipeline.replay(path, bundle, **options)
-    attempt = Attempt(comm)
-    arrays, said = attempt(checkpoint.read, path) or ({}, {})
-    attempt(_check, path, arrays)
-    attempt.settle()
-    mine = np.flatnonzero(spread(len(arrays["ids"]), size) == comm.Get_rank())
+    ranks = SerialComm() if comm is None else comm
+    call = Attempt(ranks)
+    arrays, facts = call(checkpoint.read, path) or ({}, {})
+    call(_check, path, arrays)
+    call.settle()
+    size, rank = ranks.size, ranks.rank
+    mine = np.flatnonzero(spread(len(arrays["ids"]), size) == rank)
     velocity = arrays.get("call_velocity")
-    with open(bundle, comm, **{**said["settings"], **options}) as closure:
+    recorded = {**facts["options"]}
+    changed = []
+    for group in recorded.keys() & options.keys():
+        given = {"kind": options[group]} if isinstance(options[group], str) else dict(options[group])
+        changed += [f"{group}.{name}" for name in given]
+        options[group] = {**recorded[group], **given}
+    with open(bundle, comm, **{**recorded, **options}) as closure:
         closure.register(arrays["ids"][mine], patches=arrays["patches"][mine])
-        closure.restore(path)
-        closure.begin_step(said["t"], said["dt"])
+        closure.restore(path, changed=changed)
+        closure.begin_step(facts["t"], facts["dt"])
         return closure.advance(
             pressure=arrays["call_pressure"][mine], velocity=None if velocity is None else velocity[mine]
         )

@@ -20,13 +20,13 @@ from typing import Any
 
 import torch
 
-from ..closure.options import Settings
 from ..config import ConfigError, from_dict
 from ..device import Device
 from ..grids import LATENT_FACTOR
 from ..models.bundle import BundleError
 from ..models.dynamics import Latent, LatentDynamics
 from .agreement import require_agreement, trial_latents
+from .options import EngineOptions
 
 KEY = "mld_closure"  # of our facts in the metadata of a package
 FORMAT = 1
@@ -125,15 +125,15 @@ class CompiledStep:
         self._shape = (model.config.latent_size, ny // LATENT_FACTOR, nx // LATENT_FACTOR)
         self._loader = torch._C._aoti.AOTIModelPackageLoader(str(path), NAME, False, 1, -1)
 
-    def fit(self, settings: Settings) -> Settings:
-        """The settings with patches of this step's frame size; BundleError where they ask for another."""
-        wanted = settings.patch_shape
+    def fit(self, options: EngineOptions) -> EngineOptions:
+        """The options with patches of this step's frame size; BundleError where they ask for another."""
+        wanted = options.patch_shape
         if wanted is not None and tuple(wanted) != self.facts.frame_shape:
             raise BundleError(
-                f"{settings.compiled} was made for patches of {_size(self.facts.frame_shape)}, the closure "
+                f"{options.compiled} was made for patches of {_size(self.facts.frame_shape)}, the closure "
                 f"was asked for {_size(wanted)}; export it again for this, or leave out compiled"
             )
-        return replace(settings, patch_shape=self.facts.frame_shape)
+        return replace(options, patch_shape=self.facts.frame_shape)
 
     def __call__(self, latent: Latent, load: torch.Tensor) -> Latent:
         """Latents (b, channel, y, x) under scaled loads (b,) one frame later; ValueError for other shapes."""
@@ -156,19 +156,21 @@ class CompiledStep:
         return x if missing == 0 else torch.cat([x, x[:1].expand(missing, *x.shape[1:])])
 
 
-def load_step(settings: Settings, bundle: str, model: LatentDynamics, device: Device) -> CompiledStep | None:
-    """The compiled step that the settings name, checked against what it is to serve; None for none.
+def load_step(
+    options: EngineOptions, bundle: str, model: LatentDynamics, device: Device
+) -> CompiledStep | None:
+    """The compiled step that the options name, checked against what it is to serve; None for none.
 
     Raises FileNotFoundError, and BundleError for a file that does not fit, or whose step of random latents
     differs from the eager one (`agreement.TOLERANCE`).
     """
-    if settings.compiled is None:
+    if options.compiled is None:
         return None
-    path = settings.compiled
+    path = options.compiled
     facts = read_facts(path)
-    check(path, facts, bundle, settings.scale, device, settings.micro_batch)
+    check(path, facts, bundle, options.scale, device, options.micro_batch)
     step = CompiledStep(path, facts, model)
-    step.fit(settings)
+    step.fit(options)
     require_agreement(str(path), step, model, facts.precision, *trial_latents(model, facts.frame_shape))
     return step
 

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..closure.policies import ClosureError, cells
 from ..device import Device
+from ..errors import ClosureError, name_cells
 from ..grids import LATENT_FACTOR
 from ..models.dynamics import Latent, LatentDynamics
 from .cost import Cost
@@ -55,16 +55,6 @@ class Engine:
         self.step: Step = step or model.advance
         self.steps = steps
         one_kernel(model)
-
-    def warm_up(self, frame_shape: tuple[int, int, int]) -> None:
-        """Run every path once on zeros at full micro-batch, frames (field, y, x): allocates, compiles, and
-        finds out what fits."""
-        zeros = np.zeros((self.micro_batch, *frame_shape), np.float32)
-        everything = np.arange(self.micro_batch)
-        loads = np.zeros(self.micro_batch, np.float32)
-        latents = self.empty(self.micro_batch, frame_shape)
-        self.encode(latents, everything, loads, everything, lambda positions: zeros[positions])
-        self.advance(latents, everything, loads, everything)
 
     @torch.inference_mode()
     def empty(self, count: int, frame_shape: tuple[int, ...]) -> Latent:
@@ -175,13 +165,13 @@ class Engine:
         if self.reproducible:
             raise ClosureError(
                 f"{self.micro_batch} cells at once do not fit in the memory of {self.device.name}, and "
-                f"reproducible mode fixes that number ({cells(ids)}); choose a smaller micro_batch",
+                f"reproducible mode fixes that number ({name_cells(ids)}); choose a smaller micro_batch",
                 ids,
             )
         if count == 1:
             raise ClosureError(
-                f"{cells(ids)} alone does not fit in the memory of {self.device.name}; free memory, or use "
-                "smaller patches",
+                f"{name_cells(ids)} alone does not fit in the memory of {self.device.name}; free memory, or "
+                "use smaller patches",
                 ids,
             )
         self.fitting = count // 2

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from ..models.bundle import Bundle, BundleError, Extra
+from ..models.manifest import BundleError
+
+if TYPE_CHECKING:
+    from ..models.bundle import Bundle, Extra
 
 EXTRA = "loading"  # its name among the extras of a bundle
-Load = Literal["auto", "pressure", "velocity", "incoming wave"]
 _COLUMNS = ("up", "us", "p", "rho", "T")
 
 
@@ -84,23 +85,17 @@ class LoadTable:
         known = np.concatenate([[0.0], self.p]), np.concatenate([[1.0], self.rho / self.rho0])
         return np.interp(pressure, *known)
 
-    def piston_speed(
-        self, kind: Load, pressure: np.ndarray, velocity: np.ndarray | None = None
-    ) -> np.ndarray:
+    def piston_speed(self, kind: str, pressure: np.ndarray, velocity: np.ndarray | None = None) -> np.ndarray:
         """The load (piston speed, m/s) that stands for a macro state; beyond the table its ends continue.
 
-        `pressure`: the solid Hugoniot state of equal pressure. `velocity`: of equal particle velocity.
-        `incoming wave`: the solid wave that leaves the state (p, u) behind an interface,
-        2 P_i = p + rho0 us u with us of the incoming wave: what comes from behind, whatever the cell's own
-        burning adds to its pressure. `auto`: the incoming wave where there is a velocity, else pressure.
-        pressure (Pa), velocity (m/s, along the shock): (n,).
-        """
+        `pressure`: the solid Hugoniot state of equal pressure. `incoming wave`: the solid wave that leaves
+        the state (p, u) behind an interface, 2 P_i = p + rho0 us u with us of the incoming wave: what comes
+        from behind, whatever the cell's own burning adds to its pressure. `auto`: the incoming wave where
+        there is a velocity, else pressure. pressure (Pa), velocity (m/s, along the shock): (n,)."""
         if kind == "pressure" or (kind == "auto" and velocity is None):
             return self._wave_of(1.0, pressure, np.zeros_like(pressure))
         if velocity is None:
             raise ValueError(f"load = '{kind}' needs the velocity of the cells")
-        if kind == "velocity":
-            return velocity
         return self._wave_of(2.0, pressure, velocity)
 
     def _wave_of(self, share: float, p: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -158,6 +153,10 @@ class LoadTable:
 
     def to_extra(self) -> Extra:
         """The table as a part of a bundle: `bundle.extras[EXTRA] = table.to_extra()`."""
+        import torch
+
+        from ..models.bundle import Extra
+
         numbers = ("front_column", "pixel", "rho0", "rho_void", "T0")
         config = {name: float(getattr(self, name)) for name in numbers}
         arrays = {

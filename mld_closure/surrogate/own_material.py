@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..closure.policies import BURNED
+from ..fields import QUANTITIES
 from .frame0 import LoadTable
 
+BURNED = list(QUANTITIES).index("burned_fraction")
 LEAST_SHARE = 0.1  # below it hardly any of the cell's material is left in the frame to be counted against
 
 

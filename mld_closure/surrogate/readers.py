@@ -1,26 +1,121 @@
-"""Which reader serves a closure, and the shadow: a second reader that looks at some of the same cells."""
+"""From latent states to homogenised quantities: readers, and samples of the latents behind an uncertainty.
+
+The uncertainty is the spread (standard deviation over 4 draws) of the head's burn rate between two frames
+when the latents are drawn from the model's own log-variances, with the same noise at both frames. It knows
+the noise of the autoencoder and of the log-variance networks, and nothing of what the model has learnt
+wrongly: a lower bound in spirit. Where the model evolves no log-variances it is the root-mean-square
+burn-rate error that training wrote into the head, the same for all cells, and NaN (unknown) where there is
+neither."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from ..closure.options import Settings
-from ..closure.readout import NAMES, DecodeReader, HeadReader
+import numpy as np
+import torch
+
+from .. import fields as field_table
+from ..fields import QUANTITIES
 from ..models.bundle import Bundle, BundleError
 from ..models.dynamics import Latent, LatentDynamics
-from ..models.readout_head import EXTRA, ReadoutHead
-from .engine import Engine, one_kernel
+from ..models.readout_head import EXTRA, ReadoutHead, targets_from_fields
+from .engine import one_kernel
+from .messages import DRAWS
+from .options import ReadoutOptions
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads ids evenly (Knuth, TAOCP 3, 6.4)
-SHADOW = np.dtype(
-    [("id", "i8"), ("frame", "i4"), ("served", "f8", (len(NAMES),)), ("other", "f8", (len(NAMES),))]
-)
+NAMES = tuple(QUANTITIES)
+
+
+class Reading(NamedTuple):
+    """Quantities (b, 6), float32, and burned fractions of latent samples (b, DRAWS), NaN where not drawn."""
+
+    values: torch.Tensor
+    draws: torch.Tensor
+
+
+class HeadReader:
+    """Quantities from the readout head of a bundle."""
+
+    decodes = False
+    known = np.ones(len(NAMES), bool)
+
+    def __init__(self, head: ReadoutHead, samples: bool) -> None:
+        self.head = head
+        self._sampler = Sampler(head) if samples else None
+
+    def __call__(self, latent: Latent, load: torch.Tensor) -> Reading:
+        """The reading of latents (b, channel, y, x) under scaled loads (b,)."""
+        return Reading(self.head(latent.mean, load), _draws(self._sampler, latent, load))
+
+
+class DecodeReader:
+    """Quantities measured on decoded fields: the reference's way. Fields as the model holds them.
+
+    The burned fraction comes from the decoded reaction progress where the model has it; else the hot-spot
+    area fraction stands for it. `known` (6,) says which quantities the decoded fields give.
+    """
+
+    decodes = True
+
+    def __init__(
+        self,
+        model: LatentDynamics,
+        threshold: float,
+        names: Sequence[str] | None = None,
+        head: ReadoutHead | None = None,
+    ) -> None:
+        names = tuple(model.config.fields if names is None else names)
+        if "temperature" not in names:
+            raise ValueError(f"the decode readout needs the temperature; it was to decode {', '.join(names)}")
+        for name in names:
+            if name not in model.config.fields:
+                raise ValueError(f"cannot decode '{name}'; the model has {', '.join(model.config.fields)}")
+        self.model, self.names, self.threshold = model, names, threshold
+        self._sampler = Sampler(head) if head is not None else None
+        known = {"mean_pressure": "pressure" in names, "porosity": "microstructure" in names}
+        self.known = np.array([known.get(name, True) for name in NAMES])
+
+    def __call__(self, latent: Latent, load: torch.Tensor) -> Reading:
+        """The reading of latents (b, channel, y, x) under scaled loads (b,)."""
+        scaled = self.model.decode(latent, self.names).float()  # (b, field, y, x)
+        frames = {name: field_table.get(name).unscale(scaled[:, i]) for i, name in enumerate(self.names)}
+        found = targets_from_fields(frames, self.threshold)
+        found.setdefault("burned_fraction", found["hotspot_area_fraction"])
+        missing = torch.full_like(found["mean_temperature"], torch.nan)
+        values = torch.stack([found.get(name, missing) for name in NAMES], dim=1)
+        return Reading(values, _draws(self._sampler, latent, load))
+
+
+class Sampler:
+    """Burned fractions that a head reads from latents drawn with the same noise for every cell and frame."""
+
+    def __init__(self, head: ReadoutHead) -> None:
+        self.head = head
+        self._noise: torch.Tensor | None = None
+
+    def __call__(self, latent: Latent, load: torch.Tensor) -> torch.Tensor:
+        """(b, DRAWS)."""
+        if self._noise is None or self._noise.shape[1:] != latent.mean.shape[1:]:
+            shape = (DRAWS, *latent.mean.shape[1:])
+            noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+            self._noise = noise.to(latent.mean)
+        deviation = torch.exp(0.5 * latent.logvar)
+        burned = NAMES.index("burned_fraction")
+        drawn = [self.head(latent.mean + deviation * eps, load)[:, burned] for eps in self._noise]
+        return torch.stack(drawn, dim=1)
+
+
+def _draws(sampler: Sampler | None, latent: Latent, load: torch.Tensor) -> torch.Tensor:
+    if sampler is None:
+        return latent.mean.new_full((len(latent.mean), DRAWS), torch.nan)
+    return sampler(latent, load).float()
 
 
 def make_reader(
-    bundle: Bundle, model: LatentDynamics, settings: Settings
+    bundle: Bundle, model: LatentDynamics, options: ReadoutOptions
 ) -> tuple[HeadReader | DecodeReader, float]:
-    """The reader that the settings ask for, and the uncertainty (1/s) where it can draw none (NaN: unknown).
+    """The reader that the options ask for, and the uncertainty (1/s) where it can draw none (NaN: unknown).
 
     Raises BundleError where the bundle has no head for it, or one for other latents.
     """
@@ -36,64 +131,8 @@ def make_reader(
     error = head.config.burn_rate_error if head is not None else None
     spread = float("nan") if error is None else error
     samples = model.config.evolve_logvar
-    if settings.readout == "head":
+    if options.kind == "head":
         if head is None:
             raise BundleError("this bundle has no readout head; use readout='decode' or train a head")
         return HeadReader(head, samples), spread
-    return DecodeReader(model, settings.threshold, settings.decode_fields, head if samples else None), spread
-
-
-def chosen_ids(ids: np.ndarray, share: float) -> np.ndarray:
-    """Which of the cells (n,) a share samples: spread evenly, and the same ones in every step."""
-    return (ids.astype(np.uint64) * _MIX).astype(np.float64) < share * 2.0**64
-
-
-class Shadow:
-    """Reads a sample of the cells a second time, with the other readout; changes nothing, remembers both.
-
-    share: of the cells, chosen by their ids.
-    """
-
-    def __init__(self, reader: HeadReader | DecodeReader, share: float) -> None:
-        self.reader, self.share = reader, share
-        self._pending: list[np.ndarray] = []
-        self._kept: list[np.ndarray] = []
-
-    def __call__(
-        self,
-        engine: Engine,
-        latents: Latent,
-        index: np.ndarray,
-        loads: np.ndarray,
-        ids: np.ndarray,
-        frames: np.ndarray,
-        values: np.ndarray,
-    ) -> None:
-        """Look at frames just reached: latents at rows `index` (k,), what was served (k, 6)."""
-        chosen = np.flatnonzero(chosen_ids(ids, self.share))
-        if len(chosen):
-            seen = np.empty(len(chosen), SHADOW)
-            seen["id"], seen["frame"], seen["served"] = ids[chosen], frames[chosen], values[chosen]
-            seen["other"] = engine.read(latents, index[chosen], loads[chosen], ids[chosen], self.reader)
-            self._pending.append(seen)
-
-    def commit(self) -> None:
-        """Keep what was seen since the last commit."""
-        self._kept, self._pending = self._kept + self._pending, []
-
-    def rollback(self) -> None:
-        """Forget what was seen since the last commit."""
-        self._pending = []
-
-    def records(self) -> np.ndarray:
-        """All committed pairs of readings (n,) of `SHADOW`, SI units, as the readers gave them."""
-        return np.concatenate(self._kept) if self._kept else np.empty(0, SHADOW)
-
-
-def make_shadow(bundle: Bundle, model: LatentDynamics, settings: Settings) -> Shadow | None:
-    """The shadow that the settings ask for; None for a share of 0, or one by the fallback."""
-    if settings.shadow == 0 or settings.shadow_with != "readout":
-        return None
-    other = "decode" if settings.readout == "head" else "head"
-    swapped = Settings(readout=other, threshold=settings.threshold, decode_fields=settings.decode_fields)
-    return Shadow(make_reader(bundle, model, swapped)[0], settings.shadow)
+    return DecodeReader(model, options.threshold, options.fields, head if samples else None), spread

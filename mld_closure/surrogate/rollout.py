@@ -1,193 +1,189 @@
-"""Model steps of many cells at once: from committed latents, or from frame 0, to the frames they need.
+"""Latent states of many cells from frame to frame: what a server of latent states does.
 
-Nothing here changes what is committed. What a call has computed is kept until its step ends, so that a
+Nothing here changes what is kept. What a step has computed is held in blocks until the step ends, so that a
 corrector that asks the same cells for the same frames gets them again for nothing, with the same bits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from .. import fields as field_table
-from ..closure import clock as life
-from ..closure.cells import Life, Pool
-from ..closure.options import Settings
-from ..closure.policies import BURNED, ClosureError, Status, cells, check_frames, names
-from ..closure.sources import Sources
+from ..fields import QUANTITIES
+from ..grids import LATENT_FACTOR
 from ..models.dynamics import Latent
+from ..models.settings import ModelConfig
 from .engine import Engine
 from .frame0 import LoadTable
+from .messages import DRAWS, FINISHED, Answers, Requests
 from .own_material import of_own, own_burned, own_share
+from .pool import Pool
+from .shadow import ReadoutShadow
 
-_BAD = Status.NOT_FINITE | Status.OUT_OF_BOUNDS | Status.NOT_MONOTONE
+BURNED = list(QUANTITIES).index("burned_fraction")
 _CHUNK = 64  # cells copied together
-_EVOLVED = ("solid", "left", "right", "draws", "spread", "frame", "life", "relax", "relaxing")
 
 
 @dataclass(frozen=True)
 class Block:
-    """Cells (k,) that took model steps in one call: rows (rising), what was asked, records and latents."""
+    """Cells (k,) that one call computed: ids (rising), what was asked, the answers, and the new latents."""
 
-    rows: np.ndarray
+    id: np.ndarray
     wanted: np.ndarray
-    record: np.ndarray
+    up: np.ndarray
+    first: np.ndarray  # row (k,) of each cell's first reading
+    answers: Answers
     latents: Latent
 
-    def find(self, rows: np.ndarray, wanted: np.ndarray, up: np.ndarray) -> np.ndarray:
-        """Position in this block of cells asked for the same frames under the same load; -1 for others."""
-        place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        same = (self.rows[place] == rows) & (self.wanted[place] == wanted) & (self.record["up"][place] == up)
+    def find(self, asked: Requests) -> np.ndarray:
+        """Position (n,) in this block of cells asked for the same frames under the same load; else -1."""
+        place = np.minimum(np.searchsorted(self.id, asked.id), len(self.id) - 1)
+        same = self.id[place] == asked.id
+        same &= (self.wanted[place] == asked.wanted) & (self.up[place] == asked.up)
         return np.where(same, place, -1)
 
 
-@dataclass
-class Evolution:
-    """The parts that take cells from frame to frame. shadow: a second reader, or None."""
+class Rollout:
+    """Brings cells to the frames that their owners want, from the pool or from frame 0.
 
-    engine: Engine
-    table: LoadTable
-    sources: Sources
-    settings: Settings
-    clock: life.Clock
-    config: Any
-    default_spread: float
-    shadow: Any = None
+    Parameters
+    ----------
+    engine
+        The networks at work, with the reader that serves.
+    table
+        Loads and frame 0.
+    config
+        Of the model: its fields and the scale of its loads.
+    frame_step
+        Time between frames that are read (s).
+    length
+        Length of a patch along the shock (m).
+    pool
+        Latent states that are kept from step to step.
+    shadow
+        A second reader, or None.
+    """
 
-    def frames(self, rows: np.ndarray, record: np.ndarray, where: np.ndarray) -> np.ndarray:
-        """Scaled frame 0, float32 (k, field, y, x), of cells `rows` (k,) under the loads of records `where`
-        (k,), which learn their solid fractions."""
-        patches = self.sources.gather(rows)
-        record["solid"][where] = patches.mean(axis=(1, 2), dtype=np.float64)
-        physical = self.table.frame0(patches, record["up"][where], self.config.fields)
-        for i, name in enumerate(self.config.fields):
-            physical[:, i] = field_table.get(name).scale(physical[:, i])
-        return physical
-
-    def run(
+    def __init__(
         self,
-        rows: np.ndarray,
-        ids: np.ndarray,
-        record: np.ndarray,
-        wanted: np.ndarray,
+        engine: Engine,
+        table: LoadTable,
+        config: ModelConfig,
+        frame_step: float,
+        length: float,
         pool: Pool,
-        blocks: list[Block],
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Bring records (k,), in place, to the frames wanted (k,); returns block and position of each latent.
+        shadow: ReadoutShadow | None = None,
+    ) -> None:
+        self.engine, self.table, self.config, self.pool, self.shadow = engine, table, config, pool, shadow
+        self.frame_step, self.length = frame_step, length
+        self.blocks: list[Block] = []
 
-        A block is added to `blocks` where cells had to be computed. Cells stop early where they burn out or
-        leave the model (retired, or handed to the fallback). Raises ClosureError by policy.
+    def run(self, asked: Requests) -> Answers:
+        """Answers (k,) to requests (k,); what earlier calls of the step have computed is not computed again.
+
+        Raises ClosureError where a batch does not fit in memory.
         """
-        block, place = np.full(len(rows), -1), np.full(len(rows), -1)
-        for number, earlier in enumerate(blocks):
-            found = earlier.find(rows, wanted, record["up"])
+        count = len(asked.id)
+        block, place = np.full(count, -1), np.full(count, -1)
+        for number, earlier in enumerate(self.blocks):
+            found = earlier.find(asked)
             hit = (found >= 0) & (block < 0)
-            for name in _EVOLVED:
-                record[name][hit] = earlier.record[name][found[hit]]
-            record["flags"][hit] |= earlier.record["flags"][found[hit]]
             block[hit], place[hit] = number, found[hit]
         todo = np.flatnonzero(block < 0)
         if len(todo):
-            todo = todo[np.argsort(rows[todo], kind="stable")]
-            part = record[todo]
-            latents = self._compute(rows[todo], ids[todo], part, wanted[todo], pool)
-            record[todo] = part
-            block[todo], place[todo] = len(blocks), np.arange(len(todo))
-            blocks.append(Block(rows[todo], wanted[todo], part, latents))
-        return block, place
+            todo = todo[np.argsort(asked.id[todo], kind="stable")]
+            block[todo], place[todo] = len(self.blocks), np.arange(len(todo))
+            self.blocks.append(self._compute(asked, todo))
+        return self._collect(asked, block, place)
 
-    def _compute(
-        self, rows: np.ndarray, ids: np.ndarray, record: np.ndarray, wanted: np.ndarray, pool: Pool
-    ) -> Latent:
-        latents = self._committed(record, pool)
-        loads = self.config.scale_load(record["up"])
-        first = np.flatnonzero(record["frame"] < 0)
-        if len(first):
-            values, draws = self.engine.encode(
-                latents, first, loads[first], ids[first],
-                lambda positions: self.frames(rows[first[positions]], record, first[positions]),
-            )  # fmt: skip
-            self._accept(ids, record, first, values, draws)
-        while True:
-            go = (record["frame"] >= 0) & (record["frame"] < wanted) & (record["life"] == Life.ACTIVE)
-            go &= (record["flags"] & Status.FALLBACK) == 0
-            go = np.flatnonzero(go & (record["right"][:, BURNED] < life.DONE))
-            if not len(go):
-                return latents
-            values, draws = self.engine.advance(latents, go, loads[go], ids[go])
-            self._accept(ids, record, go, values, draws)
+    def store(self, slots: np.ndarray, block: np.ndarray, place: np.ndarray) -> None:
+        """Write latent states (k,), found by the answers' block and place, to slots (k,) of the pool."""
+        for number, source in enumerate(self.blocks):
+            mine = block == number
+            if mine.any():
+                self.pool.write(slots[mine], source.latents, place[mine].astype(np.int64))
+
+    def forget(self) -> None:
+        """Drop what the open step has computed."""
+        self.blocks = []
+
+    def _compute(self, asked: Requests, which: np.ndarray) -> Block:
+        """Frames of the requests `which` (k,), sorted by id."""
+        ids, up, wanted = asked.id[which], asked.up[which], asked.wanted[which]
+        frame, counts = asked.frame[which].astype(np.int64), asked.counts[which]
+        first = np.cumsum(counts) - counts
+        latents = self._kept(frame, asked.slot[which])
+        loads = self.config.scale_load(up)
+        values = np.full((int(counts.sum()), len(QUANTITIES)), np.nan)
+        draws = np.full((len(values), DRAWS), np.nan)
+        solid, done = np.full(len(which), np.nan), np.zeros(len(which), bool)
+        known = self.engine.reader.known
+
+        def take(go: np.ndarray, read: np.ndarray, drawn: np.ndarray) -> None:
+            frame[go] += 1
+            share = own_share(self.table, up[go], solid_of[go], frame[go] * self.frame_step, self.length)
+            row = first[go] + frame[go] - asked.frame[which[go]] - 1
+            values[row], draws[row] = own_burned(read, share), of_own(drawn, share)
+            done[go] = (values[row, BURNED] >= FINISHED) | ~np.isfinite(values[row][:, known]).all(axis=1)
+
+        starts = np.flatnonzero(frame < 0)
+        solid_of = asked.solid[which].copy()
+        if len(starts):
+
+            def frames(positions: np.ndarray) -> np.ndarray:
+                chosen = starts[positions]
+                patches = asked.patches(which[chosen])
+                solid[chosen] = solid_of[chosen] = patches.mean(axis=(1, 2), dtype=np.float64)
+                return self._frame0(patches, up[chosen])
+
+            take(starts, *self.engine.encode(latents, starts, loads[starts], ids[starts], frames))
+        while len(go := np.flatnonzero((frame < wanted) & ~done)):
+            read, drawn = self.engine.advance(latents, go, loads[go], ids[go])
+            take(go, read, drawn)
             if self.shadow is not None:
-                self.shadow(self.engine, latents, go, loads[go], ids[go], record["frame"][go], values)
+                self.shadow.see(self.engine, latents, go, loads[go], ids[go], frame[go], read)
+        nowhere = np.full(len(which), -1)
+        answers = Answers(nowhere, nowhere, frame, solid, values, draws)
+        return Block(ids, wanted, up, first, answers, latents)
 
-    def _committed(self, record: np.ndarray, pool: Pool) -> Latent:
-        """Copies of the latents that records (k,) have in the pool, zeros for those that have none."""
-        known = np.flatnonzero(record["frame"] >= 0)
-        if len(known) == len(record):
-            return pool.read(record["slot"])
-        latents = self.engine.empty(len(record), self.settings.patch_shape)
+    def _collect(self, asked: Requests, block: np.ndarray, place: np.ndarray) -> Answers:
+        """The readings of all requests, from the blocks that hold them."""
+        counts = asked.counts
+        first = np.cumsum(counts) - counts
+        reached, solid = np.empty(len(block), np.int64), np.empty(len(block))
+        values = np.empty((int(counts.sum()), len(QUANTITIES)))
+        draws = np.empty((len(values), DRAWS))
+        for number in np.unique(block):
+            source, mine = self.blocks[number], np.flatnonzero(block == number)
+            at = place[mine]
+            reached[mine], solid[mine] = source.answers.reached[at], source.answers.solid[at]
+            each = np.repeat(np.arange(len(mine)), counts[mine])
+            step = np.arange(len(each)) - np.repeat(np.cumsum(counts[mine]) - counts[mine], counts[mine])
+            to, origin = first[mine][each] + step, source.first[at][each] + step
+            values[to], draws[to] = source.answers.values[origin], source.answers.draws[origin]
+        return Answers(block, place, reached, solid, values, draws)
+
+    def _frame0(self, patches: np.ndarray, up: np.ndarray) -> np.ndarray:
+        """Scaled frame 0, float32 (k, field, y, x), of patches (k, y, x) under loads (k,)."""
+        frames = self.table.frame0(patches, up, self.config.fields)
+        for i, name in enumerate(self.config.fields):
+            frames[:, i] = field_table.get(name).scale(frames[:, i])
+        return frames
+
+    def _kept(self, frame: np.ndarray, slots: np.ndarray) -> Latent:
+        """Copies of the latent states that cells (k,) have in the pool, zeros for those that start."""
+        known = np.flatnonzero(frame >= 0)
+        if len(known) == len(frame):
+            return self.pool.read(slots)
+        latents = self.engine.empty(len(frame), tuple(LATENT_FACTOR * n for n in self.pool.shape[1:]))
         with torch.inference_mode():
             for first in range(0, len(known), _CHUNK):
                 chunk = known[first : first + _CHUNK]
-                there, index = pool.read(record["slot"][chunk]), torch.from_numpy(chunk)
-                latents.mean[index.to(pool.device)] = there.mean
-                if pool.with_logvar:
-                    latents.logvar[index.to(pool.device)] = there.logvar
+                there, index = self.pool.read(slots[chunk]), torch.from_numpy(chunk)
+                latents.mean[index.to(self.pool.device)] = there.mean
+                if self.pool.with_logvar:
+                    latents.logvar[index.to(self.pool.device)] = there.logvar
         return latents
-
-    def _accept(
-        self, ids: np.ndarray, record: np.ndarray, index: np.ndarray, values: np.ndarray, draws: np.ndarray
-    ) -> None:
-        """Take one more frame into records `index`, or do what policy says where it is no good."""
-        part, ids = record[index], ids[index]
-        first = part["frame"] < 0
-        if self.settings.burned == "own material":
-            time = (part["frame"] + 1) * self.clock.step
-            length = self.settings.patch_shape[1] * self.table.pixel
-            share = own_share(self.table, part["up"], part["solid"], time, length)
-            values, draws = own_burned(values, share), of_own(draws, share)
-        before = np.where(first, 0.0, part["right"][:, BURNED])
-        usable, reasons = check_frames(values, before, self.engine.reader.known)
-        change = (draws - np.where(first[:, None], draws, part["draws"])) / self.clock.step
-        spread = change.std(axis=1, ddof=1)
-        spread = np.where(np.isnan(spread), self.default_spread, spread)
-        if self.settings.max_uncertainty is not None:
-            reasons[spread > self.settings.max_uncertainty] |= Status.UNCERTAIN
-        part["flags"] |= reasons
-        leave = np.zeros(len(part), bool)
-        for kind, policy in (
-            (_BAD, self.settings.on_bad_result),
-            (Status.UNCERTAIN, self.settings.on_uncertain),
-        ):
-            hit = (reasons & kind) != 0
-            if policy == "error" and hit.any():
-                raise ClosureError(
-                    f"result of the model for {cells(ids[hit])}: {names(int(reasons[hit][0]))}; "
-                    "choose policy 'clamp' or 'fallback' to go on",
-                    ids[hit],
-                )
-            if policy == "fallback":
-                leave |= hit
-        part["flags"][leave] |= Status.FALLBACK | Status.REJECTED
-        part["frame"][leave] = -1
-        lost = ((reasons & Status.NOT_FINITE) != 0) & ~leave
-        if lost.any():
-            gone = part[lost]
-            gone["flags"] |= Status.REJECTED
-            never = gone["frame"] < 0
-            for side in ("left", "right"):
-                gone[side][never] = gone["value"][never]
-            life.retire(gone)
-            part[lost] = gone
-        good = ~lost & ~leave
-        part["left"][good] = np.where(first[:, None], usable, part["right"])[good]
-        part["right"][good] = usable[good]
-        part["draws"][good] = draws[good]
-        part["spread"][good] = spread[good]
-        part["frame"][good] += 1
-        moved = part[good]
-        life.remember_rate(moved, self.clock)
-        part[good] = moved
-        record[index] = part

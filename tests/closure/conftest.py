@@ -1,6 +1,8 @@
 """Tiny bundles and cells for the closure: random networks, a made-up Hugoniot, and scripted burn curves."""
 
+import contextlib
 import copy
+import dataclasses
 import functools
 import itertools
 import types
@@ -9,15 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure import pipeline
-from mld_closure.closure.cells import DRAWS
-from mld_closure.closure.readout import Reading
+import mld_closure as mld
+from mld_closure.closure.options import Options
 from mld_closure.models import readout_head
 from mld_closure.models.bundle import Bundle
 from mld_closure.models.dynamics import Latent, MesoDynamics, MicroDynamics
 from mld_closure.models.readout_head import QUANTITIES, HeadConfig, ReadoutHead
 from mld_closure.models.settings import ModelConfig
+from mld_closure.surrogate import rollout
 from mld_closure.surrogate.frame0 import LoadTable
+from mld_closure.surrogate.messages import DRAWS
+from mld_closure.surrogate.readers import Reading
 
 PIXEL, STEP, HORIZON = 50e-9, 0.4e-9, 12
 FRONT, ENTRY = 8, 12
@@ -81,24 +85,86 @@ def patches(n, seed=0, shape=(32, 32)):
     return (np.random.default_rng(seed).random((n, *shape)) > 0.1).astype(np.float32)
 
 
-# The plainest life: cells wait for their load, are told apart by pressure, and count what is in a frame
-PLAIN = {"load": "pressure", "load_updates": 1, "burned": "frame", "p_ignite": shock_pressure(500.0)}
+# The plainest choice: cells are told apart by pressure, and no load is too weak for the model
+PLAIN = {
+    "load": {"kind": "pressure", "updates": 1, "p_arrival": shock_pressure(500.0)},
+    "policy": {"on_weak_load": "extrapolate"},
+}
 
 
-def make(n=5, given=None, **settings):
-    """A closure with cells 100, 101, ... registered, that lead the plainest life unless told otherwise."""
-    options = {"device": "cpu", "threads": 1, "load_table": table(), "warm_start": False}
-    closure = pipeline.open(given if given is not None else bundle(), **options | PLAIN | settings)
+GROUPS = {
+    f.name: {o.name for o in dataclasses.fields(f.default_factory)} for f in dataclasses.fields(Options)
+}
+
+
+def options(**given):
+    """Arguments of `open` over the plainest choice; an option may be named without its group."""
+    out = {"device": "cpu", "threads": 1, "load_table": table()}
+    groups = copy.deepcopy(PLAIN)
+    for name, value in given.items():
+        if name in GROUPS:
+            groups.setdefault(name, {}).update({"kind": value} if isinstance(value, str) else value)
+        elif name != "fallback" and (found := [group for group, names in GROUPS.items() if name in names]):
+            groups.setdefault(found[0], {})[name] = value
+        else:
+            out[name] = value
+    return out | groups
+
+
+def make(n=5, given=None, comm=None, **groups):
+    """A closure with cells 100, 101, ... registered, of the plainest choice unless told otherwise."""
+    closure = mld.open(given if given is not None else bundle(), comm, **options(**groups))
     if n:
         closure.register(np.arange(100, 100 + n), patches=patches(n))
     return closure
+
+
+def engine(closure):
+    """The networks of a closure's server."""
+    return closure._ranks.engine
+
+
+def pool(closure):
+    """The latent states of a closure's server."""
+    return closure._ranks.server.pool
+
+
+def state(closure):
+    """Everything committed, as bytes: ids, states of cells but for where their latents are, and latents."""
+    cells = closure.state
+    slots = cells.slot[(cells.slot >= 0) & (cells.server == closure._ranks.rank)]
+    latents = () if closure._ranks.server is None else pool(closure).read(slots)
+    cells.slot[:] = cells.server[:] = 0
+    return b"".join(z.tobytes() for z in (closure.ids, cells.pack(), *(z.numpy() for z in latents)))
+
+
+@contextlib.contextmanager
+def whole_frames():
+    """Burned fractions as shares of all that is in a frame, not of a cell's own material."""
+    whole = lambda table, up, solid, time, length: np.ones(np.shape(up))  # noqa: E731
+    before, rollout.own_share = rollout.own_share, whole
+    try:
+        yield
+    finally:
+        rollout.own_share = before
+
+
+@pytest.fixture(autouse=True)
+def _plain_counting(request):
+    """Burned fractions are as the readouts give them, unless a test is about a cell's own material."""
+    if "own_material" in request.keywords:
+        yield
+        return
+    with whole_frames():
+        yield
 
 
 def scripted(curve, n=1, uncertainty=None, **settings):
     """A closure whose model steps count frames and whose readout is `curve` (frames, 6) at that count."""
     closure = make(n, **settings)
     curve = torch.as_tensor(np.asarray(curve), dtype=torch.float64)
-    model = closure.engine.model
+    networks = engine(closure)
+    model = networks.model
 
     def read(latent, load):
         frame = latent.mean[:, 0, 0, 0].round().long().clamp_max(len(curve) - 1)
@@ -108,8 +174,8 @@ def scripted(curve, n=1, uncertainty=None, **settings):
         return Reading(curve[frame], draws)
 
     read.decodes, read.known = False, np.ones(len(QUANTITIES), bool)
-    closure.engine.reader = read
-    closure.engine.step = lambda z, load: Latent(z.mean + 1, z.logvar)
+    networks.reader = read
+    networks.step = lambda z, load: Latent(z.mean + 1, z.logvar)
     model.encode = lambda x: Latent(torch.zeros(len(x), 12, 4, 4), torch.zeros(len(x), 12, 4, 4))
     return closure
 

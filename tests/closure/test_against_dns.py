@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from mld_closure.closure import pipeline
+import mld_closure as mld
 from mld_closure.closure.fallback import CurveFallback
 from mld_closure.closure.policies import Status
 from mld_closure.dns.cases import PRESETS, record, with_changes
@@ -39,8 +39,12 @@ def test_a_run_on_the_dns_gives_the_dns_curve_at_the_shocks_arrival(kit):
     bundle = kit.bundle()
     bundle.load_range = (500.0, 900.0)
     bundle.extras[EXTRA] = LoadTable.from_arrays(load_table((800.0, 1300.0), kit.PIXEL)).to_extra()
-    closure = pipeline.open(
-        bundle, device="cpu", threads=1, on_extrapolation="fallback", fallback=CurveFallback(simulate)
+    closure = mld.open(
+        bundle,
+        device="cpu",
+        threads=1,
+        policy={"on_extrapolation": "fallback"},
+        fallback=CurveFallback(simulate),
     )
     closure.register([1], patches=mu[None])
     shock = shock_from_piston(UP, Material())
@@ -48,9 +52,9 @@ def test_a_run_on_the_dns_gives_the_dns_curve_at_the_shocks_arrival(kit):
     steps = np.linspace(0, 2.6e-9, 53)
     out = kit.run(closure, steps, lambda t: shock.p if t > arrival + 1e-12 else 0.0)
     assert out[-1].status[0] & Status.FALLBACK
-    assert closure.pool.used == 0
+    assert kit.pool(closure).used == 0
     # frame 0 of the DNS has its front at column 32; it reaches the centre, column 48, 16 columns later
-    crossing = arrival + 0.05e-9 * closure.clock.p_ignite / shock.p
+    crossing = arrival + 0.05e-9 * closure._stepper.capture.p_arrival / shock.p
     clock = 16 * kit.PIXEL / shock.us + 2.6e-9 - crossing
     for i, name in enumerate(QUANTITIES):
         value = getattr(out[-1], name)[0]

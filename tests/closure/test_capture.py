@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mld_closure.closure.capture import Capture
+from mld_closure.closure.observe.capture import Capture
 from mld_closure.closure.policies import Status
 from mld_closure.data.trajectories import Trajectories
 from mld_closure.data.validation import validate
@@ -14,7 +14,7 @@ TIMES = np.linspace(0, 4e-9, 17)
 
 
 def captured(kit, path, **settings):
-    closure = kit.scripted(kit.curve(RISING), n=4, p_ignite=1e9, capture=path, **settings)
+    closure = kit.scripted(kit.curve(RISING), n=4, p_arrival=1e9, capture=path, **settings)
     peaks = kit.shock_pressure(np.array([400.0, 900.0, 1000.0, 1600.0]))
     out = kit.run(closure, TIMES, lambda t: kit.ramp(t, peaks, 0.5e-9))
     return closure, out
@@ -47,7 +47,7 @@ def test_cells_that_needed_a_policy_are_written_once_each(kit, tmp_path):
 
 def test_a_rejected_step_captures_nothing(kit, tmp_path):
     path = tmp_path / "c.h5"
-    closure = kit.scripted(kit.curve(RISING), p_ignite=1e9, capture=path, capture_window=1.0)
+    closure = kit.scripted(kit.curve(RISING), p_arrival=1e9, capture=path, window=1.0)
     peak = kit.shock_pressure(1600.0)
     for end in (closure.commit, closure.rollback):
         closure.begin_step(closure.time or 0.0, 1e-9)
@@ -87,23 +87,23 @@ def test_a_file_that_cannot_be_written_does_not_stop_the_run(kit, tmp_path, capl
 
 
 def test_the_shadow_sees_both_readouts_and_changes_nothing(kit):
-    shadowed, plain = kit.make(20, shadow=0.5), kit.make(20)
+    shadowed, plain = kit.make(20, shadow={"readout": 0.5}), kit.make(20)
     peaks = np.linspace(5e9, 9e9, 20)
     a, b = (kit.run(c, TIMES, lambda t: kit.ramp(t, peaks, 0.5e-9)) for c in (shadowed, plain))
     np.testing.assert_array_equal(a[-1].burned_fraction, b[-1].burned_fraction)
-    seen = shadowed.shadow.records()
+    seen = shadowed.shadow_records("readout")
     assert 4 <= len(set(seen["id"])) <= 16
     decode = kit.make(20, readout="decode")
     kit.run(decode, TIMES, lambda t: kit.ramp(t, peaks, 0.5e-9))
     for row in seen[-3:]:
-        record = decode.cells.record[row["id"] - 100]
+        record = decode.state.pack()[row["id"] - 100]
         if record["frame"] == row["frame"]:
             assert row["other"][3] == pytest.approx(record["right"][3], rel=1e-5)
     count = len(seen)
     shadowed.begin_step(4e-9, 1e-9)
     shadowed.advance(pressure=peaks)
     shadowed.rollback()
-    assert len(shadowed.shadow.records()) == count
+    assert len(shadowed.shadow_records("readout")) == count
 
 
 def test_the_physics_shadow_sees_model_and_physics_and_changes_nothing(kit):
@@ -115,14 +115,14 @@ def test_the_physics_shadow_sees_model_and_physics_and_changes_nothing(kit):
         return out
 
     starts = {}
-    options = {"shadow": 0.5, "shadow_with": "fallback", "fallback": physics}
+    options = {"shadow": {"fallback": 0.5}, "fallback": physics}
     shadowed, plain = kit.make(20, **options), kit.make(20)
     peaks = np.linspace(5e9, 9e9, 20)
     times = np.linspace(0, 3e-9, 10)
     a, b = (kit.run(c, times, lambda t: kit.ramp(t, peaks, 0.5e-9)) for c in (shadowed, plain))
     for one, other in zip(a, b, strict=True):
         np.testing.assert_array_equal(one.burned_fraction, other.burned_fraction)
-    seen = shadowed.shadow.records()
+    seen = shadowed.shadow_records("fallback")
     sampled = set(seen["id"].tolist())
     assert 5 < len(sampled) < 15
     course = seen["tau"] - np.array([starts[cell] for cell in seen["id"]])
@@ -134,22 +134,22 @@ def test_the_physics_shadow_sees_model_and_physics_and_changes_nothing(kit):
     shadowed.begin_step(3e-9, 1e-10)
     shadowed.advance(pressure=peaks)
     shadowed.rollback()
-    assert len(shadowed.shadow.records()) == count
+    assert len(shadowed.shadow_records("fallback")) == count
     shadowed.begin_step(3e-9, 1e-10)
     for _ in range(2):  # predictor and corrector count once
         shadowed.advance(pressure=peaks)
     shadowed.commit()
-    assert len(shadowed.shadow.records()) == count + len(sampled)
+    assert len(shadowed.shadow_records("fallback")) == count + len(sampled)
 
 
 def test_a_failing_physics_shadow_leaves_the_run_alone(kit, caplog):
     def physics(request):
         raise ZeroDivisionError("no physics today")
 
-    shadowed = kit.make(3, shadow=1.0, shadow_with="fallback", fallback=physics)
+    shadowed = kit.make(3, shadow={"fallback": 1.0}, fallback=physics)
     out = kit.run(shadowed, np.linspace(0, 3e-9, 7), lambda t: kit.ramp(t, np.full(3, 7e9), 0.5e-9))
     assert out[-1].burned_fraction.min() > 0
-    assert np.isnan(shadowed.shadow.records()["other"]).all()
+    assert np.isnan(shadowed.shadow_records("fallback")["other"]).all()
     assert "no physics today" in caplog.text
-    with pytest.raises(ValueError, match="shadow_with is 'fallback' but no fallback was given"):
-        kit.make(0, shadow=1.0, shadow_with="fallback")
+    with pytest.raises(ValueError, match=r"shadow.fallback is set but no fallback was given"):
+        kit.make(0, shadow={"fallback": 1.0})

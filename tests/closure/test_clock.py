@@ -16,11 +16,11 @@ def speed_of(kit, p):
     return (-c + np.sqrt(c * c + 4 * 2.38 * p / kit.RHO0)) / (2 * 2.38)
 
 
-def expected(kit, t, start=1e-9, peak=PEAK, frames=FULL, p_ignite=None, rise=0.2e-9):
+def expected(kit, t, start=1e-9, peak=PEAK, frames=FULL, p_arrival=None, on_weak_load="reset", rise=0.2e-9):
     """Burned fraction at time t by the text of the design: piecewise linear in the cell's clock."""
     up = speed_of(kit, peak)
-    p_ignite = kit.shock_pressure(500.0) if p_ignite is None else p_ignite
-    arrival = start + rise * p_ignite / peak
+    p_arrival = kit.shock_pressure(500.0) if p_arrival is None else p_arrival
+    arrival = start + rise * p_arrival / peak
     delay = (16 - kit.FRONT) * kit.PIXEL / kit.us(up)
     tau = delay + t - arrival
     return np.interp(tau, np.arange(len(frames)) * kit.STEP, frames)
@@ -50,8 +50,8 @@ def test_the_curve_is_read_at_the_cells_own_clock(kit):
 
 
 def test_linear_interpolation_of_the_arrival_in_one_long_step(kit):
-    """A step that ends at the end of the ramp sees p rise from 0: t_s = t + dt p_ignite / p."""
-    closure = kit.scripted(kit.curve(FULL), capture_window=0.1e-9)
+    """A step that ends at the end of the ramp sees p rise from 0: t_s = t + dt p_arrival / p."""
+    closure = kit.scripted(kit.curve(FULL), window=0.1e-9)
     out = kit.run(closure, [0.0, 1e-9, 1.4e-9, 2e-9], lambda t: kit.ramp(t, PEAK, rise=0.4e-9))
     assert out[1].status[0] == Status.ACTIVE  # the window is over
     wanted = expected(kit, 2e-9, rise=0.4e-9)
@@ -63,7 +63,7 @@ def test_the_captured_pressure_is_the_running_maximum(kit):
     p = {0.1e-9: 4e9, 0.2e-9: 6e9, 0.3e-9: 8e9, 0.4e-9: 7.5e9, 0.5e-9: 7.5e9}
     times = [0.0, *p]
     kit.run(closure, times, lambda t: p[t])
-    record = closure.cells.record[0]
+    record = closure.state.pack()[0]
     assert record["peak"] == 8e9
     assert record["up"] == pytest.approx(speed_of(kit, 8e9), rel=1e-6)
     # clock: plain time until the load was known (0.4 ns), then p / P_s
@@ -74,7 +74,7 @@ def test_the_captured_pressure_is_the_running_maximum(kit):
 
 def test_slow_growth_in_short_steps_still_counts_as_rising(kit):
     """Growth is judged by the model step: 0.6 % in a tenth of it is a rise, 0.09 % is none."""
-    closure = kit.scripted(kit.curve(FULL), capture_window=1.0)
+    closure = kit.scripted(kit.curve(FULL), window=1.0)
     closure.begin_step(0.0, 0.04e-9)
     closure.advance(pressure=[4e9])
     closure.commit()
@@ -95,7 +95,7 @@ def test_splitting_macro_steps_changes_nothing(kit, cuts):
     whole, parts = (kit.scripted(kit.curve(FULL)) for _ in range(2))
     for closure in (whole, parts):
         kit.run(closure, fine(1.3e-9), lambda t: kit.ramp(t, PEAK))
-    start = float(whole.cells.record["value"][0, BURNED])
+    start = float(whole.state.value[0, BURNED])
     (one,) = kit.run(whole, [1.3e-9, end], lambda t: PEAK)
     times = np.linspace(1.3e-9, end, cuts + 1)
     many = kit.run(parts, times, lambda t: PEAK)
@@ -104,20 +104,20 @@ def test_splitting_macro_steps_changes_nothing(kit, cuts):
     added = sum(r.burn_rate[0] * dt for r, dt in zip(many, np.diff(times), strict=True))
     assert start + added == pytest.approx(expected(kit, end), rel=1e-9)
     assert one.burn_rate[0] * 3e-9 == pytest.approx(added, rel=1e-11)
-    np.testing.assert_allclose(whole.cells.record["tau"], parts.cells.record["tau"], rtol=1e-12)
+    np.testing.assert_allclose(whole.state.tau, parts.state.tau, rtol=1e-12)
 
 
 def test_frames_between_those_that_are_read_are_stepped_over(kit):
     """With every third frame read, what is returned is linear between them; the frames are all stepped."""
     end = 5.3e-9
     closure = kit.scripted(kit.curve(FULL), horizon=11, read_every=3)
-    calls, step = [], closure.engine.step
-    closure.engine.step = lambda z, load: calls.append(len(load)) or step(z, load)
+    calls, step = [], kit.engine(closure).step
+    kit.engine(closure).step = lambda z, load: calls.append(len(load)) or step(z, load)
     kit.run(closure, fine(1.3e-9), lambda t: kit.ramp(t, PEAK))
     times = np.linspace(1.3e-9, end, 8)
     out = kit.run(closure, times, lambda t: PEAK)
     for t, r in zip(times[1:], out, strict=True):
-        tau = closure.cells.record["tau"][0] - (end - t)
+        tau = closure.state.tau[0] - (end - t)
         wanted = np.interp(tau, 3 * kit.STEP * np.arange(4), FULL[:12:3])
         if tau < 9 * kit.STEP:
             assert r.burned_fraction[0] == pytest.approx(wanted, rel=1e-6)
@@ -149,9 +149,9 @@ def test_rates_add_up_over_uneven_steps(kit):
 def test_load_history_sets_the_speed_of_the_clock(kit, exponent, ratio, speed):
     closure = kit.scripted(kit.curve(FULL), history_exponent=exponent)
     kit.run(closure, fine(1.4e-9), lambda t: kit.ramp(t, PEAK))
-    before = closure.cells.record["tau"][0]
+    before = closure.state.tau[0]
     kit.run(closure, [1.4e-9, 2.0e-9], lambda t: ratio * PEAK)
-    assert closure.cells.record["tau"][0] - before == pytest.approx(speed * 0.6e-9, abs=1e-21)
+    assert closure.state.tau[0] - before == pytest.approx(speed * 0.6e-9, abs=1e-21)
 
 
 def test_hot_spot_temperature_is_weighted_by_area(kit):
@@ -169,8 +169,8 @@ def test_past_the_horizon_the_rest_burns_at_the_mean_specific_rate(kit):
     kit.run(closure, fine(1.3e-9), lambda t: kit.ramp(t, PEAK))
     out = kit.run(closure, [1.3e-9, 3.6e-9, 5e-9], lambda t: PEAK)
     assert out[-1].status[0] == Status.BEYOND_HORIZON
-    assert closure.pool.used == 0
-    tau = closure.cells.record["tau"][0]
+    assert kit.pool(closure).used == 0
+    tau = closure.state.tau[0]
     rate = np.log((1 - FULL[0]) / (1 - FULL[6])) / (6 * kit.STEP)
     wanted = 1 - (1 - FULL[6]) * np.exp(-rate * (tau - 6 * kit.STEP))
     assert out[-1].burned_fraction[0] == pytest.approx(wanted, rel=1e-12)
@@ -188,7 +188,7 @@ def test_old_frames_fade_from_the_rate_past_the_horizon(kit):
     kit.run(closure, fine(1.3e-9), lambda t: kit.ramp(t, PEAK))
     out = kit.run(closure, [1.3e-9, 9e-9, 10e-9], lambda t: PEAK)
     rate = 0.05 / kit.STEP * (1 - (7 / 8) ** busy)
-    past = closure.cells.record["tau"][0] - (quiet + busy) * kit.STEP
+    past = closure.state.tau[0] - (quiet + busy) * kit.STEP
     assert past > 1e-9
     assert out[-1].burned_fraction[0] == pytest.approx(1 - rest[-1] * np.exp(-rate * past), rel=1e-6)
     # and the step limit foresees that rate
@@ -206,7 +206,7 @@ def test_burned_cells_are_done_wherever_the_steps_end(kit):
         ends.append(out[-1])
         assert out[-1].status[0] == Status.BURNED
         assert out[-1].burned_fraction[0] == 1.0
-        assert closure.pool.used == 0
+        assert kit.pool(closure).used == 0
     # all else is that of the moment in which 0.999 was reached, a little before frame 5 (900 K)
     assert ends[0].mean_temperature[0] == pytest.approx(800 + 100 * 0.99, rel=1e-9)
     np.testing.assert_allclose(ends[0].mean_temperature, ends[1].mean_temperature, rtol=1e-12)
@@ -244,4 +244,4 @@ def test_idle_and_loading_cells_show_material_at_rest(kit):
     for name in ("burned_fraction", "burn_rate", "hotspot_area_fraction", "hotspot_temperature"):
         np.testing.assert_array_equal(getattr(out, name), 0.0)
     np.testing.assert_array_equal(out.mean_temperature, 300.0)
-    assert closure.pool.used == 0
+    assert kit.pool(closure).used == 0

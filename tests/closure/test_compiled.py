@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from mld_closure.cli.main import main
-from mld_closure.closure.options import Settings
 from mld_closure.device import choose
 from mld_closure.models.bundle import BundleError
 from mld_closure.models.dynamics import Latent
 from mld_closure.surrogate import agreement, compiled
 from mld_closure.surrogate import export as room
 from mld_closure.surrogate.export import compare, export
+from mld_closure.surrogate.options import EngineOptions
 
 PEAKS = np.array([5e9, 6e9, 7e9, 8e9, 9e9])
 TIMES = np.linspace(0, 3e-9, 10)
@@ -73,8 +73,8 @@ def test_a_cell_has_the_same_bits_whatever_its_neighbours_in_reproducible_mode(k
 
 def test_a_closure_serves_the_same_cells_compiled_and_eager(kit, file):
     eager, fast = (kit.make(given=kit.bundle(**SMALL), compiled=c) for c in (None, file))
-    assert isinstance(fast.engine.step, compiled.CompiledStep)
-    assert fast.settings.patch_shape == (32, 32)
+    assert isinstance(kit.engine(fast).step, compiled.CompiledStep)
+    assert fast.options.engine.patch_shape == (32, 32)
     shock = lambda t: kit.ramp(t, PEAKS, 0.5e-9)  # noqa: E731
     for a, b in zip(kit.run(eager, TIMES, shock), kit.run(fast, TIMES, shock), strict=True):
         np.testing.assert_allclose(a.burned_fraction, b.burned_fraction, atol=1e-6)
@@ -172,7 +172,7 @@ def test_loading_reads_no_pickle(kit, file, monkeypatch):
     for owner, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load")):
         monkeypatch.setattr(owner, name, never)
     digest, _, device, _ = served(kit)
-    step = compiled.load_step(Settings(compiled=file), digest, kit.bundle(**SMALL).meso, device)
+    step = compiled.load_step(EngineOptions(compiled=str(file)), digest, kit.bundle(**SMALL).meso, device)
     z, load = latents(kit, 2)
     assert torch.isfinite(step(z, load).mean).all()
     with zipfile.ZipFile(file) as archive:

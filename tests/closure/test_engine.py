@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure.policies import ClosureError
+from mld_closure.errors import ClosureError
 
 PEAKS = np.linspace(5e9, 9e9, 9)
 TIMES = np.linspace(0, 3e-9, 10)
 
 
-def limited(closure, most):
+def limited(kit, closure, most):
     """Let the device fit `most` cells at once; returns the sizes that were tried."""
-    tried, step = [], closure.engine.step
+    tried, step = [], kit.engine(closure).step
 
     def small(z, load):
         tried.append(len(load))
@@ -20,13 +20,13 @@ def limited(closure, most):
             raise torch.OutOfMemoryError("out of memory")
         return step(z, load)
 
-    closure.engine.step = small
+    kit.engine(closure).step = small
     return tried
 
 
 def test_a_batch_that_does_not_fit_is_split_and_the_size_remembered(kit, caplog):
     small, roomy = kit.make(9, micro_batch=8), kit.make(9, micro_batch=2)
-    tried = limited(small, 3)
+    tried = limited(kit, small, 3)
     a, b = (kit.run(c, [0.0, 1e-9, 3e-9], lambda t: np.full(9, 7e9)) for c in (small, roomy))
     assert tried[:3] == [8, 4, 2]
     assert max(tried[3:]) == 2
@@ -37,18 +37,18 @@ def test_a_batch_that_does_not_fit_is_split_and_the_size_remembered(kit, caplog)
 def test_a_cell_that_does_not_fit_alone_is_named(kit):
     closure = kit.make(3)
     kit.run(closure, TIMES[:4], lambda t: kit.ramp(t, PEAKS[:3], 0.5e-9))
-    before = closure.cells.record.tobytes()
-    limited(closure, 0)
+    before = kit.state(closure)
+    limited(kit, closure, 0)
     closure.begin_step(TIMES[3], 2e-9)
     with pytest.raises(ClosureError, match="cell 100 alone does not fit in the memory of cpu") as caught:
         closure.advance(pressure=PEAKS[:3])
     assert caught.value.ids.tolist() == [100]
-    assert closure.cells.record.tobytes() == before
+    assert kit.state(closure) == before
 
 
 def test_reproducible_mode_never_splits(kit):
     closure = kit.make(3, reproducible=True, micro_batch=4)
-    tried = limited(closure, 2)
+    tried = limited(kit, closure, 2)
     with pytest.raises(ClosureError, match=r"reproducible mode fixes that number .*smaller micro_batch"):
         kit.run(closure, TIMES, lambda t: kit.ramp(t, PEAKS[:3], 0.5e-9))
     assert tried == [4]
@@ -56,7 +56,7 @@ def test_reproducible_mode_never_splits(kit):
 
 def test_reproducible_batches_are_padded(kit):
     closure = kit.make(5, reproducible=True, micro_batch=4)
-    tried = limited(closure, 4)
+    tried = limited(kit, closure, 4)
     kit.run(closure, TIMES, lambda t: kit.ramp(t, PEAKS[:5], 0.5e-9))
     assert set(tried) == {4}
 
@@ -69,7 +69,7 @@ def test_neither_neighbours_nor_threads_change_a_bit(kit, readout):
     alone, two, all_ = [3], [1, 3], [0, 1, 2, 3, 4]
     for chosen, threads, batch in ((alone, 1, 8), (alone, 2, 8), (two, 2, 8), (all_, 1, 8), (all_, 2, 2)):
         closure = kit.make(n=0, threads=threads, micro_batch=batch, readout=readout)
-        tried = limited(closure, 8)
+        tried = limited(kit, closure, 8)
         closure.register(chosen, patches=mu[chosen])
         out = kit.run(closure, TIMES, lambda t: kit.ramp(t, p[chosen], 0.5e-9))[-1]  # noqa: B023
         at = chosen.index(3)
@@ -81,7 +81,7 @@ def test_neither_neighbours_nor_threads_change_a_bit(kit, readout):
 
 def test_a_cell_alone_is_computed_once_where_two_do_not_fit(kit):
     closure = kit.make(1)
-    tried = limited(closure, 1)
+    tried = limited(kit, closure, 1)
     kit.run(closure, TIMES, lambda t: kit.ramp(t, PEAKS[:1], 0.5e-9))
     assert tried[0] == 2
     assert set(tried[1:]) == {1}
@@ -93,7 +93,7 @@ def test_other_errors_are_not_taken_for_lack_of_memory(kit):
     def broken(z, load):
         raise RuntimeError("shapes differ")
 
-    closure.engine.step = broken
+    kit.engine(closure).step = broken
     with pytest.raises(RuntimeError, match="shapes differ"):
         kit.run(closure, TIMES, lambda t: kit.ramp(t, PEAKS[:1], 0.5e-9))
 
@@ -102,30 +102,18 @@ def test_a_step_given_in_place_of_the_models_is_all_that_is_called(kit):
     """The seam: the same function under another name gives the same bits."""
     eager, other = kit.make(5), kit.make(5)
     calls = []
-    step = other.engine.model.advance
-    other.engine.step = lambda z, load: calls.append(len(load)) or step(z, load)
-    other.engine.model.advance = None
+    step = kit.engine(other).model.advance
+    kit.engine(other).step = lambda z, load: calls.append(len(load)) or step(z, load)
+    kit.engine(other).model.advance = None
     a, b = (kit.run(c, TIMES, lambda t: kit.ramp(t, PEAKS[:5], 0.5e-9)) for c in (eager, other))
     assert calls
     np.testing.assert_array_equal(a[-1].burned_fraction, b[-1].burned_fraction)
 
 
-def test_warm_start_runs_every_path_and_changes_nothing(kit):
-    closure = kit.make(0)
-    tried = limited(closure, 4)
-    closure.settings = closure.settings.__class__(**{**vars(closure.settings), "warm_start": True})
-    closure.register(np.arange(5), patches=kit.patches(5))
-    assert tried == [8, 4, 4]
-    cold = kit.make(0, micro_batch=4)
-    cold.register(np.arange(5), patches=kit.patches(5))
-    a, b = (kit.run(c, TIMES, lambda t: kit.ramp(t, PEAKS[:5], 0.5e-9)) for c in (closure, cold))
-    np.testing.assert_array_equal(a[-1].burned_fraction, b[-1].burned_fraction)
-
-
 def test_the_hosts_threads_are_put_back(kit):
     closure = kit.make(2, threads=2)
-    seen, step = [], closure.engine.step
-    closure.engine.step = lambda z, load: seen.append(torch.get_num_threads()) or step(z, load)
+    seen, step = [], kit.engine(closure).step
+    kit.engine(closure).step = lambda z, load: seen.append(torch.get_num_threads()) or step(z, load)
     torch.set_num_threads(1)
     kit.run(closure, TIMES, lambda t: kit.ramp(t, PEAKS[:2], 0.5e-9))
     assert set(seen) == {2}

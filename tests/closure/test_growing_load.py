@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure.policies import ClosureError, Status
+from mld_closure.closure.policies import Status
+from mld_closure.errors import ClosureError
 
 BURNED = np.float32(np.linspace(0, 0.6, 13)).astype(float)
 TIMES = np.linspace(0, 5e-9, 51)
@@ -13,9 +14,10 @@ TIMES = np.linspace(0, 5e-9, 51)
 def watched(kit, **settings):
     """A scripted closure, and a list of what its encoder was called for."""
     closure = kit.scripted(
-        kit.curve(BURNED), **{"p_ignite": None, "load_updates": 6, "capture_window": 3e-9} | settings
+        kit.curve(BURNED),
+        **{"p_arrival": None, "on_weak_load": "reset", "updates": 6, "window": 3e-9} | settings,
     )
-    model, starts = closure.engine.model, []
+    model, starts = kit.engine(closure).model, []
     encode = model.encode
 
     def counted(x):
@@ -31,9 +33,9 @@ def slow_rise(kit, up):
 
 
 def test_a_cell_burns_while_its_load_rises(kit, monkeypatch):
-    monkeypatch.setattr("mld_closure.closure.step.SAME_LOAD", 1e-9)  # any difference is worth a new start
+    monkeypatch.setattr("mld_closure.closure.arrival.SAME_LOAD", 1e-9)  # any difference is worth a new start
     early, starts = watched(kit)
-    late, _ = watched(kit, load_updates=1)
+    late, _ = watched(kit, updates=1)
     out = kit.run(early, TIMES, slow_rise(kit, 1000.0))
     waits = kit.run(late, TIMES, slow_rise(kit, 1000.0))
     first = [int(np.argmax([r.status[0] & Status.ACTIVE for r in run])) for run in (out, waits)]
@@ -42,8 +44,8 @@ def test_a_cell_burns_while_its_load_rises(kit, monkeypatch):
     assert len(starts) == 3  # at 730 m/s, foreseen as 930, at 950, foreseen as 1004, and at 1000
     # once the load is known both have the same: frame 0 of the same load, at the same time
     for name in ("tau", "up", "frame", "right"):
-        np.testing.assert_array_equal(early.cells.record[name], late.cells.record[name])
-    assert late.cells.record["up"][0] == pytest.approx(1000.0, rel=1e-6)
+        np.testing.assert_array_equal(early.state.pack()[name], late.state.pack()[name])
+    assert late.state.up[0] == pytest.approx(1000.0, rel=1e-6)
     assert out[-1].burned_fraction[0] == waits[-1].burned_fraction[0]
     burned = np.array([r.burned_fraction[0] for r in out])
     assert (np.diff(burned) >= 0).all()
@@ -53,8 +55,8 @@ def test_a_cell_burns_while_its_load_rises(kit, monkeypatch):
 def test_a_new_start_never_takes_back_what_has_burned(kit):
     """The stronger load burns less here, on purpose: the cell holds until it has caught up."""
     closure, _ = watched(kit)
-    reader = closure.engine.reader
-    strong = float(closure.engine.model.config.scale_load(np.array([950.0]))[0])
+    reader = kit.engine(closure).reader
+    strong = float(kit.engine(closure).model.config.scale_load(np.array([950.0]))[0])
 
     def read(latent, load):
         found = reader(latent, load)
@@ -62,7 +64,7 @@ def test_a_new_start_never_takes_back_what_has_burned(kit):
         return found
 
     read.decodes, read.known = False, reader.known
-    closure.engine.reader = read
+    kit.engine(closure).reader = read
     out = kit.run(closure, TIMES, slow_rise(kit, 1000.0))
     burned = np.array([r.burned_fraction[0] for r in out])
     assert (np.diff(burned) >= 0).all()
@@ -74,21 +76,21 @@ def test_a_rejected_new_start_leaves_no_trace(kit):
     closure, _ = watched(kit)
     times = TIMES[:19]
     kit.run(closure, times, slow_rise(kit, 1000.0))
-    before = closure.cells.record.copy()
+    before, up = kit.state(closure), closure.state.up[0]
     for _ in range(2):
         closure.begin_step(times[-1], 0.5e-9)
         again = closure.advance(pressure=[kit.shock_pressure(1000.0)])
         closure.rollback()
-    assert closure.cells.record.tobytes() == before.tobytes()
+    assert kit.state(closure) == before
     closure.begin_step(times[-1], 0.5e-9)
     out = closure.advance(pressure=[kit.shock_pressure(1000.0)])
     closure.commit()
     assert out.burned_fraction[0] == again.burned_fraction[0]
-    assert closure.cells.record["up"][0] > 1.02 * before["up"][0]  # it did start anew
+    assert closure.state.up[0] > 1.02 * up  # it did start anew
     closure.begin_step(times[-1] + 0.5e-9, 0.5e-9)
     closure.advance(pressure=[kit.shock_pressure(1000.0)])
     closure.commit()
-    assert closure.cells.record["up"][0] == pytest.approx(1000.0, rel=1e-6)  # now that it is known
+    assert closure.state.up[0] == pytest.approx(1000.0, rel=1e-6)  # now that it is known
 
 
 def test_small_growth_is_not_worth_a_new_start(kit):
@@ -104,7 +106,7 @@ def test_small_growth_is_not_worth_a_new_start(kit):
 
 
 def test_a_weak_shock_leaves_a_cell_at_rest_and_a_stronger_one_wakes_it(kit):
-    closure, starts = watched(kit, capture_window=1e-9)
+    closure, starts = watched(kit, window=1e-9)
     weak, strong = kit.shock_pressure(300.0), kit.shock_pressure(900.0)
     out = kit.run(closure, TIMES[:21], lambda t: kit.ramp(t, weak))
     assert {int(r.status[0]) for r in out} == {Status.IDLE, Status.LOADING}
@@ -112,15 +114,15 @@ def test_a_weak_shock_leaves_a_cell_at_rest_and_a_stronger_one_wakes_it(kit):
     assert not starts
     out = kit.run(closure, TIMES[20:41], lambda t: weak + kit.ramp(t, strong - weak, start=2.5e-9))
     assert out[-1].status[0] == Status.ACTIVE
-    assert closure.cells.record["up"][0] == pytest.approx(900.0, rel=1e-6)
-    assert 2.5e-9 <= closure.cells.record["arrival"][0] <= 2.51e-9  # of the second shock
+    assert closure.state.up[0] == pytest.approx(900.0, rel=1e-6)
+    assert 2.5e-9 <= closure.state.arrival[0] <= 2.51e-9  # of the second shock
 
 
 def test_loads_beyond_the_range_wait_until_they_are_known(kit):
     closure, _ = watched(kit, on_extrapolation="error")
     with pytest.raises(ClosureError, match="1600"):
         kit.run(closure, TIMES, slow_rise(kit, 1600.0))
-    assert 1000.0 < max(closure.cells.record["up"]) <= 1400.0  # it burned before
+    assert 1000.0 < max(closure.state.up) <= 1400.0  # it burned before
 
 
 def test_auto_takes_the_incoming_wave_where_velocities_are_given(kit):
@@ -129,7 +131,7 @@ def test_auto_takes_the_incoming_wave_where_velocities_are_given(kit):
         closure, _ = watched(kit, load=load)
         inputs = {"velocity": [800.0]} if given else {}
         kit.run(closure, TIMES, lambda t: kit.ramp(t, 9e9), **inputs)
-        found[load, given] = closure.cells.record["up"][0]
+        found[load, given] = closure.state.up[0]
     assert found["auto", True] == found["incoming wave", True]
     assert found["auto", False] == found["pressure", False]
     assert found["auto", True] != pytest.approx(found["auto", False], rel=0.02)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mld_closure.closure.fallback import CurveFallback, FallbackRequest, IgnitionGrowth
-from mld_closure.closure.policies import ClosureError, Status
+from mld_closure.closure.policies import Status
+from mld_closure.errors import ClosureError
 
 RISING = np.float32(np.linspace(0, 0.6, 13)).astype(float)
 TIMES = np.linspace(0, 4e-9, 17)
@@ -23,9 +24,9 @@ def slow(request):
 
 
 def test_a_load_outside_is_clamped_and_flagged(kit):
-    closure = kit.scripted(kit.curve(RISING), n=3, p_ignite=1e9)
+    closure = kit.scripted(kit.curve(RISING), n=3, p_arrival=1e9)
     out = kit.run(closure, TIMES, shock(kit, 400.0, 900.0, 1600.0))[-1]
-    np.testing.assert_allclose(closure.cells.record["up"], [500.0, 900.0, 1400.0], rtol=1e-6)
+    np.testing.assert_allclose(closure.state.up, [500.0, 900.0, 1400.0], rtol=1e-6)
     outside = Status.ACTIVE | Status.EXTRAPOLATING
     assert out.status.tolist() == [outside | Status.LOAD_LOW, Status.ACTIVE, outside | Status.LOAD_HIGH]
 
@@ -48,11 +49,11 @@ def test_a_load_outside_goes_to_the_fallback(kit):
 
     closure = kit.scripted(kit.curve(RISING), n=2, on_extrapolation="fallback", fallback=fallback)
     out = kit.run(closure, TIMES, shock(kit, 900.0, 1600.0))
-    assert closure.pool.used == 1
+    assert kit.pool(closure).used == 1
     assert out[-1].status[1] & Status.FALLBACK
     assert seen[0].ids.tolist() == [101]
     assert seen[0].up[0] == pytest.approx(1600.0, rel=1e-6)
-    tau = closure.cells.record["tau"][1]
+    tau = closure.state.tau[1]
     delay = 8 * kit.PIXEL / kit.us(1600.0)
     assert seen[0].since[0] == pytest.approx(delay, rel=1e-9)  # the clock when the shock arrived
     assert out[-1].burned_fraction[1] == pytest.approx(1 - np.exp(-1e8 * (tau - delay)), rel=1e-12)
@@ -88,9 +89,9 @@ def test_impossible_results_are_clamped(kit, kind):
     if kind == "nan":  # frame 5 is the last that can be told: the rest burns at the mean specific rate
         assert last.status[0] == Status.BEYOND_HORIZON | Status.REJECTED | Status.NOT_FINITE
         rate = np.log((1 - RISING[0]) / (1 - RISING[5])) / (5 * kit.STEP)
-        past = closure.cells.record["tau"][0] - 5 * kit.STEP
+        past = closure.state.tau[0] - 5 * kit.STEP
         assert burned[-1] == pytest.approx(1 - (1 - RISING[5]) * np.exp(-rate * past), rel=1e-9)
-        assert closure.pool.used == 0
+        assert kit.pool(closure).used == 0
     elif kind == "hot":
         assert last.mean_temperature[0] == 20000.0
     else:
@@ -103,10 +104,10 @@ def test_impossible_results_as_an_error(kit, kind):
     closure = kit.scripted(bad_curve(kit, kind), on_bad_result="error")
     with pytest.raises(ClosureError, match=f"result of the model for cell 100: {REASON[kind].name}; choose"):
         kit.run(closure, np.linspace(0, 6e-9, 25), shock(kit, 900.0))
-    committed = closure.cells.record.copy()
+    committed = kit.state(closure)
     closure.rollback()
-    assert closure.cells.record.tobytes() == committed.tobytes()
-    assert committed["frame"][0] == 5
+    assert kit.state(closure) == committed
+    assert closure.state.frame[0] == 5
 
 
 @pytest.mark.parametrize("kind", REASON)
@@ -243,7 +244,7 @@ def test_a_simulation_of_the_cell_is_played_back(kit):
 
     closure = kit.scripted(kit.curve(RISING), on_extrapolation="fallback", fallback=CurveFallback(simulate))
     out = kit.run(closure, TIMES, shock(kit, 1600.0))[-1]
-    tau = closure.cells.record["tau"][0]
+    tau = closure.state.tau[0]
     assert out.burned_fraction[0] == pytest.approx(np.interp(tau, [0, 1e-9, 5e-9], [0, 0.3, 0.5]), rel=1e-12)
     assert len(calls) == 1
     wanted = kit.patches(1)[0].copy()

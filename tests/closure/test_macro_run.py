@@ -101,9 +101,9 @@ def test_cells_take_their_own_patch_of_the_specimen(case, kit):
     step = round(macro.cell_size / kit.PIXEL)
     for number in (0, 3, 12, 23):  # ids run along x, row by row
         row, column = divmod(number, 12)
-        (patch,) = closure.sources.gather(closure.cells.rows(np.array([number])))
+        (patch,) = closure._sources.gather(closure._cells.rows(np.array([number])))
         assert np.array_equal(patch, sample.window(step * column, step * row, 32, 32)), number
-    solid = closure.sources.gather(closure.cells.rows(np.array([5, 17])))
+    solid = closure._sources.gather(closure._cells.rows(np.array([5, 17])))
     assert (solid == 1).all()
     closure.close()
 
@@ -174,7 +174,7 @@ def test_the_dns_by_name_is_the_dns_of_the_patch(kit):
         pressure=np.array([14e9]), since=np.zeros(1), until=np.array([2.5 * bundle.meso_step]),
         dt=np.array([2.5 * bundle.meso_step]), before=np.zeros((1, 6)),
     )  # fmt: skip
-    got = make_fallback("dns", bundle, burned="frame")(request)
+    got = make_fallback("dns", bundle)(request)
     np.testing.assert_allclose(got[0], 0.5 * (truth[2] + truth[3]), rtol=1e-6)
     assert got[0, 1] > 875  # K, the pore has collapsed
     bundle.extras[load.EXTRA] = load.LoadTable.from_arrays(load_table((800.0, 1300.0), kit.PIXEL)).to_extra()

@@ -1,5 +1,7 @@
 """Burned fractions of a cell's own material: the share of it in a frame, exactly and in a simulated one."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -56,18 +58,20 @@ def test_burned_fractions_only_are_counted_anew():
     assert of_own(np.array([1.7]), np.array([0.5])) == 1.7  # no fraction: left for the guards to find
 
 
+@pytest.mark.own_material
 def test_a_closure_serves_its_cells_so(kit):
     frames = np.float32(np.linspace(0, 0.24, 13)).astype(float)
     times = np.linspace(0, 2e-9, 21)
     found = {}
     for burned in ("frame", "own material"):
-        closure = kit.scripted(kit.curve(frames), burned=burned)
-        out = kit.run(closure, times, lambda t: kit.ramp(t, kit.shock_pressure(900.0)))
+        with kit.whole_frames() if burned == "frame" else contextlib.nullcontext():
+            closure = kit.scripted(kit.curve(frames))
+            out = kit.run(closure, times, lambda t: kit.ramp(t, kit.shock_pressure(900.0)))
         assert out[-1].status[0] == Status.ACTIVE
-        found[burned] = closure.cells.record[0].copy()
+        found[burned] = closure.state.pack()[0].copy()
     record = found["own material"]
     share = [
-        own_share(closure.table, record["up"], np.array([record["solid"]]), time, 32 * kit.PIXEL)[0]
+        own_share(kit.table(), record["up"], np.array([record["solid"]]), time, 32 * kit.PIXEL)[0]
         for time in (np.array([record["frame"] - 1, record["frame"]]) * kit.STEP)[:, None]
     ]
     for side, part in zip(("left", "right"), share, strict=True):

@@ -1,15 +1,15 @@
 """Who serves, and who takes a new cell."""
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from mld_closure.closure.cells import Pool
 from mld_closure.runtime.placement import assign, imbalance, local_ranks, place, serving_ranks, spread
-from mld_closure.runtime.serving import MOVE, Server
+from mld_closure.runtime.server import MOVE, Server
+from mld_closure.surrogate.messages import NO_SLOT
+from mld_closure.surrogate.pool import Pool
 
 
 def one_by_one(loads, count):
@@ -38,31 +38,24 @@ def test_new_cells_go_where_fewest_step_with_them():
     assert np.array_equal(*map(np.sort, alike))
 
 
-@dataclass
-class Part:
-    """As much of an `Evolution` as a server looks at before it serves."""
-
-    settings: object
-    clock: object
-    sources: object = None
-
-
 def test_a_server_knows_which_cells_step_next():
-    part = Part(SimpleNamespace(patch_shape=(32, 32)), SimpleNamespace(step=4.0))
-    server = Server(part, Pool((1, 1, 1), False, torch.device("cpu")), [])
+    pool = Pool((1, 1, 1), False, torch.device("cpu"))
+    nothing = SimpleNamespace(pool=pool, frame_step=4.0, store=lambda *given: None, forget=lambda: None)
+    server, slots = Server(nothing), {}
 
-    def apply(cells, keep, time):
+    def keep(cells, wanted, time):
         moves = np.zeros(len(cells), MOVE)
-        moves["id"], moves["keep"], moves["block"] = cells, keep, -1
-        server.apply(moves, time)
+        moves["id"], moves["keep"], moves["block"] = cells, wanted, -1
+        moves["slot"] = [slots.get(cell, NO_SLOT) for cell in cells]
+        slots.update(zip(cells, server.keep(moves, time).tolist(), strict=True))
 
     for step in range(3):  # of 1 s; a cell steps in every fourth
-        cells = [0, 1, 2, 3] if step == 0 else [10 * step]
-        apply(cells, True, step + 0.5)
+        keep([0, 1, 2, 3] if step == 0 else [10 * step], True, step + 0.5)
     assert server.load == 6
     assert [server.due(end) for end in (4.0, 5.0, 6.0, 7.0)] == [0, 4, 5, 6]
-    apply([1, 10], False, 3.5)
-    apply([2], True, 4.5)
+    keep([1, 10], False, 3.5)
+    assert slots[1] == slots[10] == NO_SLOT
+    keep([2], True, 4.5)
     assert server.load == 4
     assert [server.due(end) for end in (5.0, 6.0, 7.0, 9.0)] == [2, 2, 3, 4]
     server.clear(2)

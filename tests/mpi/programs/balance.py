@@ -9,13 +9,11 @@ import mld_closure as mld
 
 comm = communicator()
 cells = np.arange(64)
+kit.whole_frames().__enter__()  # burned fractions as the readouts give them
 loads, sent = [], []
 for side, horizon in ((32, None), (64, None), (32, 5)):  # frames; cells of the last end early
     sample = mld.Specimen.generate((64, 1100), kit.PIXEL, 3, porosity=0.1)
-    closure = mld.open(
-        kit.bundle(), comm, device="cpu", threads=1, load_table=kit.table(), warm_start=False,
-        patch_shape=(side, side), horizon=horizon, burned="frame", p_ignite=kit.shock_pressure(500.0),
-    )  # fmt: skip
+    closure = mld.open(kit.bundle(), comm, **kit.options(patch_shape=(side, side), horizon=horizon))
     corners = np.stack([cells * 16 * kit.PIXEL, 0.0 * cells], axis=1)
     mine = cells if comm.rank == 1 else cells[:0]
     closure.register(mine, specimen=sample, offsets=corners[mine])
@@ -24,16 +22,16 @@ for side, horizon in ((32, None), (64, None), (32, 5)):  # frames; cells of the 
         closure.begin_step(step * 0.3e-9, 0.3e-9)
         closure.advance(pressure=np.where(mine < 8 * step, 8e9 + 1e8 * (mine % 7), 0.0))
         closure.commit()
-        served.append(comm.allgather(closure.server.load))
+        served.append(comm.allgather(closure._ranks.server.load))
     loads.append(served)
-    sent.append(comm.allgather((closure.exchange.rows_sent, closure.exchange.bytes_sent)))
+    sizes = set().union(*comm.allgather(closure._ranks.exchange.row_sizes))
+    sent.append(sorted(sizes))
     closure.close()
 
 
 def two_cells(comm, mine):
     """Burned fractions (step, k) of two cells: one idle for good, after a step in which all are."""
-    options = {"device": "cpu", "threads": 1, "load_table": kit.table(), "warm_start": False}
-    with mld.open(kit.bundle(), comm, reproducible=True, **options) as closure:
+    with mld.open(kit.bundle(), comm, **kit.options(reproducible=True)) as closure:
         closure.register(mine, patches=kit.patches(2)[mine])
         found = []
         for step in range(4):

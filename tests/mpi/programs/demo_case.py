@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from shared import argument, on_each_size, write
 
-from mld_closure.closure.readout import Response
+from mld_closure.closure.response import Response
 from mld_closure.study.case import CaseRun
 from mld_closure.study.demo import slab_case
 
@@ -34,7 +34,7 @@ def main(comm):
         if comm.size not in sizes:
             continue
         flow, closure, limits, served = [], [], [], []
-        options = {"threads": 2 if comm.size == 1 else 1, "warm_start": False} | options
+        options = {"threads": 2 if comm.size == 1 else 1} | options
         run = CaseRun(case, out / f"{mode}-{comm.size}", frames=2, options=options, comm=comm)
 
         def note(run, flow=flow, closure=closure, limits=limits, served=served):
@@ -42,7 +42,7 @@ def main(comm):
             flow.append(run.solver.domain.gather(np.stack(state)))
             closure.append(whole(comm, run))
             limits.append([run.solver.time, run.watched.response.dt_max])
-            served.append(run.closure.server.load if comm.size > 1 else 2)
+            served.append(run.closure._ranks.server.load if comm.size > 1 else 2)
 
         run.go(note)
         if comm.size > 1:

@@ -30,7 +30,7 @@ opening("bad setting", horizon=-1 if comm.rank == last else None)
 opening("serving", serving="1 per device")
 
 closure, mine = open_closure(comm, "blocks", on_extrapolation="error")
-state = closure.cells.record.tobytes()
+state = kit.state(closure)
 
 
 def registering(name, new, patches):
@@ -57,7 +57,7 @@ unknown = [4711] if comm.rank == last else closure.ids[:1]
 note("unknown", lambda: closure.advance(unknown, pressure=[1e9]))
 closure.rollback()
 note("rollback twice", closure.rollback)
-assert closure.cells.record.tobytes() == state
+assert kit.state(closure) == state
 strong = np.where(ids[mine] == 706, 60e9, pressure(2e-9, mine))
 for t in (0.0, 1e-9, 2e-9, 3e-9):
     closure.begin_step(t, 1e-9)
@@ -76,7 +76,7 @@ def broken(request):
 options = {"on_bad_result": "fallback", "fallback": broken}
 closure, mine = open_closure(comm, "blocks", **options)
 if comm.rank == 0:  # the networks of one server give nonsense, so that owners everywhere need the fallback
-    closure.engine.reader.head.local.weight.data.fill_(np.nan)
+    kit.engine(closure).reader.head.local.weight.data.fill_(np.nan)
 note("fallback", lambda: run(comm, closure))
 closure.rollback()
 closure.close()
@@ -88,7 +88,7 @@ def broken_here(request):
     return request.before
 
 
-options = {"on_extrapolation": "fallback", "p_ignite": 3e9}
+options = {"on_extrapolation": "fallback", "p_arrival": 3e9}
 closure, mine = open_closure(comm, "blocks", fallback=broken_here, **options)
 for t in (0.0, 1e-9, 2e-9, 3e-9):
     closure.begin_step(t, 1e-9)
@@ -102,12 +102,12 @@ closure.close()
 
 closure, mine = open_closure(comm, "blocks", on_bad_result="error")
 if comm.rank == last:
-    closure.engine.reader.head.local.weight.data.fill_(np.nan)
+    kit.engine(closure).reader.head.local.weight.data.fill_(np.nan)
 note("server", lambda: run(comm, closure))
 closure.rollback()
 if comm.rank == last:
     weight = closure.bundle.extras["readout_head"].state["local.weight"]
-    closure.engine.reader.head.local.weight.data.copy_(weight)
+    kit.engine(closure).reader.head.local.weight.data.copy_(weight)
 time = closure.time or 0.0
 closure.begin_step(time, 1e-12)
 closure.advance(pressure=pressure(time, mine))

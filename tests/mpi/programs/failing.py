@@ -46,7 +46,7 @@ def main(comm):
     folder = Path(argument(1)) / f"calls-{comm.size}"
     said, found = {}, {}
     bundle = kit.bundle()
-    options = {"on_extrapolation": "error", "p_ignite": 3e9, "failures": folder}
+    options = {"on_extrapolation": "error", "p_arrival": 3e9, "failures": folder}
     closure, mine = open_closure(comm, "last", given=bundle, **options)
     said["live"] = tell(lambda: go(closure, mine))
     comm.barrier()
@@ -55,13 +55,13 @@ def main(comm):
     said["files"] = len(list(recorded[0].iterdir()))
     said["again"] = tell(lambda: mld.replay(recorded[0], bundle, comm, **OPTIONS))
     said["alone"] = tell(lambda: mld.replay(recorded[0], bundle, **OPTIONS))
-    mended = OPTIONS | {"on_extrapolation": "clamp"}
+    mended = OPTIONS | {"policy": {"on_extrapolation": "clamp"}}
     found["together"] = burned(comm, mld.replay(recorded[0], bundle, comm, **mended))
     found["alone"] = burned(SerialComm(), mld.replay(recorded[0], bundle, **mended))
     comm.barrier()
 
     closure.rollback()
-    before = closure.cells.record.tobytes()
+    before = kit.state(closure)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     if comm.rank == comm.size - 1:
@@ -76,10 +76,10 @@ def main(comm):
     said["nothing new"] = len(list(folder.iterdir()))
     closure.advance(pressure=np.minimum(strong, 9e9))
     closure.rollback()
-    assert closure.cells.record.tobytes() == before
+    assert kit.state(closure) == before
     closure.close()
 
-    closure, mine = open_closure(comm, "last", given=bundle, on_extrapolation="clamp", p_ignite=3e9)
+    closure, mine = open_closure(comm, "last", given=bundle, on_extrapolation="clamp", p_arrival=3e9)
     found["run"] = by_id(comm, closure.ids, go(closure, mine).burned_fraction)
     closure.close()
     write(comm, Path(argument(1)), "failing", **found)

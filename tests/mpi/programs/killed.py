@@ -9,7 +9,7 @@ from shared import argument, communicator
 
 from mld_closure.cli.main import main
 from mld_closure.closure import checkpoint
-from mld_closure.runtime.serving import Server
+from mld_closure.runtime.server import Server
 
 moment, mark, nth = argument(1), Path(argument(2)), int(argument(3))
 calls = 0

@@ -32,12 +32,12 @@ def resume(comm):
     write(comm, folder, "resumed", **found)
 
     def note(name, closure):
-        before = closure.cells.record.tobytes()
+        before = kit.state(closure)
         try:
             closure.restore(folder / "from-3")
         except Exception as err:
             said[name] = [type(err).__name__, str(err), [int(i) for i in getattr(err, "ids", ())]]
-        assert closure.cells.record.tobytes() == before
+        assert kit.state(closure) == before
         closure.close()
 
     note("bundle", open_closure(comm, patches=False, given=kit.bundle(seed=5))[0])

@@ -15,8 +15,8 @@ def main(comm):
         closure, _ = open_closure(comm, kind)
         found[kind], limits = run(comm, closure)
         if comm.size > 1:
-            sent = comm.allgather((closure.exchange.rows_sent, closure.exchange.bytes_sent))
-            served = comm.allgather(closure.server.load)
+            sent = comm.allgather((closure._ranks.exchange.rows_sent, closure._ranks.exchange.bytes_sent))
+            served = comm.allgather(closure._ranks.server.load)
             found[kind + "_sent"], found[kind + "_served"] = np.array(sent), np.array(served)
         _, more = run(comm, closure, later)  # a start sets no limit, so on until cells run
         found[kind + "_dt"] = np.concatenate([limits, more])
@@ -26,14 +26,14 @@ def main(comm):
         "specimen": {"patches": False},
         "few": {"serving": "1 per node"},
         "loose": {"reproducible": False},
-        "growing": {"load_updates": 4, "p_ignite": None, "capture_window": 0.8e-9},
+        "growing": {"updates": 4, "p_arrival": None, "on_weak_load": "reset", "window": 0.8e-9},
         "no_logvar": {"given": kit.bundle(evolve_logvar=False)},
     }.items():
         closure, _ = open_closure(comm, "spread", **options)
         found[name] = run(comm, closure)[0]
         if name == "few" and comm.size > 1:
-            assert closure.servers.tolist() == [0]
-            assert (closure.server.load > 0) == (comm.rank == 0)
+            assert closure._ranks.servers.tolist() == [0]
+            assert (closure._ranks.server is not None) == (comm.rank == 0)
         closure.close()
 
     closure, _ = open_closure(comm, "blocks", patches=False)  # migrating in mid-run, every way there is
@@ -51,8 +51,8 @@ def main(comm):
     gone = closure.ids[:6].copy()
     closure.unregister(gone)
     if comm.size > 1:
-        assert sum(comm.allgather(closure.server.load)) == sum(
-            comm.allgather(int((closure.cells.record["slot"] >= 0).sum()))
+        assert sum(comm.allgather(closure._ranks.server.load)) == sum(
+            comm.allgather(int((closure.state.slot >= 0).sum()))
         )
     closure.close()
 

@@ -44,10 +44,9 @@ def open_closure(comm, kind="blocks", given=None, patches=True, **settings):
     """A closure with the 13 cells registered; the cells (k,) of this rank."""
     import mld_closure as mld
 
-    options = {"device": "cpu", "threads": 1, "load_table": kit.table(), "warm_start": False}
-    options |= {"micro_batch": 4, "reproducible": True, "patch_shape": (32, 32)}
-    options |= {"p_ignite": kit.shock_pressure(500.0)}
-    closure = mld.open(given if given is not None else kit.bundle(), comm, **options | settings)
+    options = {"micro_batch": 4, "reproducible": True, "patch_shape": (32, 32)}
+    options = kit.options(**options | settings)
+    closure = mld.open(given if given is not None else kit.bundle(), comm, **options)
     mine = np.flatnonzero(owners(kind, comm.size) == comm.rank)
     if patches:
         closure.register(ids[mine], patches=kit.patches(13)[mine])

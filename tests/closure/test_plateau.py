@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mld_closure.closure.captured import FARTHEST, plateau
+from mld_closure.closure.arrival import FARTHEST, extrapolate_plateau
 from mld_closure.closure.policies import Status
 
 
@@ -14,14 +14,14 @@ def logistic(t, top=900.0, middle=5.0, width=1.3):
 @pytest.mark.parametrize("first", [4.0, 5.0, 7.0])
 def test_three_equal_intervals_of_a_logistic_tell_its_plateau(first):
     t = np.array([[first, first + 1.5, first + 3.0]])
-    assert plateau(t, logistic(t))[0] == pytest.approx(900.0, rel=1e-12)
+    assert extrapolate_plateau(t, logistic(t))[0] == pytest.approx(900.0, rel=1e-12)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
 def test_unequal_intervals_tell_it_closely(share):
     t = np.array([[6.0, 6.0 + 2.0 * share, 8.0]])
     assert logistic(8.0) < 0.92 * 900.0
-    assert plateau(t, logistic(t))[0] == pytest.approx(900.0, rel=0.03)
+    assert extrapolate_plateau(t, logistic(t))[0] == pytest.approx(900.0, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -36,18 +36,20 @@ def test_unequal_intervals_tell_it_closely(share):
     ],
 )
 def test_where_nothing_is_foreseen_the_last_value_stands(times, values):
-    assert plateau(np.array([times], float), np.array([values], float))[0] == values[2]
+    assert extrapolate_plateau(np.array([times], float), np.array([values], float))[0] == values[2]
 
 
 def test_nothing_far_beyond_the_last_value_is_foreseen():
-    found = plateau(np.array([[0.0, 1.0, 2.0]]), np.array([[10.0, 12.0, 13.99]]))
+    found = extrapolate_plateau(np.array([[0.0, 1.0, 2.0]]), np.array([[10.0, 12.0, 13.99]]))
     assert found[0] == pytest.approx(FARTHEST * 13.99)
 
 
 @pytest.mark.parametrize("step", [0.1e-9, 0.37e-9])
 def test_a_cell_takes_a_shock_that_still_rises_for_what_it_becomes(kit, step):
     """Where its window ends the flow has brought four fifths of the load, and two thirds of its pressure."""
-    closure = kit.scripted(kit.curve(np.linspace(0, 0.3, 13)), p_ignite=None, capture_window=1.6e-9)
+    closure = kit.scripted(
+        kit.curve(np.linspace(0, 0.3, 13)), p_arrival=None, on_weak_load="reset", window=1.6e-9
+    )
     times = step * np.arange(round(6e-9 / step))
 
     def load(t):
@@ -56,18 +58,18 @@ def test_a_cell_takes_a_shock_that_still_rises_for_what_it_becomes(kit, step):
     out = kit.run(closure, times, lambda t: kit.shock_pressure(load(t)))
     first = int(np.argmax([r.status[0] & Status.ACTIVE for r in out]))
     assert load(times[first + 1]) < 0.86 * 900.0
-    record = closure.cells.record[0]
+    record = closure.state.pack()[0]
     assert record["up"] == pytest.approx(900.0, rel=0.04)
     assert record["peak"] == pytest.approx(kit.shock_pressure(record["up"]), rel=1e-6)
 
 
 def test_an_earlier_shock_that_was_too_weak_tells_nothing_of_the_next(kit):
     """The cell rests again; of a strong shock two samples are too few to foresee more than the last."""
-    options = {"p_ignite": None, "capture_window": 1e-9, "load_updates": 4}
+    options = {"p_arrival": None, "on_weak_load": "reset", "window": 1e-9, "updates": 4}
     closure = kit.scripted(kit.curve(np.linspace(0, 0.3, 13)), **options)
     weak = kit.shock_pressure(300.0)
     kit.run(closure, np.linspace(0.0, 2.4e-9, 9), lambda t: weak * np.clip(t / 2e-9, 0.0, 1.0))
-    assert closure.cells.record["seen_load"][0].min() > 0.0
+    assert closure.state.sample_load[0].min() > 0.0
     for until, speed in ((2.7e-9, 700.0), (3.0e-9, 780.0)):
         kit.run(closure, [until - 0.3e-9, until], lambda t, speed=speed: kit.shock_pressure(speed))
-        assert closure.cells.record["up"][0] == pytest.approx(speed, rel=1e-6)
+        assert closure.state.up[0] == pytest.approx(speed, rel=1e-6)

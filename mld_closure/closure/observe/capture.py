@@ -17,8 +17,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from .. import __version__
-from ..fields import MODEL_FIELDS, get
+from ... import __version__
+from ...fields import MODEL_FIELDS, get
 
 _TEXT = h5py.string_dtype()
 _UNITS = {

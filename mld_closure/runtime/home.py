@@ -1,0 +1,26 @@
+"""The home rank of an id: the one rank where facts about a cell, held by different ranks, come together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ids import mixed
+from .exchange import Exchange, Plan
+
+
+def home_rank(ids: np.ndarray, size: int) -> np.ndarray:
+    """The rank (n,) where facts about each of these ids (n,) come together."""
+    return (mixed(ids) >> np.uint64(33)).astype(np.int64) % size
+
+
+def send_home(exchange: Exchange, ids: np.ndarray) -> tuple[Plan, np.ndarray]:
+    """A plan that takes rows about ids (n,) to their home ranks; the ids that come here. Collective."""
+    plan = exchange.plan(home_rank(ids, exchange.comm.size))
+    return plan, plan.forward(ids)
+
+
+def repeated(exchange: Exchange, ids: np.ndarray) -> np.ndarray:
+    """Ids whose home is here and that were named more than once on all ranks together. Collective."""
+    _, come = send_home(exchange, ids)
+    values, counts = np.unique(come, return_counts=True)
+    return values[counts > 1]
