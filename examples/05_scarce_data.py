@@ -30,10 +30,11 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress, TextColumn
 
 import mld_closure as mld
 from mld_closure import config as tables
-from mld_closure.cli.output import progress
 from mld_closure.dns.cases import MICRO_STEP, PRESETS, CaseConfig
 from mld_closure.dns.microstructure import PackRules
 from mld_closure.simulation import simulate
@@ -363,7 +364,8 @@ def main():
     methods = (*TRAINED, "mean")
     jobs = [replace(still, method=m, k=k, seed=s) for s in seeds for k in counts for m in methods]
     jobs.append(still)
-    with progress() as bar:
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[status]}"))
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         make_data(DOMAINS[domain], out, options.workers, bar)
         for left in out.glob("tmp*"):  # of runs that were killed
             shutil.rmtree(left, ignore_errors=True)

@@ -95,7 +95,7 @@ def arrays(
 
     \b
     Example:
-      mld-closure import raw.npy --layout reference --pixel-nm 50 --frame-ns 0.172 \\
+      mld-closure import arrays raw.npy --layout reference --pixel-nm 50 --frame-ns 0.172 \\
         --bounds temperature=300:4000 --out data.h5
     """
     from mld_closure.data import importers

@@ -46,6 +46,7 @@ def latents(kit, n, seed=0):
     return Latent(mean, torch.zeros(1, 1, 1, 1).expand_as(mean)), torch.rand(n, generator=generator)
 
 
+@pytest.mark.system
 def test_the_compiled_step_gives_the_eager_numbers_for_any_batch(kit, file):
     model = kit.bundle(**SMALL).meso
     step = compiled.CompiledStep(file, compiled.read_facts(file), model)
@@ -61,6 +62,7 @@ def test_the_compiled_step_gives_the_eager_numbers_for_any_batch(kit, file):
         step(Latent(torch.zeros(2, 2, 4, 8), torch.zeros(2, 2, 4, 8)), torch.zeros(2))
 
 
+@pytest.mark.system
 def test_a_cell_has_the_same_bits_whatever_its_neighbours_in_reproducible_mode(kit, file):
     options = {"compiled": file, "reproducible": True, "micro_batch": 4}
     five = kit.make(given=kit.bundle(**SMALL), **options)
@@ -71,6 +73,7 @@ def test_a_cell_has_the_same_bits_whatever_its_neighbours_in_reproducible_mode(k
     assert a.burned_fraction[3] == b.burned_fraction[0] > 0
 
 
+@pytest.mark.system
 def test_a_closure_serves_the_same_cells_compiled_and_eager(kit, file):
     eager, fast = (kit.make(given=kit.bundle(**SMALL), compiled=c) for c in (None, file))
     assert isinstance(kit.engine(fast).step, compiled.CompiledStep)
@@ -82,6 +85,7 @@ def test_a_closure_serves_the_same_cells_compiled_and_eager(kit, file):
     assert a.burned_fraction.min() > 0
 
 
+@pytest.mark.system
 def test_the_comparison_measures_both(kit, file):
     found = compare(kit.bundle(**SMALL), file, choose("cpu", "fp32", 1), cells=3, frames=4)
     assert found["latents"]["compiled_to_eager"][0] < 1e-5 < found["latents"]["greatest"][0]
@@ -165,6 +169,7 @@ def test_networks_that_give_nearly_nothing_are_compared_by_that(kit):
         agreement.require_agreement("a step", nothing, model, "fp32", latent, load)
 
 
+@pytest.mark.system
 def test_loading_reads_no_pickle(kit, file, monkeypatch):
     def never(*args, **kwargs):
         raise AssertionError("unpickled")

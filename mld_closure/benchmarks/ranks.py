@@ -1,4 +1,4 @@
-"""This command again on several ranks, for benchmarks that compare numbers of them."""
+"""A module run on several ranks, for benchmarks that compare numbers of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 _ROOT = {  # a container's only user is often root, whom Open MPI refuses unless told
@@ -16,14 +17,30 @@ _ROOT = {  # a container's only user is often root, whom Open MPI refuses unless
 }
 
 
-def measured(ranks: int, words: list[Any]) -> Any:
-    """What `mld-closure WORDS` on so many ranks prints as its last line of JSON, one thread a rank.
+def measured(ranks: int, module: str, words: Sequence[Any]) -> Any:
+    """What `python -m MODULE WORDS` on so many ranks prints as its last line of JSON, one thread per rank.
 
-    One rank needs no mpirun; more ranks than cores share them. Raises ValueError where there is no mpirun,
-    and RuntimeError with what was said where the command fails.
+    One rank needs no mpirun; more ranks than cores share them.
+
+    Parameters
+    ----------
+    ranks : int
+        Number of ranks.
+    module : str
+        Full name of the module.
+    words : sequence
+        Its arguments.
+
+    Raises
+    ------
+    ValueError
+        Where there is no mpirun.
+    RuntimeError
+        Where the module fails, with what it printed.
     """
-    command = [sys.executable, "-m", "mld_closure", *words]
+    command = [sys.executable, "-m", module, *words]
     env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")}
+    env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for all commands: threads that wait sleep
     if ranks > 1:
         if shutil.which("mpirun") is None:
             raise ValueError("no mpirun on the PATH; install it with: pip install 'mld_closure[mpi]'")
@@ -34,6 +51,6 @@ def measured(ranks: int, words: list[Any]) -> Any:
             env |= _ROOT
     run = subprocess.run([str(w) for w in command], env=env, capture_output=True, text=True)
     if run.returncode:
-        said = " ".join((run.stderr.strip() or run.stdout.strip()).split())
-        raise RuntimeError(f"{ranks} ranks: {said}")
+        text = " ".join((run.stderr.strip() or run.stdout.strip()).split())
+        raise RuntimeError(f"{ranks} ranks: {text}")
     return json.loads(run.stdout.strip().splitlines()[-1])

@@ -1,4 +1,4 @@
-"""The benchmark counts what it says it counts and skips what would take too long."""
+"""The benchmark counts what it reports, and skips what would take too long."""
 
 from dataclasses import replace
 
