@@ -57,7 +57,9 @@ def time_bridge(
         words = [path, *frame, rounds, *cells]
         results = [r for n in ranks for r in measured(n, "mld_closure.benchmarks.bridge", words)]
         starts = _start_up(str(path))
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one torch thread a rank"
+    machine = (
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one torch thread per rank"
+    )
     return {"machine": machine, "results": results, "start": starts}
 
 

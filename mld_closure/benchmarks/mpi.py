@@ -51,7 +51,9 @@ def scaling(ranks: Sequence[int], cells: int, frame: tuple[int, int]) -> dict[st
             base = next((r["wall"] for r in results if r["kind"] == kind), found["wall"])
             ideal = base / n if kind == "strong" else base
             results.append({"kind": kind, "ranks": n, **found, "efficiency": ideal / found["wall"]})
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one torch thread a rank"
+    machine = (
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one torch thread per rank"
+    )
     return {"machine": machine, "cells": cells, "frame": frame, "results": results}
 
 

@@ -208,7 +208,7 @@ def _result(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(data: str, chosen: list[int], results: list[dict[str, Any]]) -> None:
-    """One row a quantity, one column a forecaster."""
+    """One row per quantity, one column per forecaster."""
     tables = [{row.quantity: row for row in r["scores"].rows()} for r in results]
     quantities: list[str] = []
     for table in tables:
