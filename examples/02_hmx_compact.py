@@ -89,7 +89,8 @@ def main() -> None:
     (out / f"{NAME}.md").write_text(card)
     print(card)
     if options.install:
-        install(bundle, card)
+        worst = worst_first(scores["meso"])[0]
+        install(bundle, card, {"curves": out / "curves_meso.png", "worst": out / f"case{worst}.png"})
 
 
 def simulate(out: Path, workers: int, quick: bool) -> dict[str, Path]:
@@ -189,10 +190,11 @@ def by_load(report: dict, piston: list[float]) -> str:
     head, mean = result(report, "bundle, head")["scores"], result(report, "mean curve")["scores"]
     truth = head["truth_curves"]
     rows = [["piston (m/s)", "hot area, truth (um2)", "head", "burned, truth", "head",
-             "area error / final, head", "mean curve"]]  # fmt: skip
-    final = report["truth"]["area"]
+             "area error / final, head", "mean curve", "burned error / final, head",
+             "mean curve"]]  # fmt: skip
+    final = {"area": report["truth"]["area"], "burned, direct": report["truth"]["burned fraction"]}
     for i in sorted(range(len(report["cases"])), key=lambda i: piston[report["cases"][i]]):
-        errors = [100 * s["per_case"]["area"][i] / final for s in (head, mean)]
+        errors = [100 * s["per_case"][q][i] / final[q] for q in final for s in (head, mean)]
         rows.append([
             f"{piston[report['cases'][i]]:.0f}",
             f"{1e12 * truth['area'][i][-1]:.2f}", f"{1e12 * head['curves']['area'][i][-1]:.2f}",
@@ -247,6 +249,12 @@ regressed on the piston speed.
 
 {by_load(scores["meso"], piston)}
 
+![Hot-spot curves of the cases](figures/{NAME}-curves.png)
+![The worst case, truth beside prediction](figures/{NAME}-worst.png)
+
+*Second picture: the worst case by the head's hot area: temperature, pressure and solid fraction, truth above
+prediction above error, and the latents.*
+
 ## Where the errors come from
 
 {budget_table(scores["meso"])}
@@ -269,7 +277,7 @@ validation rollouts.
 """
 
 
-def install(bundle: Path, card: str) -> None:
+def install(bundle: Path, card: str, pictures: dict[str, Path]) -> None:
     """Replace the packaged bundle by a better one, by the head's errors on the validation cases."""
     target = PACKAGED / NAME
     score = validation(bundle)
@@ -279,6 +287,8 @@ def install(bundle: Path, card: str) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(bundle, target)
     (PACKAGED / f"{NAME}.md").write_text(card)
+    for name, picture in pictures.items():
+        shutil.copy(picture, PACKAGED / "figures" / f"{NAME}-{name}.png")
     print(f"installed, validation score {score:.4f}")
 
 

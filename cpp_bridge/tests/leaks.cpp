@@ -109,7 +109,7 @@ struct Host {
 };
 
 int fallback(void* data, std::int64_t n, const std::int64_t*, const double*, const double*, const double*,
-             const double*, const double*, const double* before, double* after) {
+             const double*, const double*, const double*, const double* before, double* after) {
   Host& host = *static_cast<Host*>(data);
   if (host.how == kThrow) throw std::runtime_error("thrown by a fallback");
   double value;

@@ -205,7 +205,8 @@ void one_rank_cannot_open(const std::string& bundle) {
 }
 
 int failing_fallback(void* fails, std::int64_t n, const std::int64_t*, const double*, const double*,
-                     const double*, const double*, const double*, const double* before, double* after) {
+                     const double*, const double*, const double*, const double*, const double* before,
+                     double* after) {
   for (int k = 0; k < n * MLD_FALLBACK_QUANTITIES; ++k) after[k] = before[k];
   for (int k = 0; k < n; ++k) after[k * MLD_FALLBACK_QUANTITIES + MLD_COLUMN_BURNED_FRACTION] += 0.1;
   return *static_cast<bool*>(fails);
@@ -259,6 +260,8 @@ void merged_calls(const std::string& bundle) {
     require(parts.closure.dt_max() == whole.closure.dt_max(), "the same longest step");
     parts.closure.commit();
   }
+  // counters are local: one rank alone may ask
+  if (rank == 0) require(parts.closure.counter("cells") == kCells, "the cells of this rank");
   require(parts.burned == whole.burned && whole.burned[0] > 0.0, "the same burned fractions");
   parts.closure.close();
   whole.closure.close();

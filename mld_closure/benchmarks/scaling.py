@@ -23,8 +23,21 @@ EXCHANGES = 3  # requests, answers, and what is kept
 
 @dataclass(frozen=True)
 class Machine:
-    """Seconds: `cell` a model step of a cell, `hydro` a macro cell and step, `latency` a message, `partner`
-    for each rank in an all-to-all even where nothing goes there; `bandwidth` of a rank in bytes per second."""
+    """What a machine is assumed to take.
+
+    Parameters
+    ----------
+    cell : float
+        Seconds of a model step of a cell.
+    hydro : float
+        Seconds per macro cell and step.
+    latency : float
+        Seconds of a message.
+    partner : float
+        Seconds for each rank in an all-to-all exchange, even where nothing goes there.
+    bandwidth : float
+        Of a rank, in bytes per second.
+    """
 
     cell: float
     hydro: float = 2e-7
@@ -44,10 +57,22 @@ class Machine:
 
 @dataclass(frozen=True)
 class Scaling:
-    """What was found for a number of ranks; shares of the time that only useful work would take.
+    """What was found for a number of ranks.
 
-    active: served cells per rank, mean; imbalance: of the placed cells, mean over steps; efficiency: placed;
-    owner_efficiency: if every rank served its own cells; exchange: share of the step spent in exchanges.
+    Attributes
+    ----------
+    ranks : int
+        Their number.
+    active : float
+        Served cells per rank, mean over ranks and steps.
+    imbalance : float
+        Greatest over mean number of served cells, less 1, mean over steps.
+    efficiency : float
+        Time of useful work over time taken, with cells placed by the rule.
+    owner_efficiency : float
+        The same if every rank served its own cells.
+    exchange : float
+        Share of the time spent in exchanges.
     """
 
     ranks: int
@@ -70,11 +95,30 @@ def play(
     steps: int = 60,
     seed: int = 0,
 ) -> Scaling:
-    """Play a shock that has come half way; `ranks` is rounded to a square.
+    """Play a shock that has come half way through.
 
-    block: cells along a side of each rank's block; speed: cells per step; service: fewest and most steps that a
-    cell is served, equally likely; every: macro steps to a model step; steps: counted after the first cells
-    have come to an end. By default macro steps are as long as the flow allows, about a model step.
+    By default macro steps are as long as the flow allows, about a model step.
+
+    Parameters
+    ----------
+    ranks : int
+        Number of ranks, rounded to a square.
+    shock : str
+        `planar`, or `point`: from a corner.
+    machine : Machine
+        What things take.
+    block : int
+        Cells along a side of each rank's block.
+    speed : float
+        Of the shock, in cells per step.
+    service : tuple of int
+        Fewest and most steps for which a cell is served, equally likely.
+    every : int
+        Macro steps to a model step.
+    steps : int
+        Steps that are counted, after the first cells have ended.
+    seed : int
+        Of the numbers of steps.
     """
     across = max(round(ranks**0.5), 1)
     ranks = across**2

@@ -23,10 +23,11 @@ from .output import json_option, print_json, print_table
 def command(ranks, cells, frame, as_json) -> None:
     """Time a shock through a slab whose cells compact networks with random weights serve, on several ranks.
 
-    Strong: a slab of two rows on any number of ranks. Weak: one row per rank. Seconds are means over the ranks,
-    with one torch thread each; "wait" is time that a rank waits in the closure for slower ones, and what it
-    waits for neighbours in the flow is part of "hydro". Efficiency is against one rank in the same run;
-    imbalance is the greatest over the mean of the ranks' time in the networks, less 1. Starts mpirun itself.
+    Strong: a slab of two rows on any number of ranks. Weak: one row per rank. Seconds are means over the
+    ranks, with one torch thread each; "wait" is time that a rank waits in the closure for slower ones, and
+    what it waits for neighbours in the flow is part of "hydro". Efficiency is against one rank in the same
+    run; imbalance is the greatest over the mean of the ranks' time in the networks, less 1. Starts mpirun
+    itself.
 
     \b
     Example:

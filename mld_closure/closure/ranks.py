@@ -109,7 +109,7 @@ class Ranks(Protocol):
         self,
         call: Any,
         ids: np.ndarray,
-        state: CellState,
+        slot: np.ndarray,
         server: np.ndarray,
         block: np.ndarray,
         place: np.ndarray,

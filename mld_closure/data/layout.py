@@ -4,9 +4,9 @@ The layout is that of The Well (PolymathicAI, docs/data_format.md), so its tools
 
     /            format, format_version, pixel, frame_times, failures, configuration, ... as attributes
     dimensions/  time (float32), y, x (pixel centres, m)
-    boundary_conditions/, scalars/ (one value a case: `case` is the campaign's index), descriptions (JSON)
-    t0_fields/   one dataset a scalar field, (case, time, y, x)
-    t1_fields/   velocity, (case, time, y, x, component), components in the order of the spatial dims: y, x
+    boundary_conditions/, scalars/ (one value per case, units in `SCALAR_UNITS`), descriptions (JSON)
+    t0_fields/   one dataset per scalar field, (case, time, y, x), SI units as in `fields.FIELDS`
+    t1_fields/   velocity (m/s), (case, time, y, x, component), components in the order y, x
 
 Why: exact frame times are kept in float64 beside the float32 ones that the layout asks for.
 """
@@ -29,7 +29,7 @@ SPATIAL_DIMS = ("y", "x")
 VELOCITY = ("velocity_y", "velocity_x")  # components in the order of SPATIAL_DIMS
 ALL_FIELDS = tuple(field_table.FIELDS)
 BOUNDARY_TYPES = ("wall", "open", "periodic")
-MAX_FRAMES = 8000  # frame times are an attribute, and HDF5 bounds an attribute to 64 KiB
+MAX_FRAMES = 8000  # frame times are stored as an attribute, which HDF5 limits to 64 KiB
 
 SCALAR_UNITS = {
     "case": "1",
@@ -106,7 +106,16 @@ class TrajectorySpec:
 
 
 def check_fields(names: Sequence[str]) -> None:
-    """ConfigError unless the names are known and different, hold T, P and mu, and velocity is whole."""
+    """Check that field names can be stored together in one file.
+
+    They must be known and different, include temperature, pressure and microstructure, and include both
+    components of the velocity or none.
+
+    Raises
+    ------
+    ConfigError
+        They cannot; the message names the field.
+    """
     unknown = [n for n in names if n not in field_table.FIELDS]
     if unknown:
         raise ConfigError(f"unknown field '{unknown[0]}'; known fields: {', '.join(ALL_FIELDS)}")
@@ -128,7 +137,7 @@ def datasets(names: Collection[str]) -> dict[str, tuple[str, ...]]:
 
 
 def first_not_increasing(times: Sequence[float]) -> int | None:
-    """The first frame whose time is not finite or not later than the frame before; None where all are."""
+    """Return the first frame whose time is not finite or not after the one before; None if there is none."""
     for i, t in enumerate(times):
         if not math.isfinite(t) or (i and not t > times[i - 1]):
             return i

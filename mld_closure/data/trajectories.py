@@ -35,11 +35,73 @@ _TEXT = h5py.string_dtype()
 
 
 class Trajectories:
-    """A trajectory file, opened for reading; nothing but the header is read until `read` is called.
+    """A trajectory file, opened for reading; frames are read only when `read` is called.
 
-    Usable as a context manager, and picklable (a copy opens the file anew). Raises FileNotFoundError, or
-    ValueError where the file is not a readable trajectory file of a known format version.
+    As a context manager it closes the file at the end. It can be pickled; a copy opens the file again.
+
+    Parameters
+    ----------
+    path
+        The file, in the layout of The Well.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    pixel : float
+        Side of a pixel (m).
+    times : numpy.ndarray
+        Time of each frame (s), float64 (time,).
+    shape : tuple[int, int]
+        Size of a frame (ny, nx) in pixels.
+    fields : tuple[str, ...]
+        Names of the fields, in the order in which `read` returns them.
+    n_cases : int
+        Number of cases in the file.
+    scalars : dict[str, numpy.ndarray]
+        Values (case,) by name, such as `piston_speed` (m/s); SI units.
+    cases : numpy.ndarray
+        Index of each case in its campaign, int64 (case,).
+    failures : list[tuple[int, str]]
+        Campaign index and reason of each case that failed and is not in the file.
+    provenance : dict
+        Version, date, platform and configuration that made the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is damaged, of another kind or of an unknown format version.
+
+    References
+    ----------
+    The layout is that of The Well, https://github.com/PolymathicAI/the_well (docs/data_format.md).
+
+    Examples
+    --------
+    >>> from mld_closure import Trajectories
+    >>> with Trajectories("heldout.h5") as data:
+    ...     data
+    ...     temperature = data.read(0, ["temperature"])  # K
+    Trajectories 'heldout.h5': 3 cases
+      4 frames of 32 x 64 pixels of 50 nm, 0 to 1.032 ns
+      fields temperature, pressure, microstructure
+      piston speeds 700 to 900 m/s
+    >>> temperature.shape
+    (4, 1, 32, 64)
     """
+
+    path: Path
+    pixel: float
+    times: np.ndarray
+    shape: tuple[int, int]
+    fields: tuple[str, ...]
+    n_cases: int
+    scalars: dict[str, np.ndarray]
+    cases: np.ndarray
+    failures: list[tuple[int, str]]
+    provenance: dict[str, Any]
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -54,7 +116,8 @@ class Trajectories:
         attrs = self._file.attrs
         self.pixel = float(attrs["pixel"])
         self.times = np.asarray(attrs["frame_times"], dtype=np.float64)  # (time,) s
-        self.shape = tuple(int(self._file[f"dimensions/{d}"].shape[0]) for d in SPATIAL_DIMS)  # (ny, nx)
+        ny, nx = (int(self._file[f"dimensions/{d}"].shape[0]) for d in SPATIAL_DIMS)
+        self.shape = (ny, nx)
         self.fields = stored_fields(self._file)
         self.n_cases = int(attrs["n_trajectories"])
         self.scalars = {
@@ -63,7 +126,7 @@ class Trajectories:
         }
         self.cases = self._file["scalars/case"][:].astype(np.int64)  # the campaign's case indices
         self.failures = [(int(i), str(why)) for i, why in json.loads(attrs["failures"])]
-        self.provenance: dict[str, Any] = {
+        self.provenance = {
             "version": str(attrs["version"]),
             "created": str(attrs["created"]),
             "platform": str(attrs["platform"]),
@@ -89,17 +152,50 @@ class Trajectories:
         )
 
     def description(self, case: int) -> dict[str, Any]:
-        """The microstructure and whatever else was recorded with a case."""
+        """What was recorded about a case, such as its voids.
+
+        Parameters
+        ----------
+        case
+            Position of the case in the file, from 0.
+
+        Returns
+        -------
+        dict
+            JSON-ready facts by name.
+
+        Raises
+        ------
+        ValueError
+            There is no such case.
+        """
         return json.loads(self._file["descriptions"].asstr()[self._check_case(case)])
 
     def read(
         self, case: int, fields: Sequence[str] | None = None, frames: slice | Sequence[int] = slice(None)
     ) -> np.ndarray:
-        """Frames of one case as float32 (time, field, y, x), in SI units.
+        """Frames of one case; nothing else is read from the file.
 
-        case: position in the file, 0 .. n_cases-1; fields: names, all by default; frames: a slice, or frame
-        numbers in any order. Reads the chunks of these frames only. Raises ValueError for a case or frame
-        that is not there or cannot be read, KeyError for a field the file does not hold.
+        Parameters
+        ----------
+        case
+            Position of the case in the file, from 0.
+        fields
+            Names of the fields; all by default.
+        frames
+            A slice, or frame numbers in any order; all by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (time, field, y, x), SI units.
+
+        Raises
+        ------
+        ValueError
+            There is no such case or frame, or it cannot be read.
+        KeyError
+            The file has no such field.
         """
         case = self._check_case(case)
         names = tuple(self.fields if fields is None else fields)
@@ -140,7 +236,17 @@ class Trajectories:
 
     def __repr__(self) -> str:
         ny, nx = self.shape
-        return f"Trajectories({str(self.path)!r}: {self.n_cases} cases, {self.n_frames} x {ny} x {nx})"
+        lines = [
+            f"Trajectories {str(self.path)!r}: {self.n_cases} cases"
+            + (f", {len(self.failures)} failed" if self.failures else ""),
+            f"  {self.n_frames} frames of {ny} x {nx} pixels of {1e9 * self.pixel:.4g} nm, "
+            f"{1e9 * self.times[0]:.4g} to {1e9 * self.times[-1]:.4g} ns",
+            f"  fields {', '.join(self.fields)}",
+        ]
+        speeds = self.scalars.get("piston_speed")
+        if speeds is not None and len(speeds):
+            lines.append(f"  piston speeds {speeds.min():.4g} to {speeds.max():.4g} m/s")
+        return "\n".join(lines)
 
     def _check_case(self, case: int) -> int:
         if not 0 <= case < self.n_cases:
@@ -206,7 +312,7 @@ def write_shard(
 def assemble(
     path: Path, spec: TrajectorySpec, shards: Sequence[Path], failures: Sequence[tuple[int, str]]
 ) -> None:
-    """Write a trajectory file from one shard a case, in the order given; frames stay compressed."""
+    """Write a trajectory file from one file per case, in the order given; frames stay compressed."""
     indices, scalars, descriptions = [], [], []
     with h5py.File(path, "w") as file:
         write_header(file, spec, len(shards), failures)

@@ -1,4 +1,4 @@
-"""What is wrong with a trajectory file and where, and the range of its values, one frame at a time."""
+"""Validation of trajectory files: every fault and its place, and the range of the values."""
 
 from __future__ import annotations
 
@@ -25,23 +25,42 @@ _OBJECTS = (
 
 @dataclass
 class Inspection:
-    """Faults of a file, and per field the least and greatest finite value (empty if no value was read)."""
+    """Result of `inspect`.
+
+    Attributes
+    ----------
+    faults : list of str
+        One sentence per fault; empty for a valid file.
+    ranges : dict of str to (float, float)
+        Smallest and largest finite value of each field, in SI units; empty if no value was read.
+    """
 
     faults: list[str]
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def validate(path: str | Path) -> list[str]:
-    """Sentences naming every fault of a trajectory file and its place; an empty list for a valid file."""
+    """Return one sentence for every fault of a trajectory file; an empty list for a valid file."""
     return inspect(path).faults
 
 
 def inspect(path: str | Path, on_case: Callable[[int], None] | None = None) -> Inspection:
-    """Read a whole trajectory file once, for its faults and its ranges; `on_case` is called after each case.
+    """Read a whole trajectory file once and collect its faults and the ranges of its values.
 
-    Checks that the file opens and has the right version, that all parts are there with the right shapes, that
-    times increase, and that every value is finite and within `fields.Field.valid`. One sentence at most for
-    each field of a case, about its first faulty frame.
+    Checks that the file can be opened and has the right version, that all parts exist with the right shapes,
+    that times increase, and that every value is finite and within `fields.Field.valid`. For each field of a
+    case only the first frame with a fault is reported.
+
+    Parameters
+    ----------
+    path : path
+        The trajectory file.
+    on_case : callable, optional
+        Called with the case number after each case.
+
+    Returns
+    -------
+    Inspection
     """
     found = Inspection(_faulty_structure(path))
     if found.faults:
@@ -57,7 +76,7 @@ def inspect(path: str | Path, on_case: Callable[[int], None] | None = None) -> I
 
 
 def _faulty_structure(path: str | Path) -> list[str]:
-    """Faults that make the file unreadable: format, missing parts."""
+    """Faults that make the file unreadable: wrong format or missing parts."""
     try:
         file = open_file(path)
     except (ValueError, FileNotFoundError) as err:
@@ -77,7 +96,7 @@ def _faulty_structure(path: str | Path) -> list[str]:
 
 
 def _faulty_names(file: Any) -> Iterator[str]:
-    """Names listed without a dataset, and fields the file must have and has not."""
+    """Names that are listed but have no dataset, and fields that the file must have but does not."""
     for group in ("scalars", "t0_fields", "t1_fields", "t2_fields"):
         listed = file[group].attrs.get("field_names")
         if listed is None:
@@ -91,6 +110,7 @@ def _faulty_names(file: Any) -> Iterator[str]:
 
 
 def _faulty_header(trajectories: Trajectories) -> Iterator[str]:
+    """Faults of pixel size, times, scalars and descriptions."""
     times = trajectories.times
     if not (np.isfinite(trajectories.pixel) and trajectories.pixel > 0):
         yield f"pixel size must be positive, it is {trajectories.pixel} m"
@@ -111,6 +131,7 @@ def _faulty_header(trajectories: Trajectories) -> Iterator[str]:
 
 
 def _faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
+    """Faults of shape and type of the field datasets."""
     for where, held in datasets(trajectories.fields).items():
         components = (len(VELOCITY),) if len(held) > 1 else ()
         expected = (trajectories.n_cases, trajectories.n_frames, *trajectories.shape, *components)
@@ -124,7 +145,7 @@ def _faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
 def _read_case(
     trajectories: Trajectories, case: int, ranges: dict[str, tuple[float, float]]
 ) -> Iterator[str]:
-    """Widens `ranges` by the values of a case, and yields the first fault of each of its fields."""
+    """Extend `ranges` by the values of a case, and yield the first fault of each of its fields."""
     named = set()
     for frame in range(trajectories.n_frames):
         try:
@@ -144,7 +165,20 @@ def _read_case(
 
 
 def faulty_pixel(name: str, image: np.ndarray) -> str | None:
-    """What is wrong with the worst pixel of a (y, x) image of a field, with its place; None if nothing is."""
+    """Describe the worst pixel of an image, with its place.
+
+    Parameters
+    ----------
+    name : str
+        Field of the image.
+    image : array (y, x)
+        Values in SI units.
+
+    Returns
+    -------
+    str or None
+        None if every value is finite and within the valid range of the field.
+    """
     entry = field_table.get(name)
     low, high = (np.float32(v) for v in entry.valid)
     with np.errstate(invalid="ignore"):

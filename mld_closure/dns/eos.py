@@ -18,12 +18,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
+
+from ..compile_cache import njit
 
 FIT_RANGE = (0.75, 2.0)
 FIT_DEGREE = 10
-jit = numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+jit = njit(error_model="numpy", fastmath={"contract", "nsz"})
 
 
 @dataclass(frozen=True)

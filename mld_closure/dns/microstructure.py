@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mld_closure.errors import MicrostructureError
+
 SUPERSAMPLING = 4
 OUTLINE_POINTS = 96
-
-
-class MicrostructureError(ValueError):
-    """A microstructure that cannot be made as asked."""
 
 
 @dataclass(frozen=True)

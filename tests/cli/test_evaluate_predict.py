@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from mld_closure.cli.main import main
-from mld_closure.cli.surrogates import parse_cases
 from mld_closure.config import ConfigError
 from mld_closure.data.layout import TrajectorySpec
 from mld_closure.data.store import write_trajectories
@@ -18,6 +17,7 @@ from mld_closure.models.dynamics import MesoDynamics, MicroDynamics
 from mld_closure.models.parc import Parc, ParcConfig
 from mld_closure.models.parc_file import save_parc
 from mld_closure.models.settings import ModelConfig
+from mld_closure.offline.surrogates import choose_cases
 
 STEP, PIXEL, N = 0.172e-9, 50e-9, 4
 FIELDS = ("temperature", "pressure", "microstructure", "velocity_x", "velocity_y")
@@ -148,8 +148,8 @@ def test_a_picture_of_another_kind_is_refused_before_the_work(files, capsys, com
 
 
 def test_cases_by_numbers_and_ranges():
-    assert parse_cases("0,3,5-7,3", 9) == [0, 3, 5, 6, 7]
-    assert parse_cases(None, 4, limit=2) == [0, 1]
+    assert choose_cases("0,3,5-7,3", 9) == [0, 3, 5, 6, 7]
+    assert choose_cases(None, 4, limit=2) == [0, 1]
     for text, reason in (("9", "holds cases 0 to 8"), ("a", "numbers and ranges"), ("3-2", "name no case")):
         with pytest.raises(ConfigError, match=reason):
-            parse_cases(text, 9)
+            choose_cases(text, 9)

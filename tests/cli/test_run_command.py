@@ -146,6 +146,7 @@ def test_a_run_can_be_prolonged(run, case, tmp_path):
     assert "piston_speed" in err
 
 
+@pytest.mark.system
 def test_a_kill_leaves_the_last_checkpoint_whole(run, case, tmp_path):
     path, out = case(), tmp_path / "killed"
     assert run(path, "--out", tmp_path / "whole")[0] == 0
@@ -209,6 +210,7 @@ for moment in itertools.count():
 """
 
 
+@pytest.mark.system
 def test_a_checkpoint_survives_a_kill_at_every_event_of_its_writing(tmp_path):
     """kill -9 before each file is opened, flushed, renamed or removed, and after each flush: over 20."""
     from mld_closure.closure import checkpoint

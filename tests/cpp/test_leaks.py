@@ -75,6 +75,7 @@ def valgrind(kit):
     return ["valgrind", "-q", *leaks, "--num-callers=60", f"--suppressions={known}", "--error-exitcode=9"]
 
 
+@pytest.mark.system
 def test_valgrind_finds_nothing_lost(leaks, stand_in, valgrind):
     """Library, backend and CPython; torch cannot be looked at this way in reasonable time."""
     run = leaks(stand_in, "-", 2, before=valgrind)
@@ -84,6 +85,7 @@ def test_valgrind_finds_nothing_lost(leaks, stand_in, valgrind):
     assert re.search(r"7 bytes in 1 blocks are definitely lost", seen.stderr)
 
 
+@pytest.mark.system
 def test_valgrind_finds_nothing_lost_where_opening_fails(build, bundle, valgrind):
     env = os.environ | {"MLD_CLOSURE_PYTHON": "/nowhere"}
     command = [*valgrind, build / "examples/hosts/smallest", bundle]

@@ -95,6 +95,7 @@ def die(mpi, program, out, moment, nth, words):
     return [p for p in (out / "checkpoints").glob(".step-*") if list((p / "closure").glob("state-*"))]
 
 
+@pytest.mark.system
 def test_a_killed_rank_ends_the_job_and_the_last_checkpoint_is_whole(mpi, programs, case, whole):
     out, program = case.parent / "killed", programs / "killed.py"
     words = ["run", case, "--out", out, "--checkpoint-every", 2]

@@ -99,7 +99,7 @@ class Closure:
         n = len(ids)
         zero = np.zeros(n)
         request = SimpleNamespace(
-            ids=ids, up=zero, shock_pressure=pressure, pressure=pressure, since=zero, until=zero,
+            ids=ids, up=zero, shock_pressure=pressure, pressure=pressure, since=zero, until=zero, dt=zero,
             before=np.zeros((n, 6)),
         )  # fmt: skip
         try:

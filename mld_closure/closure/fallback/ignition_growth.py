@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from ...compile_cache import njit
 from ..policies import BURNED
 from .request import FallbackRequest
 
@@ -170,7 +170,7 @@ class PressureIgnitionGrowth:
         )  # fmt: skip
 
 
-@numba.njit(cache=True)
+@njit()
 def _specific_rate(f, drive, p, law):
     """dF/dt / (1 - F) in 1/s."""
     I, b, x, G1, c, d, y, G2, e, g, z, ignited, growth_end, completion_start, _ = law
@@ -185,7 +185,7 @@ def _specific_rate(f, drive, p, law):
     return total
 
 
-@numba.njit(cache=True)
+@njit()
 def _integrate(F, drive, pressure, rate, times, law):
     """Midpoint rule on -d ln(1 - F) = k dt, in substeps; F (n,) in place, rate (n,) at the end."""
     share = law[-1]
