@@ -7,8 +7,8 @@ the arrival of the shock, and what both cost (processor time). Both sides are lo
 through the means over a cell, whose density has risen half-way when the shock is at its centre. What flows in
 does not burn and is not counted: its mass is known in the simulation, and the hydrocode marks it by a
 transverse speed too small to matter.
-The surrogate is tried with each choice of what a load is matched to, and with loads looked at three times
-while they rise; and for the first cell without the flow, its load and arrival given.
+The surrogate is tried with each choice of what a load is matched to, and with three updates of a load that
+still rises; and for the first cell without the flow, with its load and arrival given.
 
     python 03_upscaling.py --bundle hmx-compact --out upscaling     # the DNS takes about 26 min on one core
 
@@ -38,11 +38,10 @@ from mld_closure.viz.plots import new_figure, save
 CELLS, MORE = 4, 2
 POROSITY = 0.10
 AFTER = 8e-9  # s after arrival, when burned fractions are compared
-LOADS = {  # what is tried, and the closure's options
-    "pressure": {"load": "pressure"},
-    "velocity": {"load": "velocity"},
-    "incoming wave": {"load": "incoming wave"},
-    "incoming wave, three looks": {"load": "incoming wave", "load_updates": 3},
+LOADS = {  # what is tried: the closure's options `load`
+    "pressure": {"kind": "pressure"},
+    "incoming wave": {"kind": "incoming wave"},
+    "incoming wave, three updates": {"kind": "incoming wave", "updates": 3},
 }
 LEFT = 0.3  # of the mass of a cell: with less explosive in it, its burned share says little
 MARK = 1e-3  # m/s, transverse speed of what flows in
@@ -101,7 +100,8 @@ def run_closure(bundle, specimen, mu, shape, up, load, end, threads):
     inflow = inflow_state(shock_from_piston(up, INSULATING))
     inflow[2], inflow[4] = MARK, 1.0  # marked, and nothing left to burn in it
     times, density, burned, steps = [0.0], [state[0, 0, :CELLS]], [np.zeros(CELLS)], []
-    with mld.open(bundle, device="cpu", threads=threads, patch_shape=shape, **LOADS[load]) as closure:
+    options = {"engine": {"patch_shape": shape}, "load": LOADS[load]}
+    with mld.open(bundle, device="cpu", threads=threads, **options) as closure:
         corners = np.stack([size * np.arange(count), np.zeros(count)], axis=1)
         closure.register(np.arange(count), specimen=specimen, offsets=corners)
         solver = MacroSolver(
@@ -137,8 +137,9 @@ def with_load_given(bundle, specimen, shape, up, after, threads):
     """Burned fraction of cell 0 `after` its shock arrives (s), load and arrival given: without a flow."""
     dt = 0.25 * bundle.meso_step
     table = LoadTable.from_bundle(bundle)
-    options = {"device": "cpu", "threads": threads, "patch_shape": shape, "load": "pressure"}
-    with mld.open(bundle, **options) as closure:
+    p_arrival = 0.2 * float(table.shock_pressure(bundle.load_range[0]))
+    options = {"engine": {"patch_shape": shape}, "load": {"kind": "pressure", "p_arrival": p_arrival}}
+    with mld.open(bundle, device="cpu", threads=threads, **options) as closure:
         closure.register([0], specimen=specimen, offsets=[(0.0, 0.0)])
         pressure = table.shock_pressure(np.array([up]))
         times, burned = [0.0], [0.0]
@@ -147,7 +148,8 @@ def with_load_given(bundle, specimen, shape, up, after, threads):
             burned.append(float(closure.advance(pressure=pressure).burned_fraction[0]))
             closure.commit()
             times.append(times[-1] + dt)
-        return np.interp(after + closure.cells.record["arrival"][0], times, burned)
+    arrival = dt * p_arrival / pressure[0]  # the pressure rises from 0 within the first step
+    return np.interp(after + arrival, times, burned)
 
 
 def arrivals(times, density, shock):

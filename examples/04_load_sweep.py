@@ -39,9 +39,9 @@ def hold(bundle, shape, pressure, cells, threads):
     """Cells held at a pressure (Pa): times (s), mean burned fraction (time,)."""
     specimen = mld.Specimen.generate((shape[0], (cells + 1) * shape[1]), bundle.pixel, 7, porosity=POROSITY)
     offsets = np.stack([shape[1] * bundle.pixel * np.arange(cells), np.zeros(cells)], axis=1)
-    options = {"device": "cpu", "threads": threads, "patch_shape": shape, "p_ignite": 0.5 * pressure}
+    options = {"engine": {"patch_shape": shape}, "load": {"p_arrival": 0.5 * pressure}}
     times, burned = [0.0], [0.0]
-    with mld.open(bundle, **options) as closure:
+    with mld.open(bundle, device="cpu", threads=threads, **options) as closure:
         closure.register(np.arange(cells), specimen=specimen, offsets=offsets)
         step = 0.5 * bundle.meso_step
         for n in range(2 * bundle.horizon):
@@ -63,7 +63,7 @@ def run_distance(bundle, shape, up, cells, threads):
     specimen = mld.Specimen.generate((shape[0], (cells + 1) * shape[1]), bundle.pixel, 8, porosity=POROSITY)
     offsets = np.stack([size * np.arange(cells), np.zeros(cells)], axis=1)
     times, fronts = [], []
-    with mld.open(bundle, device="cpu", threads=threads, patch_shape=shape) as closure:
+    with mld.open(bundle, device="cpu", threads=threads, engine={"patch_shape": shape}) as closure:
         closure.register(case.ids.ravel(), specimen=specimen, offsets=offsets)
 
         def keep(solver):

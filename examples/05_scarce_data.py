@@ -30,8 +30,6 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress, TextColumn
 
 import mld_closure as mld
 from mld_closure import config as tables
@@ -138,11 +136,11 @@ def recipe(job):
     return settings
 
 
-def make_data(domain, folder, workers, bar):
+def make_data(domain, folder, workers):
     """Simulate what is missing of the four files."""
     for name, count in domain.counts.items():
         case = domain.micro if name == "micro" else domain.meso
-        task = bar.add_task(f"movies: {name}", total=count, status="")
+        print(f"movies: {count} of {name}", flush=True)
         simulate(
             case.kind,
             count,
@@ -150,8 +148,6 @@ def make_data(domain, folder, workers, bar):
             seed=SEEDS[name],
             config=case,
             workers=workers,
-            started=lambda done, n, task=task: bar.update(task, completed=done),
-            done=lambda index, why, task=task: bar.update(task, advance=1, status=why or ""),
         )
 
 
@@ -232,7 +228,7 @@ def run(job):
 
 
 def trained(job, scratch, place):
-    """The model of a job, trained within its budget, its head (None for the rival), and how that went."""
+    """The model of a job, trained within its budget, its head (None for PARCv2), and how that went."""
     from mld_closure.models.bundle import Bundle
     from mld_closure.models.parc_file import load_parc
     from mld_closure.models.readout_head import EXTRA, ReadoutHead
@@ -274,14 +270,13 @@ def end_with_parent():
     threading.Thread(target=watch, daemon=True).start()
 
 
-def do(jobs, workers, bar):
+def do(jobs, workers):
     """Run the jobs, `workers` at a time in processes of their own."""
     missing = open_jobs(jobs)
     spawn = multiprocessing.get_context("spawn")
-    task = bar.add_task("runs", total=len(jobs), completed=len(jobs) - len(missing), status="")
     with ProcessPoolExecutor(workers, spawn, end_with_parent) as pool:
         for future in as_completed([pool.submit(run, job) for job in missing]):
-            bar.update(task, advance=1, status=future.result())
+            print(future.result(), flush=True)
 
 
 def gather(jobs):
@@ -296,7 +291,7 @@ def gather(jobs):
 
 
 def markdown(points, counts):
-    """A table: one row a method and K, means over seeds, in brackets the least and greatest."""
+    """A table: one row per method and K, means over seeds, in brackets the least and greatest."""
     heads = ["method", "K", *(title for title, _, _ in QUANTITIES.values())]
     lines = [" | ".join(heads), " | ".join("---" for _ in heads)]
     for method, label in METHODS.items():
@@ -320,18 +315,18 @@ def spread(values, digits):
 def verdict(points, counts):
     """Where (a) has the lower hot-area error than each other, on average and for every seed."""
     area = points["hot_area"]
-    said = []
-    for rival in ("plain", "parc", "mean"):
+    sentences = []
+    for other in ("plain", "parc", "mean"):
         better, always = [], []
         for k in counts:
-            ours, theirs = ([e for c, e in area[m] if c == k] for m in ("micro", rival))
+            ours, theirs = ([e for c, e in area[m] if c == k] for m in ("micro", other))
             if np.mean(ours) < np.mean(theirs):
                 better.append(k)
             if max(ours) < min(theirs):
                 always.append(k)
         at, sure = (", ".join(map(str, found)) or "none" for found in (better, always))
-        said.append(f"than {METHODS[rival]} at K = {at} of {counts} (all seeds apart: {sure})")
-    return "Hot-area error with micro pre-training is lower " + "; ".join(said) + "."
+        sentences.append(f"than {METHODS[other]} at K = {at} of {counts} (all seeds apart: {sure})")
+    return "Hot-area error with micro pre-training is lower " + "; ".join(sentences) + "."
 
 
 def starved_runs(jobs):
@@ -364,12 +359,10 @@ def main():
     methods = (*TRAINED, "mean")
     jobs = [replace(still, method=m, k=k, seed=s) for s in seeds for k in counts for m in methods]
     jobs.append(still)
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[status]}"))
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        make_data(DOMAINS[domain], out, options.workers, bar)
-        for left in out.glob("tmp*"):  # of runs that were killed
-            shutil.rmtree(left, ignore_errors=True)
-        do(jobs, options.workers, bar)
+    make_data(DOMAINS[domain], out, options.workers)
+    for left in out.glob("tmp*"):  # of runs that were killed
+        shutil.rmtree(left, ignore_errors=True)
+    do(jobs, options.workers)
     report(jobs, counts, out)
 
 

@@ -8,24 +8,23 @@ Networks with random weights stand in for a trained bundle, so the numbers mean 
 import numpy as np
 
 import mld_closure as mld
-from mld_closure.runtime.comm import default_comm
 from mld_closure.testing import random_networks
 
 CELLS, STEPS, DT = 12, 6, 0.5e-9
 
 
 def main() -> None:
-    world = default_comm()
+    world = mld.default_comm()
     comm = world.Dup() if world.size > 1 else world  # the communicator of your code
     bundle = random_networks()
     sample = mld.Specimen.generate((96, 96 * CELLS), bundle.pixel, seed=1, porosity=0.1)
     mine = np.arange(CELLS)[comm.rank :: comm.size]  # which cells a rank owns is up to your code
     corners = np.stack([96 * bundle.pixel * mine, 0.0 * mine], axis=1)  # x, y in m
-    options = {"device": "cpu", "threads": 1, "patch_shape": (96, 96), "reproducible": True}
-    with mld.open(bundle, comm, **options) as closure:
+    engine = {"patch_shape": (96, 96), "reproducible": True}
+    with mld.open(bundle, comm, device="cpu", threads=1, engine=engine) as closure:
         closure.register(mine, specimen=sample, offsets=corners)
         for step in range(STEPS):
-            pressure = np.where(mine <= 2 * step, 7e9, 0.0)  # a shock that takes two cells a step
+            pressure = np.where(mine <= 2 * step, 7e9, 0.0)  # a shock that takes two cells per step
             closure.begin_step(step * DT, DT)
             out = closure.advance(mine, pressure=pressure)
             closure.commit()

@@ -21,7 +21,6 @@ from mld_closure import fields as field_table
 from mld_closure.dns.eos import Material
 from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.loading import shocked_solver
-from mld_closure.runtime.comm import default_comm
 from mld_closure.runtime.tiled import tiled_rollout
 from mld_closure.surrogate.frame0 import LoadTable
 from mld_closure.testing import random_networks
@@ -67,7 +66,7 @@ def main() -> None:
     overlaps = sorted(set(args.overlaps))
     if len(overlaps) < 2:
         parse.error("--overlaps: give two or more, to compare")
-    comm, up = default_comm(), args.up
+    comm, up = mld.default_comm(), args.up
     torch.set_num_threads(1)
     bundle = mld.Bundle.load(args.bundle) if args.bundle else random_networks()
     model, table, (ny, nx) = bundle.meso, LoadTable.from_bundle(bundle), args.strip

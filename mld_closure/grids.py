@@ -78,3 +78,4 @@ def check_frame(ny: int, nx: int) -> None:
 
 MICRO_SHAPE = (160, 256)
 MESO_SHAPE = (320, 480)
+WALL_SHAPE = (320, 608)  # halo and patch

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mld_closure.config import to_dict
 from mld_closure.data.layout import TrajectorySpec
 from mld_closure.data.store import CaseStore
 from mld_closure.dns import campaign
-from mld_closure.dns.cases import PRESETS, CaseConfig, with_changes
+from mld_closure.dns.cases import PRESETS, CaseConfig, Kind, with_changes
 
 
 def simulate(
-    kind: Literal["micro", "meso"],
+    kind: Kind,
     cases: int,
     out: str | Path,
     *,
@@ -91,6 +91,9 @@ def simulate(
         shape=config.shape,
         pixel=config.pixel,
         times=config.times,
+        fields=config.fields,
+        curve_times=config.curve_times,
+        parts=config.wall.parts if config.wall else 0,
         configuration={"seed": seed, "case": to_dict(config)},
     )
     rank, size = (comm.rank, comm.size) if comm is not None else (0, 1)

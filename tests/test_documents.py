@@ -10,6 +10,7 @@ import click
 import pytest
 
 from mld_closure.cli.main import cli
+from mld_closure.closure.options import table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -197,3 +198,11 @@ def test_the_citation_file_names_this_version_and_the_paper():
         re.search(rf"^{key}: *\S?", text, re.M) for key in ("message", "title", "authors", "references")
     )
     assert "10.48550/arXiv.2506.12996" in text
+
+
+def test_the_option_table_is_the_declared_one():
+    """The rows between the markers in closure/README.md are those of `closure.options.table`."""
+    text = (ROOT / "mld_closure/closure/README.md").read_text()
+    shown = text.partition("<!-- options -->\n")[2].partition("<!-- /options -->")[0].splitlines()[2:]
+    rows = [(f"`{row.name}`", row.type.replace(" | ", ", "), *row[2:]) for row in table()]
+    assert shown == [f"| {' | '.join(row)} |" for row in rows]

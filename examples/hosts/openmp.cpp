@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   std::string failed;
   try {
     // reproducible: a cell gives the same bits whichever cells are in the call with it.
-    mld::Closure closure(mld::Options(argv[1], "device = 'cpu'\nthreads = 2\nreproducible = true\n"));
+    mld::Closure closure(mld::Options(argv[1], "device = 'cpu'\nthreads = 2\nengine.reproducible = true\n"));
     closure.register_patches(ids, size, size, patches);
     for (int step = 0; step < steps; ++step) {
       closure.begin_step(step * dt, dt);

@@ -81,7 +81,7 @@ int main(int argc, char** argv) try {
   for (int i = 0; i <= n; ++i) x[i] = i * dx;
   u[0] = 0;                                                     // the rigid wall
 
-  const std::string settings = "device = 'cpu'\nthreads = 1\npatch_shape = [320, 480]\n";
+  const std::string settings = "device = 'cpu'\nthreads = 1\nengine.patch_shape = [320, 480]\n";
   mld::Closure closure(mld::Options("hmx-compact", settings));
   std::vector<std::int64_t> ids(n);
   std::iota(ids.begin(), ids.end(), 0);

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import mld_closure as mld
 
 from ..runtime.comm import default_comm
 from ..testing import random_networks
-from .ranks import measured
+from .ranks import machine, measured
 
 ACTIVE = 64  # cells that react at most
 OUTPUTS = ("burned_fraction", "burn_rate", "status")
@@ -57,8 +56,7 @@ def time_bridge(
         words = [path, *frame, rounds, *cells]
         results = [r for n in ranks for r in measured(n, "mld_closure.benchmarks.bridge", words)]
         starts = _start_up(str(path))
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one torch thread a rank"
-    return {"machine": machine, "results": results, "start": starts}
+    return {"machine": machine(), "results": results, "start": starts}
 
 
 def open_and_close(

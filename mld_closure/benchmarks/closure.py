@@ -62,7 +62,7 @@ class CellCost:
 
     @property
     def rate(self) -> float | None:
-        """Cell frames a second."""
+        """Cell frames per second."""
         return 1.0 / self.seconds if self.seconds else None
 
     def share(self, peak: float) -> float | None:
@@ -263,7 +263,7 @@ def _gflop(engine: Engine, frame: tuple[int, int]) -> float:
 
 
 def idle_cost(bundle: Bundle, cells: int = 10_000, repeats: int = 50) -> dict[str, float]:
-    """Seconds of one `advance` and of one `commit` with no active cell, a thousand cells, best of repeats."""
+    """Seconds per thousand cells of one `advance` and one `commit` with no active cell, best of repeats."""
     patch = np.ones((32, 96), np.float32)
     best = {"advance": float("inf"), "commit": float("inf")}
     with mld.open(bundle, device="cpu", threads=1) as closure:

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -24,7 +22,7 @@ from ..runtime.comm import default_comm
 from ..runtime.placement import imbalance
 from ..study.timed_closure import TimedClosure
 from ..testing import random_networks
-from .ranks import measured
+from .ranks import machine, measured
 
 PARTS = ("hydro", "gather", "encode", "evolve", "readout", "exchange", "wait")
 UP = 900.0  # m/s
@@ -51,8 +49,7 @@ def scaling(ranks: Sequence[int], cells: int, frame: tuple[int, int]) -> dict[st
             base = next((r["wall"] for r in results if r["kind"] == kind), found["wall"])
             ideal = base / n if kind == "strong" else base
             results.append({"kind": kind, "ranks": n, **found, "efficiency": ideal / found["wall"]})
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one torch thread a rank"
-    return {"machine": machine, "cells": cells, "frame": frame, "results": results}
+    return {"machine": machine(), "cells": cells, "frame": frame, "results": results}
 
 
 def measure(rows: int, cells: int, frame: tuple[int, int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,12 @@ _ROOT = {  # a container's only user is often root, whom Open MPI refuses unless
     for launcher in ("OMPI", "PRTE")
     for name in (f"{launcher}_ALLOW_RUN_AS_ROOT", f"{launcher}_ALLOW_RUN_AS_ROOT_CONFIRM")
 }
+
+
+def machine() -> str:
+    """The machine and what each rank uses of it, in words."""
+    name = platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores, one torch thread per rank"
 
 
 def measured(ranks: int, module: str, words: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""`mld-closure bench`: one subcommand a thing to measure, each in its own file."""
+"""`mld-closure bench`: one subcommand for each thing to measure, each in its own file."""
 
 from __future__ import annotations
 

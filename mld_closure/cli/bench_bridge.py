@@ -11,7 +11,7 @@ from .output import json_option, print_json, print_table, progress
 CELLS = (1, 64, 512, 4096)
 ROUNDS = 7
 MOST = 2.0  # MiB that many openings may add
-LIMITS = "wanted: less than 20 us a call more, and less than 1 % at 64 active cells"
+LIMITS = "target: less than 20 us per call more, and less than 1 % more at 64 active cells"
 
 
 @click.command()
@@ -66,20 +66,20 @@ def command(bundle, ranks, cells, frame, rounds, cycles, as_json) -> None:
         print_json(found)
         return
     print_table(
-        f"{frame[0]} x {frame[1]} pixels a cell; {found['machine']}; us a step",
-        ["ranks", "cells", "active", "from Python", "from C++", "more", "more"],
+        f"{frame[0]} x {frame[1]} pixels per cell; {found['machine']}; us per step",
+        ["ranks", "cells", "active", "from Python", "from C++", "more", "share"],
         [_texts(r) for r in found["results"]],
     )
     click.echo(LIMITS)
     for name, s in found["start"].items():
-        click.echo(f"opening from {name}: {s['seconds']:.2f} s, {s['mib']:.0f} MiB a process")
+        click.echo(f"opening from {name}: {s['seconds']:.2f} s, {s['mib']:.0f} MiB per process")
 
 
 def _print_cycles(found: dict[str, Any]) -> None:
     grown, number = found["grown_mib"], found["cycles"]
     click.echo(
         f"{number} cycles: {found['mib']:.1f} MiB at the end, {grown:+.2f} MiB since the first tenth "
-        f"({1024**2 * grown / (0.9 * number):+.0f} bytes a cycle), "
+        f"({1024**2 * grown / (0.9 * number):+.0f} bytes per cycle), "
         f"{found['grown_late_mib']:+.2f} MiB since half-way"
     )
 

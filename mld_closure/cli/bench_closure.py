@@ -107,16 +107,16 @@ def _print(result: dict[str, Any]) -> None:
     peak = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in result["peak_gflops"].items())
     title = (
         f"{result['bundle']}; cells of {ny} x {nx} pixels, {result['horizon']} frames; {result['machine']}; "
-        f"matrix product {peak}; per cell and frame; DNS {result['dns_seconds_per_frame']:.2f} s a frame"
+        f"matrix product {peak}; per cell and frame; DNS {result['dns_seconds_per_frame']:.2f} s per frame"
     )
     heads = ["readout", "type", "batch", "GFLOP", "ms", "frames/s", "of peak", "to DNS"]
     print_table(title, heads, [_texts(row) for row in result["results"]])
     idle = result["idle_seconds_per_1000_cells"]
     targets = ", ".join(f"{n} times with {name}" for name, n in TARGETS.items())
-    click.echo(f"wanted: {targets}")
+    click.echo(f"target: {targets}")
     click.echo(
         f"no active cell: advance {1e6 * idle['advance']:.1f} us, commit {1e6 * idle['commit']:.1f} us "
-        "a thousand cells (wanted: under 50)"
+        "per thousand cells (target: under 50)"
     )
 
 

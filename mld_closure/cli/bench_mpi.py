@@ -23,10 +23,11 @@ from .output import json_option, print_json, print_table
 def command(ranks, cells, frame, as_json) -> None:
     """Time a shock through a slab whose cells compact networks with random weights serve, on several ranks.
 
-    Strong: a slab of two rows on any number of ranks. Weak: one row a rank. Seconds are means over the ranks,
-    with one torch thread each; "wait" is time that a rank waits in the closure for slower ones, and what it
-    waits for neighbours in the flow is part of "hydro". Efficiency is against one rank in the same run;
-    imbalance is the greatest over the mean of the ranks' time in the networks, less 1. Starts mpirun itself.
+    Strong: a slab of two rows on any number of ranks. Weak: one row per rank. Seconds are means over the
+    ranks, with one torch thread each; "wait" is time that a rank waits in the closure for slower ones, and
+    what it waits for neighbours in the flow is part of "hydro". Efficiency is against one rank in the same
+    run; imbalance is the greatest over the mean of the ranks' time in the networks, less 1. Starts mpirun
+    itself.
 
     \b
     Example:
@@ -56,9 +57,12 @@ def _lines(results: list[dict[str, Any]]) -> list[list[str]]:
 
     return [
         line("rows of cells", lambda r: str(r["rows"])),
-        *(line(f"{p}, ms a step", lambda r, p=p: f"{1e3 * r['seconds'][p] / r['steps']:.2f}") for p in PARTS),
+        *(
+            line(f"{p}, ms per step", lambda r, p=p: f"{1e3 * r['seconds'][p] / r['steps']:.2f}")
+            for p in PARTS
+        ),
         line("step, ms", lambda r: f"{1e3 * r['wall'] / r['steps']:.1f}"),
         line("efficiency", lambda r: f"{100 * r['efficiency']:.0f} %"),
         line("imbalance", lambda r: f"{100 * r['imbalance']:.0f} %"),
-        line("bytes a request", lambda r: f"{r['bytes_a_row']:.0f}"),
+        line("bytes per request", lambda r: f"{r['bytes_a_row']:.0f}"),
     ]

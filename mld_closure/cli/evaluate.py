@@ -157,7 +157,7 @@ class _Ticker:
 
 
 def _print(data: str, chosen: list[int], results: Sequence[Any]) -> None:
-    """One row a quantity, one column a forecaster."""
+    """One row per quantity, one column per forecaster."""
     tables = [{row.quantity: row for row in r.scores.rows()} for r in results]
     quantities: list[str] = []
     for table in tables:

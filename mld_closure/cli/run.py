@@ -40,7 +40,7 @@ def command(case_path, out, frames, checkpoint_every, restart, device, precision
     (a bundle's name or path). DIR gets history.h5, history.vtkhdf (ParaView), steps.csv with the cost of
     every step, xt.png, profiles.png, front.png and summary.json. A run that goes on from a checkpoint gives
     the bits of one that was never interrupted; its case may have another end_time, nothing else. Under
-    mpirun the slab is cut into blocks, one a rank, and a checkpoint may be continued on another number of
+    mpirun the slab is cut into blocks, one per rank, and a checkpoint may be continued on another number of
     ranks.
 
     \b

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mld_closure.config import ConfigError
+from mld_closure.data.curves import check_curves
 from mld_closure.data.layout import TrajectorySpec
 from mld_closure.data.trajectories import Trajectories, assemble, write_shard
 from mld_closure.durable import published
@@ -97,8 +98,9 @@ class CaseStore:
         ----------
         index : int
             Index of the case in the campaign.
-        arrays : mapping of str to float32 array (time, y, x)
-            Exactly the fields of the specification, in SI units.
+        arrays : mapping of str to float32 array
+            Exactly the fields (time, y, x) and curves (curve time, part), arrivals (part,), of the
+            specification, in SI units.
         scalars : mapping of str to float
             Values of the case, in SI units; units by name in `layout.SCALAR_UNITS`.
         description : mapping
@@ -107,7 +109,7 @@ class CaseStore:
         Raises
         ------
         ValueError
-            A wrong index, field, shape or type, or a value that is not finite.
+            A wrong index, name, shape or type, fields that are not finite, impossible values of curves.
         """
         self._check_index(index)
         check_case(index, arrays, self.spec)
@@ -215,12 +217,16 @@ def check_case(index: int, arrays: Mapping[str, np.ndarray], spec: TrajectorySpe
     Raises
     ------
     ValueError
-        Missing or extra fields, a wrong shape or type, or a value that is not finite.
+        Missing or extra fields or curves, a wrong shape or type, or a value that is not finite.
     """
-    if set(arrays) != set(spec.fields):
-        raise ValueError(f"case {index} has fields {sorted(arrays)}, the file takes {sorted(spec.fields)}")
+    if set(arrays) != set(spec.array_names):
+        raise ValueError(
+            f"case {index} has fields and curves {sorted(arrays)}, the file takes {sorted(spec.array_names)}"
+        )
+    check_curves(index, arrays, len(spec.curve_times), spec.parts)
     expected = (spec.n_frames, *spec.shape)
-    for name, values in arrays.items():
+    for name in spec.fields:
+        values = arrays[name]
         if values.shape != expected or values.dtype != np.float32:
             raise ValueError(
                 f"case {index}, {name}: expected float32 {expected}, got {values.dtype} {values.shape}"

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from mld_closure import __version__
+from mld_closure.data.curves import CURVES, GROUP, shapes
 from mld_closure.data.layout import (
     DATASET_NAME,
     FORMAT,
@@ -125,6 +126,7 @@ class Trajectories:
             for name in _names(self._file["scalars"])
         }
         self.cases = self._file["scalars/case"][:].astype(np.int64)  # the campaign's case indices
+        self.curve_times, self.parts = _curve_axes(self._file)  # (curve time,) s
         self.failures = [(int(i), str(why)) for i, why in json.loads(attrs["failures"])]
         self.provenance = {
             "version": str(attrs["version"]),
@@ -149,7 +151,20 @@ class Trajectories:
             configuration=self.provenance["configuration"],
             fields=self.fields,
             boundaries=tuple(json.loads(self._file.attrs["boundaries"])),
+            curve_times=tuple(self.curve_times),
+            parts=self.parts,
         )
+
+    def curves(self, case: int) -> dict[str, np.ndarray]:
+        """Curves of one case by name, float32 (curve time, part) in SI units, and `arrival` (part,) in s.
+
+        Part 0 is the whole patch. Empty where the file holds no curves. Raises ValueError for a case that is
+        not there.
+        """
+        case = self._check_case(case)
+        return {
+            name: self._file[f"{GROUP}/{name}"][case] for name in shapes(len(self.curve_times), self.parts)
+        }
 
     def description(self, case: int) -> dict[str, Any]:
         """What was recorded about a case, such as its voids.
@@ -221,6 +236,10 @@ class Trajectories:
         """The dataset at a path inside the file, unread."""
         return self._file[where]
 
+    def __contains__(self, where: str) -> bool:
+        """Whether the file has something at a path inside it."""
+        return where in self._file
+
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
         self._file.close()
@@ -283,6 +302,13 @@ def open_file(path: str | Path) -> h5py.File:
     return file
 
 
+def _curve_axes(file: h5py.File) -> tuple[np.ndarray, int]:
+    """(curve times in s, parts besides the whole patch) of an open file; no times where it has no curves."""
+    if GROUP not in file:
+        return np.zeros(0), 0
+    return file[f"{GROUP}/time"][:].astype(np.float64), int(file[GROUP].attrs["parts"])
+
+
 def stored_fields(file: h5py.File) -> tuple[str, ...]:
     """Names of the fields in an open file, velocity as two components, in the order of `fields.FIELDS`."""
     held = set(_names(file["t0_fields"]))
@@ -298,14 +324,14 @@ def write_shard(
     scalars: Mapping[str, float],
     description: Mapping[str, Any],
 ) -> None:
-    """Write one case as a small HDF5 file of its own; arrays are float32 (time, y, x) by field name."""
+    """Write one case as a small HDF5 file of its own; arrays by name are float32, fields (time, y, x)."""
     with h5py.File(path, "w") as file:
         file.attrs["index"] = index
         file.attrs["scalars"] = json.dumps({k: float(v) for k, v in scalars.items()})
         file.attrs["description"] = json.dumps(description)
         for where, held in datasets(tuple(arrays)).items():
             parts = [arrays[name] for name in held]
-            values = parts[0] if where.startswith("t0") else np.stack(parts, axis=-1)
+            values = parts[0] if len(parts) == 1 else np.stack(parts, axis=-1)
             file.create_dataset(where, data=values, chunks=(1, *values.shape[1:]), **_FILTERS)
 
 
@@ -323,6 +349,8 @@ def assemble(
                 descriptions.append(source.attrs["description"])
                 for where in datasets(spec.fields):
                     _copy_chunks(source[where], file[where], slot, spec.n_frames)
+                for name in shapes(len(spec.curve_times), spec.parts):
+                    file[f"{GROUP}/{name}"][slot] = source[f"{GROUP}/{name}"][:]
         names = ["case", *dict.fromkeys(k for s in scalars for k in s)]
         columns = {}
         for name in names:
@@ -398,6 +426,26 @@ def write_header(
             dim_varying=[True, True], sample_varying=True, time_varying=True, units=FIELDS[held[0]].units
         )
         file[group].attrs["field_names"] = _text([*_names(file[group]), name])
+    _write_curve_header(file, spec, n_stored)
+
+
+def _write_curve_header(file: h5py.File, spec: TrajectorySpec, n_stored: int) -> None:
+    wanted = shapes(len(spec.curve_times), spec.parts)
+    if not wanted:
+        return
+    group = file.create_group(GROUP)
+    group.attrs.update(parts=spec.parts, field_names=_text(list(wanted)))
+    group.create_dataset("time", data=np.asarray(spec.curve_times, np.float64)).attrs["units"] = "s"
+    for name, shape in wanted.items():
+        dataset = group.create_dataset(
+            name, (n_stored, *shape), "f4", chunks=(1, *shape), fillvalue=np.nan, compression="gzip"
+        )
+        dataset.attrs.update(
+            sample_varying=True,
+            time_varying=len(shape) > 1,
+            dim_varying=[False] * len(SPATIAL_DIMS),
+            units=CURVES[name].units,
+        )
 
 
 def _write_boundary(file: h5py.File, dim: str, size: int, kind: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mld_closure import fields as field_table
+from mld_closure.data.curves import GROUP, faulty_value, shapes
 from mld_closure.data.layout import VELOCITY, check_fields, datasets, first_not_increasing
 from mld_closure.data.trajectories import Trajectories, open_file, stored_fields
 
@@ -48,8 +49,8 @@ def inspect(path: str | Path, on_case: Callable[[int], None] | None = None) -> I
     """Read a whole trajectory file once and collect its faults and the ranges of its values.
 
     Checks that the file can be opened and has the right version, that all parts exist with the right shapes,
-    that times increase, and that every value is finite and within `fields.Field.valid`. For each field of a
-    case only the first frame with a fault is reported.
+    that times increase, and that every value is finite and within `fields.Field.valid`, of curves within
+    those of `curves.CURVES`. For each field or curve of a case only the first frame with a fault is reported.
 
     Parameters
     ----------
@@ -97,7 +98,8 @@ def _faulty_structure(path: str | Path) -> list[str]:
 
 def _faulty_names(file: Any) -> Iterator[str]:
     """Names that are listed but have no dataset, and fields that the file must have but does not."""
-    for group in ("scalars", "t0_fields", "t1_fields", "t2_fields"):
+    groups = ("scalars", "t0_fields", "t1_fields", "t2_fields", *([GROUP] if GROUP in file else []))
+    for group in groups:
         listed = file[group].attrs.get("field_names")
         if listed is None:
             yield f"{group}: attribute field_names is missing"
@@ -112,6 +114,9 @@ def _faulty_names(file: Any) -> Iterator[str]:
 def _faulty_header(trajectories: Trajectories) -> Iterator[str]:
     """Faults of pixel size, times, scalars and descriptions."""
     times = trajectories.times
+    late = first_not_increasing(trajectories.curve_times)
+    if late is not None:
+        yield f"curves/time must increase, but time {late} is {trajectories.curve_times[late]} s"
     if not (np.isfinite(trajectories.pixel) and trajectories.pixel > 0):
         yield f"pixel size must be positive, it is {trajectories.pixel} m"
     late = first_not_increasing(times)
@@ -140,13 +145,23 @@ def _faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
             yield f"{where}: expected shape {expected}, got {dataset.shape}"
         if dataset.dtype != np.float32:
             yield f"{where}: expected float32, got {dataset.dtype}"
+    for name, one in shapes(len(trajectories.curve_times), trajectories.parts).items():
+        where, expected = f"{GROUP}/{name}", (trajectories.n_cases, *one)
+        if where not in trajectories:
+            yield f"{where} is missing"
+        elif trajectories.raw(where).shape != expected:
+            yield f"{where}: expected shape {expected}, got {trajectories.raw(where).shape}"
 
 
 def _read_case(
     trajectories: Trajectories, case: int, ranges: dict[str, tuple[float, float]]
 ) -> Iterator[str]:
-    """Extend `ranges` by the values of a case, and yield the first fault of each of its fields."""
+    """Extend `ranges` by the values of a case, and yield the first fault of each of its fields and curves."""
     named = set()
+    for name, values in trajectories.curves(case).items():
+        fault = faulty_value(name, values)
+        if fault:
+            yield f"case {case}, curve {name}: {fault}"
     for frame in range(trajectories.n_frames):
         try:
             images = trajectories.read(case, frames=[frame])[0]

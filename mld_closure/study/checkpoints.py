@@ -144,8 +144,8 @@ def continue_in(out: Path, checkpoint: Path, frame_bytes: int, sizes: tuple[int,
     for later in checkpoints(out):
         if later.name > checkpoint.name:
             shutil.rmtree(later)
-    for torn in (out / CHECKPOINTS).glob(".step-*.tmp"):
-        shutil.rmtree(torn, ignore_errors=True)
+    for unfinished in (out / CHECKPOINTS).glob(".step-*.tmp"):
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _sync(file: Any) -> None:

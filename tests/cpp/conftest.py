@@ -68,7 +68,7 @@ def bundle(tmp_path_factory):
     return path
 
 
-SETTINGS = 'device = "cpu"\nthreads = 1\nwarm_start = false\n'
+SETTINGS = 'device = "cpu"\nthreads = 1\n'
 NAMES = (
     "burned_fraction", "burn_rate", "hotspot_area_fraction", "hotspot_area_rate", "hotspot_temperature",
     "hotspot_temperature_rate", "mean_temperature", "mean_pressure", "porosity", "uncertainty", "status",

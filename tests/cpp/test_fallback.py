@@ -13,7 +13,7 @@ DT, COLUMNS = 0.3e-9, len(NAMES)
 BURNED = NAMES.index("burned_fraction")
 PRESSURE = np.array([6e9, 2e10, 7e9, 2.2e10, 8e9])  # the second and the fourth are beyond the trained loads
 BEYOND = [101, 103]
-BY_POLICY = 'on_extrapolation = "fallback"\n'
+BY_POLICY = 'policy.on_extrapolation = "fallback"\n'
 
 Numbers, Ids = ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_int64)
 Function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, Ids, *[Numbers] * 8)
@@ -111,7 +111,7 @@ def test_a_c_function_gives_the_bits_of_a_python_one(host, kit, bundle, patches)
         return physics(r.up, r.pressure, r.since, r.until, r.before)
 
     closure = mld.open(
-        bundle, device="cpu", threads=1, warm_start=False, on_extrapolation="fallback", fallback=fallback
+        bundle, device="cpu", threads=1, policy={"on_extrapolation": "fallback"}, fallback=fallback
     )
     closure.register(kit.IDS, patches=patches)
     out = kit.outputs()

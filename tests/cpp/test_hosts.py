@@ -50,7 +50,7 @@ def test_the_whole_project_builds_without_pip_and_all_its_hosts_pass(whole_build
 
 
 def test_the_smallest_hosts_agree_with_python_to_the_bit(results, build):
-    n, size, dt = 4, 32, 0.3e-9
+    n, size, dt = 4, 64, 0.3e-9
     k, y, x = np.indices((n, size, size))
     closure = mld.open(build / "bundle", device="cpu", threads=1)
     closure.register(np.arange(10, 14), patches=np.where((31 * y + 17 * x + 7 * k) % 23 < 2, 0, 1.0))

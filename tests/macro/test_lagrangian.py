@@ -5,10 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from mld_closure.closure.fallback.ignition_growth import PressureIgnitionGrowth
 from mld_closure.dns.eos import Material
 from mld_closure.dns.exact import free_surface_velocity, shock_from_piston
 from mld_closure.macro.lagrangian import LagrangianSolver
-from mld_closure.macro.laws import GivenRate, IgnitionGrowth
+from mld_closure.macro.laws import GivenRate
 from mld_closure.macro.rates import Burned, RateClosure
 from mld_closure.macro.replay import ReplayClosure
 from mld_closure.macro.slab import thrown_slab
@@ -229,7 +230,7 @@ def test_what_cannot_start_is_refused():
 
 
 def test_the_end_time_is_met_and_steps_are_limited():
-    run = body(10, closure=rates(IgnitionGrowth(), 10), rho=2200.0, e=4e5)
+    run = body(10, closure=rates(PressureIgnitionGrowth().law(), 10), rho=2200.0, e=4e5)
     run.run(5e-9)
     assert run.time == 5e-9
     with pytest.raises(RuntimeError, match="2 steps taken"):

@@ -111,7 +111,8 @@ def test_two_phases_are_a_choice_of_the_case(tmp_path):
     runs = {}
     for kind in ("none", "ignition-growth"):
         for two in (False, True):
-            run = start(MacroCase(cells=30, two_phases=two, closure=ClosureChoice(kind)))
+            case = MacroCase(cells=30, two_phases=two)
+            run = burning(case) if kind == "ignition-growth" else start(case)
             run.run(9e-9)
             runs[kind, two] = run.fields()
     inert, same = runs["none", False]["pressure"], runs["none", True]["pressure"]

@@ -51,7 +51,7 @@ def test_one_rank_sends_nothing_and_two_send_scalars(found):
 def test_the_table_has_a_column_a_run(found):
     lines = _lines(found)
     assert all(len(line) == 5 for line in lines)
-    assert [line[0] for line in lines][-1] == "bytes a request"
+    assert [line[0] for line in lines][-1] == "bytes per request"
 
 
 @pytest.mark.system  # one rank is measured first

@@ -77,8 +77,7 @@
          longest time over which a load is sought; none is the time that the weakest trained shock takes to
          cross a patch
      load.updates: int, default 1
-         equal parts of the window after each of which a cell may start, or start again, with its load so
-         far
+         equal parts of the window after each of which a cell may start, or start anew, with its load so far
      load.history_exponent: float, default 1.0
          m in d tau = clip(p / P_s, 0, 2)^m dt; 0 makes a cell's clock run with time
      readout.kind: head | decode, default head

@@ -146,7 +146,7 @@ class Closure:
 
 def open(bundle, *, comm=None, fallback=None, **options):
     """A closure, but for a bundle that is missing."""
-    if unknown := options.keys() - {"threads", "device", "warm_start", "patch_shape", "on_extrapolation"}:
+    if unknown := options.keys() - {"threads", "device", "engine", "policy"}:
         raise ConfigError(f"unknown key {unknown}")
     if bundle.endswith("missing"):
         raise FileNotFoundError(2, "No such file or directory", bundle)
