@@ -90,7 +90,7 @@ class MacroSolver:
             raise ValueError(f"initial state has shape {primitive.shape}, the grid needs {(5, *grid.shape)}")
         self.heat: float = heat
         self.two_phases: bool = two_phases
-        self.flow: Solver | MixtureFlow | NoFlow = self._make_flow(primitive, material, inflow, cfl)
+        self.flow: solver.Solver | MixtureFlow | NoFlow = self._make_flow(primitive, material, inflow, cfl)
         self.closure: CellClosure | None = closure
         self.velocity_ahead: tuple[float, float] = velocity_ahead
         self._extra = () if closure is None else wanted_inputs(closure)
