@@ -221,7 +221,8 @@ class Session:
     """
 
     def __init__(self, closure: Any, seconds: float) -> None:
-        self.closure, self.dt_max = closure, float("inf")
+        self.closure: Any = closure
+        self.dt_max = float("inf")
         self._in_step = False
         self._waiting: list[tuple[Any, tuple[tuple[str, Any], ...]]] = []
         self._counts = {"steps": 0.0, "calls": 0.0, "rejected": 0.0, "seconds": 0.0, "seconds.open": seconds}
@@ -280,7 +281,7 @@ class Session:
         waiting, self._waiting = self._waiting, []
         self._run(self._in_step, self.closure.wait)
         for ticket, outputs in waiting:
-            self.dt_max = ticket.response.dt_max
+            self.dt_max: Any = ticket.response.dt_max
             _write(ticket.response, outputs)
 
     def commit(self) -> None:

@@ -229,5 +229,5 @@ def _start_up(bundle: str) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    given = [int(word) for word in sys.argv[2:]]
+    given: list[int] = [int(word) for word in sys.argv[2:]]
     measure(sys.argv[1], given[3:], (given[0], given[1]), given[2])

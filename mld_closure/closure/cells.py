@@ -199,9 +199,10 @@ class Cells:
         return rows
 
     def _set(self, ids: np.ndarray, state: CellState) -> None:
-        self.ids, self.state = ids, state
+        self.ids: np.ndarray = ids
+        self.state: CellState = state
         self.ids.setflags(write=False)  # responses show it to the host
-        self.all_rows = np.arange(len(ids))
+        self.all_rows: np.ndarray = np.arange(len(ids))
         self._order = np.argsort(ids, kind="stable")
         self._sorted = ids[self._order]
         self._last_ids, self._last_rows = ids, self.all_rows

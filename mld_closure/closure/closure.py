@@ -35,7 +35,7 @@ from .response import Response
 from .sources import Sources
 from .step import Moves, OpenStep, Stepper, agreed_step
 
-log = logging.getLogger("mld_closure")
+log: logging.Logger = logging.getLogger("mld_closure")
 
 
 class Closure:
@@ -73,7 +73,9 @@ class Closure:
             raise ValueError("shadow.fallback is set but no fallback was given; pass fallback=")
         if failures is not None:
             check_parent(failures)
-        self.bundle, self.options, self.time = bundle, options, None
+        self.bundle: Any = bundle
+        self.options = options
+        self.time = None
         self._facts, self._ranks, self._fallback = facts, ranks, fallback
         self._cells, self._sources = Cells(), Sources()
         self._failures = None if failures is None else Path(failures)
@@ -327,7 +329,8 @@ class Closure:
             restart.check_patches(facts, self._cells, self._sources)
 
         facts = self._ranks.restarts.load(call, path, self._cells, check)
-        self.time, self._ranks.fitting = facts["time"], facts["fitting"]
+        self.time: Any = facts["time"]
+        self._ranks.fitting = facts["fitting"]
         if self._shadow is not None:
             self._shadow.forget()
 
@@ -428,7 +431,7 @@ class Closure:
         )
         self._ranks.prepare((ny, nx))
         engine = dataclasses.replace(self.options.engine, patch_shape=(ny, nx))
-        self.options = dataclasses.replace(self.options, engine=engine)
+        self.options: Options = dataclasses.replace(self.options, engine=engine)
 
     def _describe(self) -> dict[str, Any]:
         return restart.describe(

@@ -37,7 +37,9 @@ class Ticket:
     """A call handed in to be made with others: `response` holds its result after `wait`, None before."""
 
     def __init__(self, ids: np.ndarray, pressure: np.ndarray, velocity: np.ndarray | None) -> None:
-        self.ids, self.pressure, self.velocity = ids, pressure, velocity
+        self.ids: np.ndarray = ids
+        self.pressure: np.ndarray = pressure
+        self.velocity: np.ndarray | None = velocity
         self.response: Response | None = None
 
 

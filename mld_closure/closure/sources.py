@@ -24,7 +24,8 @@ class DirectPatches:
         if array.ndim != 3:
             raise ClosureError(f"patches of shape {array.shape}; expected (cells, ny, nx)")
         self._array = array
-        self.count, self.shape = len(array), array.shape[1:]
+        self.count: int = len(array)
+        self.shape: tuple[Any, ...] = array.shape[1:]
 
     def subset(self, numbers: np.ndarray) -> DirectPatches:
         """A source of some of the patches, which keeps nothing of the others."""
@@ -43,9 +44,10 @@ class SpecimenPatches:
 
     def __init__(self, specimen: Specimen, offsets: Any, shape: tuple[int, int]) -> None:
         self.specimen = specimen
-        self.offsets = np.asarray(offsets, np.float64)
+        self.offsets: np.ndarray = np.asarray(offsets, np.float64)
         self._plan = PatchPlan(specimen.shape, offsets, shape, specimen.edge, pixel=specimen.pixel)
-        self.count, self.shape = len(self._plan), shape
+        self.count: int = len(self._plan)
+        self.shape: tuple[int, int] = shape
 
     def subset(self, numbers: np.ndarray) -> SpecimenPatches:
         """A source of some of the patches."""

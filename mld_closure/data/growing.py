@@ -59,12 +59,14 @@ class GrowingTrajectories:
     """
 
     def __init__(self, path: str | Path, spec: TrajectorySpec, scalars: Mapping[str, Scalar]) -> None:
-        self.path, self.spec, self.scalars = Path(path), spec, dict(scalars)
+        self.path: Path = Path(path)
+        self.spec: TrajectorySpec = spec
+        self.scalars: dict[str, Scalar] = dict(scalars)
         self._in_file = 0
         if self.path.exists():
             self._check()
         self._waiting = self._recovered()
-        self.n_cases = self._in_file + sum(count for _, count in self._waiting)
+        self.n_cases: int = self._in_file + sum(count for _, count in self._waiting)
         if self._waiting:
             self.fold()
 

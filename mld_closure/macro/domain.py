@@ -40,9 +40,10 @@ class Domain:
         comm: Any = None,
         layout: tuple[int, int] | None = None,
     ) -> None:
-        self.grid, self.comm = grid, comm
+        self.grid: Grid = grid
+        self.comm: Any = comm
         self.rank, self.size = (0, 1) if comm is None else (comm.rank, comm.size)
-        self.layout = best_layout(grid, self.size) if layout is None else layout
+        self.layout: tuple[int, int] = best_layout(grid, self.size) if layout is None else layout
         down, across = self.layout
         if down * across > self.size or not (_fits(grid.ny, down) and _fits(grid.nx, across)):
             raise ValueError(
@@ -56,14 +57,14 @@ class Domain:
             self.shape = (0, 0)
             return
         row, column = divmod(self.rank, across)
-        self.part = _span(grid.ny, row, down), _span(grid.nx, column, across)
-        self.shape = tuple(s.stop - s.start for s in self.part)
+        self.part: tuple[slice, slice] = _span(grid.ny, row, down), _span(grid.nx, column, across)
+        self.shape: tuple[Any, ...] = tuple(s.stop - s.start for s in self.part)
         self._meet("left", column > 0, boundaries.left, across, row * across + (column - 1) % across)
         right = row * across + (column + 1) % across
         self._meet("right", column + 1 < across, boundaries.right, across, right)
         self._meet("bottom", row > 0, boundaries.bottom, down, (row - 1) % down * across + column)
         self._meet("top", row + 1 < down, boundaries.top, down, (row + 1) % down * across + column)
-        self.boundaries = replace(boundaries, **dict.fromkeys(self.neighbours, "copy"))
+        self.boundaries: Boundaries = replace(boundaries, **dict.fromkeys(self.neighbours, "copy"))
 
     def _meet(self, side: str, inside: bool, boundary: str, blocks: int, rank: int) -> None:
         if inside or (boundary == "periodic" and blocks > 1):
@@ -194,12 +195,13 @@ def fill_sides(
 class NoFlow:
     """The flow of a rank without cells: it keeps time, and shows what `dns.solver.Solver` does."""
 
-    next_step = np.inf
+    next_step: float = np.inf
 
     def __init__(self, grid: Grid, material: Material, variables: int = 5) -> None:
-        self.grid, self.material = grid, material
+        self.grid: Grid = grid
+        self.material: Material = material
         self.time, self.steps = 0.0, 0
-        self.interior = np.zeros((variables, 0, 0))
+        self.interior: np.ndarray = np.zeros((variables, 0, 0))
         self.pressure = self.q = np.zeros((0, 0))
 
     def step(self, limit: float) -> float:

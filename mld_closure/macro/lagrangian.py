@@ -8,6 +8,7 @@ the share of the unburned material that the closure names (`coupling`) at consta
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class LagrangianSolver:
         for end in ends:
             if end not in ENDS:
                 raise ValueError(f"an end must be one of {', '.join(ENDS)}, got '{end}'")
-        self.material = material or Material()
+        self.material: Material = material or Material()
         self._eos = constants(self.material)
         self._ends = tuple(ENDS[end] for end in ends)
         self._nodes = np.array([x, velocity], float)
@@ -98,18 +99,24 @@ class LagrangianSolver:
         rows = self._cells
         rows[vnr.RHO], rows[vnr.E], rows[vnr.LAM] = density, energy, burned
         rows[vnr.A] = solid_entropy(rows[vnr.RHO], rows[vnr.E], self.material) if entropy is None else entropy
-        self.mass = rows[vnr.RHO] * np.diff(self._nodes[0])
+        self.mass: Any = rows[vnr.RHO] * np.diff(self._nodes[0])
         self._node_mass = 0.5 * (np.append(self.mass, 0) + np.append(0, self.mass))
         c2 = np.empty(n)
         bad = mixture_row(*rows[: vnr.A + 1], rows[vnr.P], c2, rows[vnr.X_SOLID], self._eos)
         if bad >= 0:
             raise no_equilibrium(bad, *rows[: vnr.A + 1, bad])
         rows[vnr.C] = np.sqrt(c2)
-        self.closure, self.heat, self.velocity_ahead = closure, heat, velocity_ahead
+        self.closure: CellClosure | None = closure
+        self.heat: float = heat
+        self.velocity_ahead: float = velocity_ahead
         self._extra = () if closure is None else wanted_inputs(closure)
-        self.ids = np.arange(n) if ids is None else np.array(ids, np.int64)
-        self.q1, self.q2, self.cfl, self.max_change = q1, q2, cfl, max_change
-        self.safety, self.smallest = safety, smallest
+        self.ids: np.ndarray = np.arange(n) if ids is None else np.array(ids, np.int64)
+        self.q1: float = q1
+        self.q2: float = q2
+        self.cfl: float = cfl
+        self.max_change: float = max_change
+        self.safety: float = safety
+        self.smallest: float = smallest
         self.burned, self.burn_rate = np.zeros(n), np.zeros(n)
         self.time, self.steps, self.rejected, self.forced = 0.0, 0, 0, 0
         self.released = self.work = 0.0

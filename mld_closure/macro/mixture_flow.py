@@ -50,10 +50,14 @@ class MixtureFlow:
         """
         if primitive.shape[1:] != grid.shape or primitive.shape[0] not in (5, 6):
             raise ValueError(f"initial state has shape {primitive.shape}, needs {(6, *grid.shape)}")
-        self.grid, self.material, self.heat = grid, material or Material(), heat
-        self.boundaries = boundaries or Boundaries()
+        self.grid: Grid = grid
+        self.material: Material = material or Material()
+        self.heat: float = heat
+        self.boundaries: Boundaries = boundaries or Boundaries()
         self.boundaries.check(grid)
-        self.cfl, self.q1, self.q2 = cfl, q1, q2
+        self.cfl: float = cfl
+        self.q1: float = q1
+        self.q2: float = q2
         self.time, self.steps = 0.0, 0
         if self.boundaries.left == "fixed" and inflow is None:
             raise ValueError("a fixed left boundary needs its inflow state")
@@ -66,7 +70,7 @@ class MixtureFlow:
         self.interior[...] = self._conserved(primitive)
         self._other = self._state.copy()
         self._W = np.zeros((8, ny + 4, nx + 4))
-        self.q = np.zeros(grid.shape)
+        self.q: np.ndarray = np.zeros(grid.shape)
         self._lost: FloatingPointError | None = None
         self._look()
 
@@ -112,7 +116,7 @@ class MixtureFlow:
             self.step(until - self.time)
         if self._lost is not None:
             raise self._lost
-        self.time = until
+        self.time: float = until
 
     def refresh(self) -> None:
         """Find pressures and the wave speed of the next step, after the state was changed from outside."""

@@ -36,14 +36,15 @@ class MaterialPoints:
 
     def __init__(self, x: np.ndarray, y: np.ndarray, ids: np.ndarray | None = None) -> None:
         """Points in the order given, which must be that of their ids; 0, 1, ... by default."""
-        self.x, self.y = np.array(x, float).ravel(), np.array(y, float).ravel()
-        self.ids = np.arange(self.x.size) if ids is None else np.array(ids, np.int64).ravel()
+        self.x: np.ndarray = np.array(x, float).ravel()
+        self.y: np.ndarray = np.array(y, float).ravel()
+        self.ids: np.ndarray = np.arange(self.x.size) if ids is None else np.array(ids, np.int64).ravel()
         if not self.x.shape == self.y.shape == self.ids.shape:
             raise ValueError(f"{self.x.size} x, {self.y.size} y and {self.ids.size} ids of points")
         if np.any(np.diff(self.ids) <= 0):
             raise ValueError("points must be in the order of their ids, each once")
-        self.burned = np.zeros(self.x.size)
-        self.ledger = np.zeros(self.x.size)
+        self.burned: np.ndarray = np.zeros(self.x.size)
+        self.ledger: np.ndarray = np.zeros(self.x.size)
 
     @property
     def size(self) -> int:
@@ -67,13 +68,14 @@ class Carrier:
     """
 
     def __init__(self, points: MaterialPoints, domain: Domain) -> None:
-        self.points, self.domain = points, domain
+        self.points: MaterialPoints = points
+        self.domain: Domain = domain
         rows, columns = domain.part
         self._corner = columns.start, rows.start  # of the block, in cells
         sides = domain.sides
         self._around = [sides.left == "periodic", sides.bottom == "periodic"]
         self._beyond = replace(domain.boundaries, left=domain.boundaries.left.replace("fixed", "copy"))
-        self.born_here = self._inside(points.x, points.y)
+        self.born_here: np.ndarray = self._inside(points.x, points.y)
 
     def move(self, before: np.ndarray, after: np.ndarray, dt: float) -> None:
         """Carry the points through dt (s) by the velocities (2, ny, nx) at its beginning and its end."""

@@ -85,24 +85,27 @@ class MacroSolver:
             )
         if heat < 0:
             raise ValueError(f"heat must not be negative, got {heat} J/kg")
-        self.domain = domain or Domain(grid, boundaries or Boundaries())
+        self.domain: Domain = domain or Domain(grid, boundaries or Boundaries())
         if primitive.shape[1:] != grid.shape or len(primitive) not in ((5, 6) if two_phases else (5,)):
             raise ValueError(f"initial state has shape {primitive.shape}, the grid needs {(5, *grid.shape)}")
-        self.heat, self.two_phases = heat, two_phases
-        self.flow = self._make_flow(primitive, material, inflow, cfl)
-        self.closure, self.velocity_ahead = closure, velocity_ahead
+        self.heat: float = heat
+        self.two_phases: bool = two_phases
+        self.flow: solver.Solver | MixtureFlow | NoFlow = self._make_flow(primitive, material, inflow, cfl)
+        self.closure: CellClosure | None = closure
+        self.velocity_ahead: tuple[float, float] = velocity_ahead
         self._extra = () if closure is None else wanted_inputs(closure)
         if self._extra and not two_phases:
             raise ValueError(f"a closure that reads {', '.join(self._extra)} needs the flow of two phases")
-        self.safety, self.smallest = safety, smallest
+        self.safety: float = safety
+        self.smallest: float = smallest
         ids = np.arange(grid.ny * grid.nx).reshape(grid.shape) if ids is None else np.array(ids, np.int64)
         if ids.shape != grid.shape:
             raise ValueError(f"cell ids have shape {ids.shape}, the grid needs {grid.shape}")
         self.ids = self.domain.cut(ids)
         self.carrier = None
         if points is not None:
-            self.carrier = Carrier(points, self.domain)
-            self.ids = points.ids[self.carrier.born_here]
+            self.carrier: Carrier = Carrier(points, self.domain)
+            self.ids: np.ndarray = points.ids[self.carrier.born_here]
         self.burned = np.zeros(self.ids.shape)
         self.burn_rate = np.zeros(self.ids.shape)
         self.released = 0.0

@@ -29,7 +29,7 @@ OWN = -1  # in place of the id of the point whose load is taken
 class TabulatedClosure(StepClosure):
     """Points that burn along the curves of their patches; several points may share a patch."""
 
-    inputs = ("entropy", "viscous_pressure")
+    inputs: tuple[str, str] = ("entropy", "viscous_pressure")
     columns: ClassVar[dict[str, Any]] = {
         "burned": 0.0,
         "patch": 0,
@@ -62,8 +62,11 @@ class TabulatedClosure(StepClosure):
                 "exponent must be from 0 to 1, arrival positive and passed between 0 and 1, "
                 f"got {exponent}, {arrival} and {passed}"
             )
-        self.curves, self.exponent, self.share_load = curves, exponent, share_load
-        self.arrival, self.passed = arrival, passed
+        self.curves: BurnCurves = curves
+        self.exponent: float = exponent
+        self.share_load: bool = share_load
+        self.arrival: float = arrival
+        self.passed: float = passed
 
     def register(
         self, ids: np.ndarray, patch: np.ndarray | int = 0, leader: np.ndarray | int = OWN, **columns: Any

@@ -37,7 +37,9 @@ class Attempt:
     with nothing to say until the next `settle`."""
 
     def __init__(self, comm: Any, what: str = "open") -> None:
-        self.comm, self.error, self.waited = comm, None, 0.0
+        self.comm: Any = comm
+        self.error = None
+        self.waited: float = 0.0
         self._code = _CALLS.index(what)
 
     def __call__(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -46,7 +48,7 @@ class Attempt:
             try:
                 return work(*args, **kwargs)
             except Exception as err:
-                self.error = err
+                self.error: Exception = err
         return None
 
     def settle(self, *numbers: float) -> np.ndarray:

@@ -20,7 +20,8 @@ class Exchange:
 
     def __init__(self, comm: Any) -> None:
         self.comm = comm
-        self.bytes_sent = self.rows_sent = 0
+        self.bytes_sent: int = 0
+        self.rows_sent: int = 0
         self.row_sizes: set[int] = set()
 
     def plan(self, to: np.ndarray) -> Plan:
@@ -56,8 +57,8 @@ class Plan:
         self._send = np.bincount(to, minlength=comm.size).astype(np.int64)
         self._receive = np.empty(comm.size, np.int64)
         comm.Alltoall(self._send, self._receive)
-        self.count = int(self._receive.sum())
-        self.origin = np.repeat(np.arange(comm.size), self._receive)
+        self.count: int = int(self._receive.sum())
+        self.origin: np.ndarray = np.repeat(np.arange(comm.size), self._receive)
 
     def forward(self, rows: np.ndarray) -> np.ndarray:
         """Send rows (k, ...); returns those received (count, ...). Collective."""

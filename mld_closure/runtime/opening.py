@@ -32,7 +32,7 @@ from .comm import SerialComm
 from .placement import local_ranks, serving_ranks
 from .ranks import Ranks
 
-log = logging.getLogger("mld_closure")
+log: logging.Logger = logging.getLogger("mld_closure")
 
 
 def open(
@@ -123,13 +123,15 @@ class Opening:
     """What the ranks of a communicator are to be: which of them serve, and on which devices. Collective."""
 
     def __init__(self, comm: Any, device: str, precision: str, serving: str, threads: int | None) -> None:
-        self.comm, self.call = comm, Attempt(comm)
+        self.comm: Any = comm
+        self.call: Attempt = Attempt(comm)
         mine = platform.node(), gpu_count() if device != "cpu" else 0
         nodes, gpus = zip(*comm.allgather(mine), strict=True)
         here = int(local_ranks(nodes)[comm.rank])
         servers = self.call(serving_ranks, serving, nodes, gpus)
         self.call.settle()
-        self.servers, self.serving = np.asarray(servers), serving
+        self.servers: np.ndarray = np.asarray(servers)
+        self.serving: str = serving
         if comm.rank not in servers:
             device = "cpu"
         elif comm.size > 1 and device in ("auto", "cuda") and gpus[comm.rank]:

@@ -15,4 +15,5 @@ class Ranks(Transport):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self.ownership, self.restarts = Ownership(self), Restarts(self)
+        self.ownership: Ownership = Ownership(self)
+        self.restarts: Restarts = Restarts(self)

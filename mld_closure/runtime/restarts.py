@@ -25,7 +25,7 @@ from .home import send_home
 from .placement import spread
 from .transport import Transport
 
-log = logging.getLogger("mld_closure")
+log: logging.Logger = logging.getLogger("mld_closure")
 _LATENTS = ("latent_ids", "latent_mean", "latent_logvar")
 _PLACED = np.dtype([("id", "i8"), ("server", "i4"), ("slot", "i4")])
 

@@ -16,6 +16,7 @@ from ..closure.sources import SpecimenPatches
 from ..errors import ClosureError, name_cells
 from ..fields import QUANTITIES
 from ..surrogate.messages import DRAWS, NO_SLOT, Answers, Requests
+from ..surrogate.pool import Pool
 from ..surrogate.rollout import Rollout
 
 DIRECT = -1  # number of the specimen of a cell whose patch was given directly
@@ -43,7 +44,8 @@ class Server:
     """
 
     def __init__(self, rollout: Rollout) -> None:
-        self.rollout, self.pool = rollout, rollout.pool
+        self.rollout: Rollout = rollout
+        self.pool: Pool = rollout.pool
         self._id = np.empty(0, np.int64)  # by slot
         self._used = np.empty(0, bool)  # by slot
         self._stepped = np.empty(0)  # s, by slot: middle of the step in which a cell last took model frames

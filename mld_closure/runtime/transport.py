@@ -62,13 +62,17 @@ class Transport:
         channels: int,
         with_logvar: bool,
     ) -> None:
-        self.comm, self.servers, self.engine = comm, servers, engine
-        self.rank, self.size = int(comm.rank), int(comm.size)
-        self.exchange = Exchange(comm)
+        self.comm: Any = comm
+        self.servers: np.ndarray = servers
+        self.engine = engine
+        self.rank: int = int(comm.rank)
+        self.size: int = int(comm.size)
+        self.exchange: Exchange = Exchange(comm)
         self.server: Server | None = None
         self.specimens: dict[int, Any] = {}
         self.shape: tuple[int, int] | None = None
-        self.with_logvar, self._channels = with_logvar, channels
+        self.with_logvar: bool = with_logvar
+        self._channels = channels
         self._make_rollout = make_rollout
         self._seconds = {"exchange": 0.0, "wait": 0.0}
 

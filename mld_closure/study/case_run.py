@@ -73,21 +73,23 @@ class CaseRun:
         options: Mapping[str, Any] | None = None,
         comm: Any = None,
     ) -> None:
-        self.comm = SerialComm() if comm is None else comm
+        self.comm: SerialComm | Any = SerialComm() if comm is None else comm
         attempt = Attempt(self.comm)
         arrays, facts = attempt(_read_checkpoint, case, resume) or ({}, {})
         attempt.settle()
-        self.case, self.out, self.checkpoint_every = case, out, checkpoint_every
-        self.interval = facts.get("interval", case.end_time / frames)
+        self.case: Case = case
+        self.out: Path = out
+        self.checkpoint_every: int = checkpoint_every
+        self.interval: float = facts.get("interval", case.end_time / frames)
         domain = Domain(case.grid, sides(case), self.comm)
-        self.closure = open_closure(case, options, self.comm, domain)
-        self.timed = None if self.closure is None else TimedClosure(self.closure)
-        self.solver = start(case, self.timed, domain)
-        self.surrogate = case.closure.kind == "surrogate"
+        self.closure: Any = open_closure(case, options, self.comm, domain)
+        self.timed: TimedClosure | None = None if self.closure is None else TimedClosure(self.closure)
+        self.solver: MacroSolver = start(case, self.timed, domain)
+        self.surrogate: bool = case.closure.kind == "surrogate"
         shock = porous_shock(case.piston_speed, case.porosity, case.material)
-        self.front_level = 0.5 * shock.p
+        self.front_level: float = 0.5 * shock.p
         self.front = math.nan
-        self.fields = frame_fields(case.rows, self.surrogate)
+        self.fields: list[str] = frame_fields(case.rows, self.surrogate)
         self._last_frame = self._last_time = 0.0
         sizes = tuple(facts.get("journal", (0, 0)))
         if self.leads:
@@ -95,7 +97,9 @@ class CaseRun:
         attempt.settle()
         if resume is not None:
             self._restore(resume, arrays)
-        self.journal = Journal(out, self.fields, case.grid.shape, list(STEP), sizes) if self.leads else None
+        self.journal: Journal | None = (
+            Journal(out, self.fields, case.grid.shape, list(STEP), sizes) if self.leads else None
+        )
         self._spent = self._seconds()
         self._collect()
         if resume is None:
@@ -187,17 +191,18 @@ class CaseRun:
         whole = solver.domain.gather(np.stack([solver.flow.fields()["pressure"], solver.burned]))
         known = self.closure.status if self.surrogate else {}  # cells of this rank
         counts = solver.domain.sum(np.array([solver.released, self._reacting(known), *known.values()]))
-        self.released, self.active = float(counts[0]), int(counts[1])
-        self.status = {name: int(n) for name, n in zip(known, counts[2:], strict=True)}
+        self.released: float = float(counts[0])
+        self.active: int = int(counts[1])
+        self.status: dict[str, int] = {name: int(n) for name, n in zip(known, counts[2:], strict=True)}
         if whole is None:
             return None
-        self.burned = whole[1]
+        self.burned: Any = whole[1]
         return whole[0]
 
     def _row(self, pressure: np.ndarray, wall: float) -> None:
         """Append a row about the step that ended; pressure (rows, cells) in Pa, wall: its time in s."""
         solver, case = self.solver, self.case
-        self.front = float(front_position(pressure[None], self.front_level)[0]) * case.cell_size
+        self.front: float = float(front_position(pressure[None], self.front_level)[0]) * case.cell_size
         now = self._seconds()
         spent = {part: now[part] - self._spent[part] for part in now}
         self._spent = now

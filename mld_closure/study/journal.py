@@ -38,9 +38,13 @@ class Journal:
         columns: list[str],
         sizes: tuple[int, int],
     ) -> None:
-        self.folder, self.names, self.columns = folder, names, columns
-        self.dtype = np.dtype([("time", "f8"), ("step", "i8"), ("fields", "f4", (len(names), *shape))])
-        self.frames = sizes[0]
+        self.folder: Path = folder
+        self.names: list[str] = names
+        self.columns: list[str] = columns
+        self.dtype: np.dtype[np.void] = np.dtype(
+            [("time", "f8"), ("step", "i8"), ("fields", "f4", (len(names), *shape))]
+        )
+        self.frames: int = sizes[0]
         self._frames = _cut(folder / FRAMES, sizes[0] * self.dtype.itemsize)
         self._steps = _cut(folder / STEPS, sizes[1])
         if not sizes[1]:

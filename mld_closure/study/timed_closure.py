@@ -21,7 +21,9 @@ class TimedClosure:
     """
 
     def __init__(self, closure: Any) -> None:
-        self.closure, self.seconds, self.response = closure, 0.0, None
+        self.closure: Any = closure
+        self.seconds: float = 0.0
+        self.response = None
         self._open: Any = None
 
     def begin_step(self, t: float, dt: float) -> None:
@@ -34,7 +36,7 @@ class TimedClosure:
 
     def commit(self) -> None:
         self._timed(self.closure.commit)
-        self.response = self._open
+        self.response: Any = self._open
 
     def rollback(self) -> None:
         self._timed(self.closure.rollback)

@@ -119,7 +119,8 @@ class CompiledStep:
     """
 
     def __init__(self, path: str | Path, facts: Facts, model: LatentDynamics) -> None:
-        self.facts, self._repeats = facts, model.steps_per_frame
+        self.facts: Facts = facts
+        self._repeats = model.steps_per_frame
         self._with_logvar = model.config.evolve_logvar
         ny, nx = facts.frame_shape
         self._shape = (model.config.latent_size, ny // LATENT_FACTOR, nx // LATENT_FACTOR)

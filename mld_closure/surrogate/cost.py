@@ -22,7 +22,7 @@ class Cost:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
         self._wait = device if device.type == "cuda" else None
         self._running: list[str] = []
         self._since = 0.0

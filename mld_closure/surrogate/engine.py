@@ -25,7 +25,7 @@ from ..grids import LATENT_FACTOR
 from ..models.dynamics import Latent, LatentDynamics
 from .cost import Cost
 
-log = logging.getLogger("mld_closure")
+log: logging.Logger = logging.getLogger("mld_closure")
 Step = Callable[[Latent, torch.Tensor], Latent]
 
 
@@ -48,10 +48,13 @@ class Engine:
         step: Step | None = None,
         steps: int = 1,
     ) -> None:
-        self.model, self.reader, self.device = model, reader, device
-        self.micro_batch, self.reproducible = micro_batch, reproducible
+        self.model: LatentDynamics = model
+        self.reader: Any = reader
+        self.device: Device = device
+        self.micro_batch: int = micro_batch
+        self.reproducible: bool = reproducible
         self.fitting = micro_batch
-        self.cost = Cost(device.torch)
+        self.cost: Cost = Cost(device.torch)
         self.step: Step = step or model.advance
         self.steps = steps
         one_kernel(model)
@@ -174,7 +177,7 @@ class Engine:
                 "use smaller patches",
                 ids,
             )
-        self.fitting = count // 2
+        self.fitting: int = count // 2
         log.warning("%d cells do not fit in memory; micro-batches of %d from here", count, self.fitting)
 
     @property

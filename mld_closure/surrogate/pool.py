@@ -15,10 +15,14 @@ class Pool:
     """Latent states on the device, (slot, channel, y, x), contiguous; log-variances where they evolve."""
 
     def __init__(self, shape: tuple[int, int, int], with_logvar: bool, device: torch.device) -> None:
-        self.shape, self.device, self.with_logvar = shape, device, with_logvar
+        self.shape: tuple[int, int, int] = shape
+        self.device: torch.device = device
+        self.with_logvar: bool = with_logvar
         self._free = np.empty(0, np.int32)
-        self.mean = torch.empty((0, *shape), device=device)
-        self.logvar = torch.empty((0, *shape) if with_logvar else (1, 1, 1, 1), device=device).zero_()
+        self.mean: torch.Tensor = torch.empty((0, *shape), device=device)
+        self.logvar: torch.Tensor = torch.empty(
+            (0, *shape) if with_logvar else (1, 1, 1, 1), device=device
+        ).zero_()
 
     @property
     def used(self) -> int:

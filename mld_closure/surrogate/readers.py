@@ -38,7 +38,7 @@ class HeadReader:
     """Quantities from the readout head of a bundle."""
 
     decodes = False
-    known = np.ones(len(NAMES), bool)
+    known: np.ndarray = np.ones(len(NAMES), bool)
 
     def __init__(self, head: ReadoutHead, samples: bool) -> None:
         self.head = head
@@ -71,10 +71,12 @@ class DecodeReader:
         for name in names:
             if name not in model.config.fields:
                 raise ValueError(f"cannot decode '{name}'; the model has {', '.join(model.config.fields)}")
-        self.model, self.names, self.threshold = model, names, threshold
+        self.model: LatentDynamics = model
+        self.names: tuple[str, ...] = names
+        self.threshold: float = threshold
         self._sampler = Sampler(head) if head is not None else None
         known = {"mean_pressure": "pressure" in names, "porosity": "microstructure" in names}
-        self.known = np.array([known.get(name, True) for name in NAMES])
+        self.known: np.ndarray = np.array([known.get(name, True) for name in NAMES])
 
     def __call__(self, latent: Latent, load: torch.Tensor) -> Reading:
         """The reading of latents (b, channel, y, x) under scaled loads (b,)."""

@@ -77,8 +77,13 @@ class Rollout:
         pool: Pool,
         shadow: ReadoutShadow | None = None,
     ) -> None:
-        self.engine, self.table, self.config, self.pool, self.shadow = engine, table, config, pool, shadow
-        self.frame_step, self.length = frame_step, length
+        self.engine: Engine = engine
+        self.table: LoadTable = table
+        self.config: ModelConfig = config
+        self.pool: Pool = pool
+        self.shadow: ReadoutShadow | None = shadow
+        self.frame_step: float = frame_step
+        self.length: float = length
         self.blocks: list[Block] = []
 
     def run(self, asked: Requests) -> Answers:

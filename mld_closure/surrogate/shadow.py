@@ -24,8 +24,9 @@ class ReadoutShadow:
     """
 
     def __init__(self, reader: HeadReader | DecodeReader, share: float) -> None:
-        self.reader, self.share = reader, share
-        self.pairs = Pairs(SHADOW)
+        self.reader: HeadReader | DecodeReader = reader
+        self.share: float = share
+        self.pairs: Pairs = Pairs(SHADOW)
 
     def see(
         self,

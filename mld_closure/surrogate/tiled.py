@@ -39,10 +39,11 @@ class TiledRollout:
         tiles: np.ndarray | None = None,
         gather: Gather | None = None,
     ) -> None:
-        self.model, self.device = model, torch.device(device)
-        self.pixels = Tiles(frame_shape, tile_shape, overlap, multiple=LATENT_FACTOR)
-        self.latents = self.pixels.coarsen(LATENT_FACTOR)
-        self.numbers = np.arange(len(self.pixels)) if tiles is None else np.asarray(tiles)
+        self.model: LatentDynamics = model
+        self.device: torch.device = torch.device(device)
+        self.pixels: Tiles = Tiles(frame_shape, tile_shape, overlap, multiple=LATENT_FACTOR)
+        self.latents: Tiles = self.pixels.coarsen(LATENT_FACTOR)
+        self.numbers: np.ndarray = np.arange(len(self.pixels)) if tiles is None else np.asarray(tiles)
         self._gather = gather or (lambda numbers, results: results)
 
     def encode(self, frame: np.ndarray) -> np.ndarray:

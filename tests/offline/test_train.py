@@ -42,6 +42,6 @@ def test_a_wrong_stage_or_no_data_is_an_error_before_the_work(data, tmp_path):
         mld.train(CONFIG, tmp_path / "run", micro=data, stages=["vea"])
     with pytest.raises(ConfigError, match="unknown key 'stagse'"):
         mld.train({"stagse": []}, tmp_path / "run", micro=data)
-    with pytest.raises(ConfigError, match="nothing to train on"):
+    with pytest.raises(ConfigError, match="no data to train on"):
         mld.train(CONFIG, tmp_path / "run")
     assert not (tmp_path / "run").exists()

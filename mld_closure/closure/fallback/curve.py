@@ -28,7 +28,8 @@ class CurveFallback:
     """
 
     def __init__(self, simulate: Callable[[np.ndarray, float], tuple[Any, Any]], keep: int = 1024) -> None:
-        self.simulate, self.keep = simulate, keep
+        self.simulate: Callable[[np.ndarray, float], tuple[Any, Any]] = simulate
+        self.keep: int = keep
         self._curves: OrderedDict[str, tuple[np.ndarray, np.ndarray]] = OrderedDict()
 
     def __call__(self, request: FallbackRequest) -> np.ndarray:

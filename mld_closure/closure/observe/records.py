@@ -17,7 +17,7 @@ from ..step import Flagged, OpenStep
 from .capture import Capture
 
 NAMES = tuple(QUANTITIES)
-log = logging.getLogger("mld_closure")
+log: logging.Logger = logging.getLogger("mld_closure")
 
 
 class PolicyRecords:

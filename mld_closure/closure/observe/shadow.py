@@ -16,7 +16,7 @@ from ..fallback import Fallback, FallbackRequest
 
 NAMES = tuple(QUANTITIES)
 _BURNED, _AREA = NAMES.index("burned_fraction"), NAMES.index("hotspot_area_fraction")
-log = logging.getLogger("mld_closure")
+log: logging.Logger = logging.getLogger("mld_closure")
 FALLBACK_SHADOW = np.dtype(
     [("id", "i8"), ("tau", "f8"), ("served", "f8", (len(NAMES),)), ("other", "f8", (len(NAMES),))]
 )
@@ -30,8 +30,9 @@ class FallbackShadow:
     """
 
     def __init__(self, fallback: Fallback, share: float) -> None:
-        self.fallback, self.share = fallback, share
-        self.pairs = Pairs(FALLBACK_SHADOW)
+        self.fallback: Fallback = fallback
+        self.share: float = share
+        self.pairs: Pairs = Pairs(FALLBACK_SHADOW)
         self._course: dict[int, np.ndarray] = {}  # quantities (6,) by id, as committed
         self._pending: dict[int, np.ndarray] = {}  # rows by id of the open step: the last call counts
 
