@@ -79,7 +79,7 @@ def main() -> None:
     for scale in ("meso", "micro"):
         report = out / f"scores_{scale}.json"
         extra = ["--budget"] if scale == "meso" else []
-        call("evaluate", bundle, files[f"{scale}_test"], "--train", files[f"{scale}_train"], "--json", report,
+        call("evaluate", bundle, files[f"{scale}_test"], "--train", files[f"{scale}_train"], "--out", report,
              "--plot", out / f"curves_{scale}.png", "--threads", options.threads, *extra)  # fmt: skip
         scores[scale] = json.loads(report.read_text())
     for case in worst_first(scores["meso"])[:SHOWN]:

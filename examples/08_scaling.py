@@ -6,7 +6,7 @@ from mld_closure.viz.scaling import draw_scaling
 
 RANKS = (9, 25, 100, 256, 1024, 2500, 10000)
 CORE, FAST = Machine(cell=41e-3), Machine(cell=0.41e-3)
-SHORT = {"speed": 0.045, "life": (60, 140), "every": 4}  # as in the slab of examples/cases: dt_max rules
+SHORT = {"speed": 0.045, "service": (60, 140), "every": 4}  # as in the slab of examples/cases: dt_max rules
 CASES = {
     "a core a rank": (CORE, {}),
     "a core a rank, short steps": (CORE, SHORT),

@@ -1,4 +1,7 @@
-"""Configuration: frozen dataclasses read from TOML. Unknown keys are refused with the nearest known one."""
+"""Configuration: frozen dataclasses that are read from TOML files.
+
+An unknown key is an error; the message suggests the most similar known key.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+
+from .errors import ConfigError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,12 +30,14 @@ def option(default: Any, meaning: str, unit: str = "") -> Any:
     return dataclasses.field(default=default, metadata={"meaning": meaning, "unit": unit})
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be used: one line naming the key, the value and the cure."""
-
-
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """The TOML file as a dict; ConfigError if it is missing or not TOML."""
+    """Read a TOML file as a dict.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing or is not TOML.
+    """
     try:
         return parse_toml(Path(path).read_text(), str(path))
     except FileNotFoundError:
@@ -40,7 +47,20 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """TOML text as a dict; ConfigError if it is not TOML, naming `where` it came from."""
+    """Read TOML text as a dict.
+
+    Parameters
+    ----------
+    text : str
+        The TOML text.
+    where : str
+        Where the text comes from; used in messages.
+
+    Raises
+    ------
+    ConfigError
+        The text is not TOML.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
@@ -48,12 +68,33 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
 
 
 def load(cls: type[T], path: str | Path) -> T:
-    """The dataclass `cls` from a TOML file; tables are nested dataclasses."""
+    """Read the dataclass `cls` from a TOML file; tables in the file become nested dataclasses.
+
+    Raises
+    ------
+    ConfigError
+        As `read_toml` and `from_dict`.
+    """
     return from_dict(cls, read_toml(path), where=str(path))
 
 
 def from_dict(cls: type[T], data: Mapping[str, Any], where: str = "configuration") -> T:
-    """The dataclass `cls` from nested dicts; ConfigError names unknown keys, wrong types and bad values."""
+    """Build the dataclass `cls` from nested dicts.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass; its fields may be dataclasses, tuples, lists, dicts and `Literal` types.
+    data : mapping
+        Values by field name.
+    where : str
+        Where the values come from; used in messages.
+
+    Raises
+    ------
+    ConfigError
+        An unknown key, a value of the wrong type, or a value that the dataclass refuses.
+    """
     hints = typing.get_type_hints(cls)
     known = {f.name for f in dataclasses.fields(cls) if f.init}
     for key in data:
@@ -71,7 +112,10 @@ def from_dict(cls: type[T], data: Mapping[str, Any], where: str = "configuration
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Nested plain dicts and lists (JSON-ready); None values are left out so that TOML can hold them."""
+    """Turn a configuration into nested plain dicts and lists, ready for JSON or TOML.
+
+    Fields whose value is None are left out, because TOML has no null.
+    """
     out = {}
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
@@ -81,6 +125,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    """Value with dataclasses, mappings and sequences turned into dicts and lists."""
     if dataclasses.is_dataclass(value):
         return to_dict(value)
     if isinstance(value, Mapping):
@@ -91,6 +136,7 @@ def _plain(value: Any) -> Any:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Check `value` against the type `hint` and convert it: nested tables, sequences, int to float."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         options = [a for a in args if a is not type(None)]

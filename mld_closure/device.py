@@ -1,4 +1,7 @@
-"""The one place that chooses device, precision and threads. Torch is imported only when asked for."""
+"""The only place that chooses the device, the precision and the number of threads.
+
+Torch is imported inside the functions, so importing this file is cheap.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,17 @@ Precision = Literal["fp32", "bf16", "bf16-decode"]
 
 @dataclass(frozen=True)
 class Device:
-    """Where and how to compute: a torch device string, a precision and the threads torch may use."""
+    """Where and how to compute.
+
+    Attributes
+    ----------
+    name : str
+        A torch device, such as "cpu" or "cuda:0".
+    precision : {"fp32", "bf16", "bf16-decode"}
+        "bf16-decode": latents evolve in fp32, only decoding is done in bfloat16.
+    threads : int
+        CPU threads that torch may use.
+    """
 
     name: str
     precision: Precision
@@ -28,21 +41,30 @@ class Device:
 
         return torch.device(self.name)
 
-    def autocast_dtype(self) -> torch.dtype | None:
-        """torch.bfloat16 for `bf16`, None where everything is computed in fp32."""
-        import torch
-
-        return torch.bfloat16 if self.precision == "bf16" else None
-
     def __str__(self) -> str:
         return f"{self.name}, {self.precision}, {self.threads} threads"
 
 
 def choose(name: str = "auto", precision: str = "fp32", threads: int | None = None) -> Device:
-    """Resolve `auto | cpu | cuda[:i]` and a precision to a `Device`, and set torch's thread count.
+    """Choose a device, a precision and a number of threads, and set the thread count of torch.
 
-    `auto` is the first GPU where torch sees one, else the CPU. `threads=None` takes the cores this process
-    may run on. Raises ValueError for an unknown name, precision, or a GPU that is not there.
+    Parameters
+    ----------
+    name : str
+        "auto" (the first GPU that torch sees, otherwise the CPU), "cpu", "cuda" or "cuda:<index>".
+    precision : str
+        "fp32", "bf16" or "bf16-decode".
+    threads : int or None
+        CPU threads; None takes all cores that this process may run on.
+
+    Returns
+    -------
+    Device
+
+    Raises
+    ------
+    ValueError
+        An unknown device name or precision, or a GPU that does not exist.
     """
     import torch
 
@@ -66,19 +88,27 @@ def choose(name: str = "auto", precision: str = "fp32", threads: int | None = No
 
 
 def available_cores() -> int:
-    """Cores this process may be scheduled on."""
+    """Return the number of CPU cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_count() -> int:
-    """GPUs that torch sees."""
+    """Return the number of GPUs that torch sees."""
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def copy_into(target: Any, values: Any) -> None:
-    """Copy a host array (n,) into memory on any device that `target` lends through DLPack."""
+    """Copy values into memory of the host program, on any device.
+
+    Parameters
+    ----------
+    target : object with the DLPack protocol, shape (n,)
+        Memory to write to, for example on a GPU.
+    values : numpy array (n,)
+        Values to copy, in CPU memory.
+    """
     import torch
 
     torch.from_dlpack(target).copy_(torch.from_numpy(values))

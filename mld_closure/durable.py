@@ -1,4 +1,8 @@
-"""Files that a kill or a full disk cannot tear: flushed to the disk, then renamed into place."""
+"""Crash-safe atomic writes: a file is flushed to the disk under a temporary name, then renamed.
+
+After a kill, a power failure or a full disk, a path holds the complete old file, the complete new file or
+none, never a part of one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,14 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or the names in a folder, to the disk. OSError where a file's data cannot be kept."""
+    """Flush the data of a file, or the names in a folder, to the disk.
+
+    Raises
+    ------
+    OSError
+        The data of a file could not be written. Folders are allowed to fail, as some file systems cannot
+        flush them.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -22,7 +33,13 @@ def sync(path: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file, flushed, or leave none."""
+    """Write a new file and flush it to the disk; after an error no file is left.
+
+    Raises
+    ------
+    OSError
+        The file could not be written completely.
+    """
     try:
         with open(path, "wb") as file:
             file.write(data)
@@ -35,7 +52,19 @@ def write(path: Path, data: bytes) -> None:
 
 @contextmanager
 def published(path: Path) -> Iterator[Path]:
-    """A temporary name; what is written there appears at `path` durably, whole or not at all."""
+    """Give a temporary path; on success, what was written there replaces `path` in one atomic step.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall appear. An existing file stays complete until it is replaced.
+
+    Yields
+    ------
+    Path
+        Temporary path in the same folder, to be written by the caller. It is flushed and renamed when the
+        `with` block ends, and removed after an exception.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         yield temporary

@@ -1,37 +1,57 @@
-"""The errors that the package raises on purpose, and how they name cells."""
+"""The errors that this package raises on purpose, in one place that imports nothing heavy.
+
+Each is a `ValueError`: something the caller gave cannot be used. The message is one line that names the value
+and the cure. Faults of the machine stay what Python calls them (`FileNotFoundError`, `OSError`, ...).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["BundleError", "ClosureError", "ConfigError", "MicrostructureError"]
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be used: missing, damaged, altered, of another version, or unfit for its use."""
 
 
 class ClosureError(ValueError):
-    """A call of a closure that cannot be served: one line that names the cells and the cure.
-
-    The state of the closure is as it was before the call.
+    """A call to a closure that cannot be served; the state of the closure is as it was before the call.
 
     Parameters
     ----------
     message
-        The line.
+        One line that names the cells and the cure.
     ids
-        Ids (n,) of the cells concerned, none by default.
+        Ids of the cells concerned, (n,); none by default.
 
-    Attributes
-    ----------
-    ids : numpy.ndarray
-        The same, int64.
+    Examples
+    --------
+    >>> from mld_closure.errors import ClosureError
+    >>> ClosureError("pressure of cell 7 is negative", [7]).ids
+    array([7])
     """
 
-    def __init__(self, message: str, ids: Sequence[int] | np.ndarray = ()) -> None:
+    ids: NDArray[np.int64]
+
+    def __init__(self, message: str, ids: Sequence[int] | NDArray[Any] = ()) -> None:
         import numpy as np
 
         super().__init__(message)
         self.ids = np.asarray(ids, np.int64)
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the key, the value and the cure."""
+
+
+class MicrostructureError(ValueError):
+    """A microstructure that cannot be drawn as asked, such as voids that do not fit the frame."""
 
 
 def name_cells(ids: Sequence[int] | np.ndarray) -> str:

@@ -1,6 +1,7 @@
-"""Fields by name: units, scaling and physical bounds, and the one place where values are scaled to [0, 1].
+"""The physical fields by name: unit, range used for scaling, and range of valid values.
 
-Axis order everywhere: trajectory arrays (sample, time, field, y, x), tensors (batch, field, y, x).
+Values are scaled to [0, 1] here and nowhere else. The order of axes is the same everywhere: arrays of
+trajectories are (sample, time, field, y, x), tensors are (batch, field, y, x).
 """
 
 from __future__ import annotations
@@ -9,15 +10,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-LATENT_CHANNELS = 4  # latent channels of one field
+LATENT_CHANNELS = 4  # latent channels per field
 
 
 @dataclass(frozen=True)
 class Field:
-    """A physical field.
+    """One physical field.
 
-    `low`, `high` (in `units`) map to 0 and 1 in the models; `valid` holds the widest values a data file may
-    contain.
+    Attributes
+    ----------
+    name : str
+        Key in `FIELDS`.
+    units : str
+        SI unit.
+    symbol : str
+        Short name for tables.
+    low, high : float
+        Values in `units` that the networks see as 0 and 1.
+    valid : (float, float)
+        Smallest and largest value, in `units`, that a data file may hold.
     """
 
     name: str
@@ -28,11 +39,11 @@ class Field:
     valid: tuple[float, float]
 
     def scale(self, values: Any) -> Any:
-        """Map values in `units` to [0, 1] (unclipped); numpy arrays and tensors alike."""
+        """Scale values in `units` to [0, 1], without clipping; for numpy arrays and for tensors."""
         return (values - self.low) / (self.high - self.low)
 
     def unscale(self, values: Any) -> Any:
-        """Inverse of `scale`."""
+        """Inverse of `scale`: from [0, 1] back to `units`."""
         return values * (self.high - self.low) + self.low
 
 
@@ -49,7 +60,7 @@ FIELDS: dict[str, Field] = {
     )
 }
 
-# What a closure returns of a frame: name -> (units, size of an error that counts as one in the loss)
+# What a closure returns for a frame: name -> (SI unit, error that counts as one in the loss)
 QUANTITIES: dict[str, tuple[str, float]] = {
     "hotspot_area_fraction": ("1", 0.05),
     "hotspot_temperature": ("K", 400.0),
@@ -65,7 +76,13 @@ MODEL_FIELDS = ("temperature", "pressure", "microstructure")
 
 
 def get(name: str) -> Field:
-    """The field called `name`; KeyError with the known names otherwise."""
+    """Return the field called `name`.
+
+    Raises
+    ------
+    KeyError
+        No such field; the message lists the known names.
+    """
     try:
         return FIELDS[name]
     except KeyError:
@@ -73,5 +90,18 @@ def get(name: str) -> Field:
 
 
 def latent_slices(names: Sequence[str], channels: int = LATENT_CHANNELS) -> dict[str, slice]:
-    """Channel slice of each field in a stacked latent (batch, len(names) * channels, y, x)."""
+    """Return the channels of each field in a stacked latent.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Fields in the order in which their latents are stacked.
+    channels : int
+        Latent channels per field.
+
+    Returns
+    -------
+    dict of str to slice
+        Slices of the channel axis of a latent (batch, len(names) * channels, y, x).
+    """
     return {name: slice(i * channels, (i + 1) * channels) for i, name in enumerate(names)}

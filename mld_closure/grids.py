@@ -1,16 +1,29 @@
-"""Uniform two-dimensional pixel grids and the block factors between macro, meso, micro and latent scales."""
+"""Uniform two-dimensional pixel grids, and how many pixels one latent pixel stands for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-LATENT_FACTOR = 8  # one latent pixel stands for LATENT_FACTOR x LATENT_FACTOR pixels (three poolings)
-FRAME_MULTIPLE = 32  # the latent grid is pooled twice more, so frames are multiples of 8 * 4
+LATENT_FACTOR = 8  # the encoder pools three times: one latent pixel stands for 8 x 8 pixels
+FRAME_MULTIPLE = 32  # the evolution networks pool the latent grid twice more: 8 * 4
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A uniform grid of ny x nx square pixels of side `pixel` (m)."""
+    """A uniform grid of square pixels.
+
+    Attributes
+    ----------
+    ny, nx : int
+        Number of pixels along y and along x.
+    pixel : float
+        Side of a pixel [m].
+
+    Raises
+    ------
+    ValueError
+        Fewer than one pixel along an axis, or a pixel size that is not positive.
+    """
 
     ny: int
     nx: int
@@ -18,28 +31,28 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.ny < 1 or self.nx < 1:
-            raise ValueError(f"grid needs at least one pixel each way, got {self.ny} x {self.nx}")
+            raise ValueError(f"a grid needs at least one pixel along each axis, got {self.ny} x {self.nx}")
         if not self.pixel > 0:
             raise ValueError(f"pixel size must be positive, got {self.pixel} m")
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(ny, nx)."""
+        """(ny, nx) [pixels]."""
         return self.ny, self.nx
 
     @property
     def extent(self) -> tuple[float, float]:
-        """Height and width in m."""
+        """Height and width [m]."""
         return self.ny * self.pixel, self.nx * self.pixel
 
-    @property
-    def latent_shape(self) -> tuple[int, int]:
-        """(ny, nx) of the latent grid; ValueError when the frame is no multiple of FRAME_MULTIPLE."""
-        check_frame(self.ny, self.nx)
-        return self.ny // LATENT_FACTOR, self.nx // LATENT_FACTOR
-
     def blocks(self, fine: Grid) -> tuple[int, int]:
-        """How many frames `fine` tile this grid (down, across); ValueError if they do not tile it exactly."""
+        """Return how many frames of the grid `fine` fit along y and along x of this grid.
+
+        Raises
+        ------
+        ValueError
+            The pixel sizes differ, or the frames do not cover this grid exactly.
+        """
         if abs(fine.pixel - self.pixel) > 1e-6 * self.pixel:
             raise ValueError(f"pixel sizes differ: {self.pixel} m and {fine.pixel} m; resample one of them")
         if self.ny % fine.ny or self.nx % fine.nx:
@@ -48,7 +61,13 @@ class Grid:
 
 
 def check_frame(ny: int, nx: int) -> None:
-    """ValueError unless both sides are positive multiples of FRAME_MULTIPLE."""
+    """Check that both sides of a frame (in pixels) are positive multiples of `FRAME_MULTIPLE`.
+
+    Raises
+    ------
+    ValueError
+        They are not; the message names a size that would fit.
+    """
     if ny < 1 or nx < 1 or ny % FRAME_MULTIPLE or nx % FRAME_MULTIPLE:
         up = tuple(-(-max(n, 1) // FRAME_MULTIPLE) * FRAME_MULTIPLE for n in (ny, nx))
         raise ValueError(
@@ -59,3 +78,4 @@ def check_frame(ny: int, nx: int) -> None:
 
 MICRO_SHAPE = (160, 256)
 MESO_SHAPE = (320, 480)
+WALL_SHAPE = (320, 608)  # halo and patch

@@ -11,6 +11,8 @@
 !     call c%commit(ierr)
 !     call c%close(ierr)
 !
+! With a communicator the calls that closure.h marks as collective must be made by all its ranks in the same
+! order: all but submit, dt_max and counter.
 ! Every call gives an mld_error number in ierr. Arrays handed to submit must be contiguous and stay until wait.
 module mld_closure
   use, intrinsic :: iso_c_binding
@@ -21,7 +23,7 @@ module mld_closure
     mld_e_file = 4, mld_e_memory = 5, mld_e_mpi = 6, mld_e_handle = 101, mld_e_python = 102, mld_e_internal = 103
   integer(c_int32_t), parameter :: pressure_of = 1, velocity_of = 2, first_output = 101
 
-  public :: closure, mld_error_message, mld_error_cells, mld_is_recoverable
+  public :: closure, mld_fallback, mld_error_message, mld_error_cells, mld_is_recoverable
 
   type, bind(c) :: options_t
     integer(c_size_t) :: size
@@ -63,6 +65,25 @@ module mld_closure
     procedure :: restore
     procedure :: close => close_closure
   end type
+
+  ! Physics of the host for cells that a policy hands to it, as closure.h describes it. A procedure with
+  ! bind(c) and this interface is given to open as c_funloc(procedure).
+  abstract interface
+    integer(c_int) function mld_fallback(data, n, ids, up, shock_pressure, pressure, since, until, dt, before, after) &
+      bind(c)
+      import :: c_int, c_ptr, c_int64_t, c_double
+      type(c_ptr), value :: data
+      integer(c_int64_t), value :: n
+      integer(c_int64_t), intent(in) :: ids(n)
+      real(c_double), intent(in) :: up(n)              ! load (m/s)
+      real(c_double), intent(in) :: shock_pressure(n)  ! Pa
+      real(c_double), intent(in) :: pressure(n)        ! Pa, at the end of the step
+      real(c_double), intent(in) :: since(n), until(n) ! the cell's clock (s)
+      real(c_double), intent(in) :: dt(n)              ! real time (s) between them
+      real(c_double), intent(in) :: before(6, n)       ! quantities at since: hot-spot area fraction and temperature (K),
+      real(c_double), intent(inout) :: after(6, n)     ! burned fraction, mean temperature (K), mean pressure (Pa), porosity
+    end function
+  end interface
 
   interface
     integer(c_int) function c_open(options, handle) bind(c, name="mld_open")
@@ -172,12 +193,15 @@ module mld_closure
 contains
 
   ! comm: a communicator as `use mpi` knows it, or comm%mpi_val of `use mpi_f08`; without it this process alone.
-  subroutine open_closure(self, bundle, ierr, settings, comm)
+  ! fallback: c_funloc of a procedure with the interface mld_fallback; fallback_data is handed to it.
+  subroutine open_closure(self, bundle, ierr, settings, comm, fallback, fallback_data)
     class(closure), intent(inout) :: self
     character(*), intent(in) :: bundle
     integer(c_int), intent(out) :: ierr
     character(*), intent(in), optional :: settings
     integer, intent(in), optional :: comm
+    type(c_funptr), intent(in), optional :: fallback
+    type(c_ptr), intent(in), optional :: fallback_data
     character(kind=c_char, len=:), allocatable, target :: bundle_c, settings_c
     type(options_t) :: options
     bundle_c = bundle//c_null_char
@@ -190,6 +214,8 @@ contains
       options%has_comm = 1
       options%comm = int(comm, c_int32_t)
     end if
+    if (present(fallback)) options%fallback = fallback
+    if (present(fallback_data)) options%fallback_data = fallback_data
     ierr = c_open(options, self%handle)
   end subroutine
 
@@ -312,6 +338,7 @@ contains
     ierr = c_dt_max(self%handle, dt)
   end subroutine
 
+  ! A count or timing of this rank alone, by name; not collective.
   subroutine counter(self, name, value, ierr)
     class(closure), intent(in) :: self
     character(*), intent(in) :: name

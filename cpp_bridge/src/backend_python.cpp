@@ -74,10 +74,10 @@ py::object fallback_of(const mld_options& options) {
     const auto number = [&](const char* name) { return request.attr(name).cast<Numbers>(); };
     const auto ids = request.attr("ids").cast<Whole>();
     const auto up = number("up"), shock = number("shock_pressure"), pressure = number("pressure");
-    const auto since = number("since"), until = number("until"), before = number("before");
+    const auto since = number("since"), until = number("until"), dt = number("dt"), before = number("before");
     py::array_t<double> after({before.shape(0), before.shape(1)});
     const int failed = call(data, ids.size(), ids.data(), up.data(), shock.data(), pressure.data(),
-                            since.data(), until.data(), before.data(), after.mutable_data());
+                            since.data(), until.data(), dt.data(), before.data(), after.mutable_data());
     if (failed) throw std::runtime_error("the host's fallback returned " + std::to_string(failed));
     return after;
   });

@@ -1,4 +1,5 @@
-// The C interface: checks handles and arguments, keeps messages, and passes calls on to the backend it loads.
+// The C interface: checks handles, keeps messages, and passes calls on to the backend it loads. What hosts pass
+// is checked in arguments.cpp.
 #include <dlfcn.h>
 
 #include <cstdlib>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "arguments.hpp"
 #include "backend.hpp"
 #include "home.hpp"
 #include "mld_closure/closure.h"
@@ -157,66 +159,13 @@ int with(const mld_closure* handle, const char* name, Call call) noexcept {
   }
 }
 
-int refuse(Failure& why, std::string message) {
-  why = {MLD_E_ARGUMENT, std::move(message), {}, true};
-  return why.error;
-}
-
-int check_cells(std::int64_t n, const std::int64_t* ids, bool all_allowed, Failure& why) {
-  if (n < 0) return refuse(why, "the number of cells is " + std::to_string(n));
-  if (!ids && n > 0 && !all_allowed) return refuse(why, "ids is NULL for " + std::to_string(n) + " cells");
-  return MLD_OK;
-}
-
-template <class Array>
-int check_arrays(const Array* arrays, std::int32_t count, std::int64_t n, int first, int end,
-                 const char* what, Failure& why) {
-  if (count < 0 || (count > 0 && !arrays))
-    return refuse(why, std::string(what) + " is NULL or their number negative");
-  unsigned seen = 0;
-  for (int i = 0; i < count; ++i) {
-    const auto& a = arrays[i];
-    const std::string place = std::string(what) + " " + std::to_string(i);
-    if (a.quantity < first || a.quantity >= end)
-      return refuse(why, place + " has the unknown quantity " + std::to_string(a.quantity));
-    if (!a.data && n > 0) return refuse(why, place + " is NULL");
-    if (a.device != MLD_HOST && a.device != MLD_HOST_DLPACK && a.device != MLD_CUDA && a.device != MLD_ROCM)
-      return refuse(why, place + " lies on the unknown device " + std::to_string(a.device));
-    if (a.device != MLD_HOST && a.stride % 8 != 0)
-      return refuse(why, place + ": a stride on a device must be a multiple of 8 bytes");
-    const std::int64_t bytes = a.stride;
-    if (bytes != 0 && std::abs(bytes) < 8)
-      return refuse(why,
-                    place + " has a stride of " + std::to_string(a.stride) + " bytes, less than one number");
-    if (seen & 1u << (a.quantity - first)) return refuse(why, place + " repeats a quantity");
-    seen |= 1u << (a.quantity - first);
-  }
-  return MLD_OK;
-}
-
-int check_call(Cells cells, const Arrays& arrays, Failure& why) {
-  if (int e = check_cells(cells.n, cells.ids, true, why)) return e;
-  if (int e =
-          check_arrays(arrays.inputs, arrays.n_inputs, cells.n, MLD_PRESSURE, MLD_VELOCITY + 1, "input", why))
-    return e;
-  if (int e = check_arrays(arrays.outputs, arrays.n_outputs, cells.n, MLD_BURNED_FRACTION, MLD_STATUS + 1,
-                           "output", why))
-    return e;
-  for (int i = 0; i < arrays.n_inputs; ++i)
-    if (arrays.inputs[i].quantity == MLD_PRESSURE) return MLD_OK;
-  return refuse(why, "no pressure among the inputs");
-}
-
 int open(const mld_options* given, mld_closure** closure) {
   if (!closure) return fail(MLD_E_ARGUMENT, "mld_open: the place for the closure is NULL");
   *closure = nullptr;
   if (!given) return fail(MLD_E_ARGUMENT, "mld_open: the options are NULL");
   mld_options options = MLD_OPTIONS_INIT;
-  if (given->size != options.size)
-    return fail(MLD_E_ARGUMENT, "mld_open: options of " + std::to_string(given->size) +
-                                    " bytes, this library knows " + std::to_string(options.size) +
-                                    "; start from MLD_OPTIONS_INIT");
-  options = *given;
+  std::string why_not;
+  if (!take_options(given, options, why_not)) return fail(MLD_E_ARGUMENT, "mld_open: " + why_not);
   if (!options.bundle) options.bundle = "";
   if (!*options.bundle && !options.has_comm) return fail(MLD_E_ARGUMENT, "mld_open: no bundle is named");
   Backend backend;

@@ -41,7 +41,7 @@ static void must_be(int expected, int error, const char* call) {
 static void open_it(const char* bundle, mld_closure** closure) {
   mld_options options = MLD_OPTIONS_INIT;
   options.bundle = bundle;
-  options.settings = "device = 'cpu'\nthreads = 1\nwarm_start = false\n";
+  options.settings = "device = 'cpu'\nthreads = 1\n";
   MUST_BE(MLD_OK, mld_open(&options, closure));
 }
 

@@ -57,8 +57,7 @@ namespace {
 constexpr int kCells = 4, kNy = 32, kNx = 32, kWarm = 3;
 constexpr double kStep = 0.3e-9;
 const char* const kSettings =
-    "device = 'cpu'\nthreads = 1\nwarm_start = false\npatch_shape = [32, 32]\non_extrapolation = "
-    "'fallback'\n";
+    "device = 'cpu'\nthreads = 1\nengine.patch_shape = [32, 32]\npolicy.on_extrapolation = 'fallback'\n";
 const std::int64_t kIds[kCells] = {10, 11, 12, 13};
 
 void* libpython = nullptr;
@@ -109,7 +108,7 @@ struct Host {
 };
 
 int fallback(void* data, std::int64_t n, const std::int64_t*, const double*, const double*, const double*,
-             const double*, const double*, const double* before, double* after) {
+             const double*, const double*, const double*, const double* before, double* after) {
   Host& host = *static_cast<Host*>(data);
   if (host.how == kThrow) throw std::runtime_error("thrown by a fallback");
   double value;

@@ -10,7 +10,7 @@ extern "C" __attribute__((visibility("default"))) int run_plugin(const char* bun
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
   int failed = 0;
   try {
-    mld::Options options(bundle, "device = 'cpu'\nthreads = 1\nwarm_start = false\n");
+    mld::Options options(bundle, "device = 'cpu'\nthreads = 1\n");
     options.has_comm = true;
     options.comm = MPI_Comm_c2f(MPI_COMM_WORLD);
     mld::Closure closure(options);

@@ -31,7 +31,7 @@ static_assert(!std::is_copy_constructible<mld::Closure>::value, "a closure moves
 static_assert(!std::is_copy_assignable<mld::Closure>::value, "a closure moves");
 static_assert(std::is_nothrow_move_constructible<mld::Closure>::value, "a closure moves");
 
-const std::string kSettings = "device = 'cpu'\nthreads = 1\nwarm_start = false\npatch_shape = [32, 32]\n";
+const std::string kSettings = "device = 'cpu'\nthreads = 1\nengine.patch_shape = [32, 32]\n";
 
 mld::Options on_all_ranks(const std::string& bundle, const std::string& settings = kSettings) {
   mld::Options options(bundle, settings);
@@ -205,7 +205,8 @@ void one_rank_cannot_open(const std::string& bundle) {
 }
 
 int failing_fallback(void* fails, std::int64_t n, const std::int64_t*, const double*, const double*,
-                     const double*, const double*, const double*, const double* before, double* after) {
+                     const double*, const double*, const double*, const double*, const double* before,
+                     double* after) {
   for (int k = 0; k < n * MLD_FALLBACK_QUANTITIES; ++k) after[k] = before[k];
   for (int k = 0; k < n; ++k) after[k * MLD_FALLBACK_QUANTITIES + MLD_COLUMN_BURNED_FRACTION] += 0.1;
   return *static_cast<bool*>(fails);
@@ -215,7 +216,7 @@ int failing_fallback(void* fails, std::int64_t n, const std::int64_t*, const dou
 void fallback_fails(const std::string& bundle) {
   start_mpi();
   bool fails = false;
-  mld::Options options = on_all_ranks(bundle, kSettings + "on_extrapolation = 'fallback'\n");
+  mld::Options options = on_all_ranks(bundle, kSettings + "policy.on_extrapolation = 'fallback'\n");
   options.fallback = failing_fallback;
   options.fallback_data = &fails;
   Host host(options);
@@ -244,7 +245,7 @@ void fallback_fails(const std::string& bundle) {
 // Calls handed in on each rank as many as it likes give the bits of one call.
 void merged_calls(const std::string& bundle) {
   start_mpi();
-  const mld::Options options = on_all_ranks(bundle, kSettings + "reproducible = true\n");
+  const mld::Options options = on_all_ranks(bundle, kSettings + "engine.reproducible = true\n");
   Host whole(options), parts(options);
   parts.pressure[1] = whole.pressure[1] = 6e9;
   for (int k = 0; k < 6; ++k) {
@@ -259,6 +260,8 @@ void merged_calls(const std::string& bundle) {
     require(parts.closure.dt_max() == whole.closure.dt_max(), "the same longest step");
     parts.closure.commit();
   }
+  // counters are local: one rank alone may ask
+  if (rank == 0) require(parts.closure.counter("cells") == kCells, "the cells of this rank");
   require(parts.burned == whole.burned && whole.burned[0] > 0.0, "the same burned fractions");
   parts.closure.close();
   whole.closure.close();
@@ -268,7 +271,7 @@ void merged_calls(const std::string& bundle) {
 // Saved, restored in a new closure, all cells handed on to the next rank: the same bits.
 void restart_and_migrate(const std::string& bundle) {
   start_mpi();
-  const mld::Options options = on_all_ranks(bundle, kSettings + "reproducible = true\nburned = \"frame\"\n");
+  const mld::Options options = on_all_ranks(bundle, kSettings + "engine.reproducible = true\n");
   const std::string folder = bundle + ".restart" + std::to_string(ranks);
   Host first(options), second(options);
   for (int c = 0; c < kCells; ++c) first.pressure[c] = second.pressure[c] = 6e9 + 2e8 * c;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CELLS = 4, SIZE = 32, STEPS = 12 };
+enum { CELLS = 4, SIZE = 64, STEPS = 12 };
 
 static void must(int error) {
   if (error == MLD_OK) return;

@@ -6,7 +6,7 @@
 
 int main(int argc, char** argv) try {
   if (argc != 2) return std::fprintf(stderr, "usage: smallest_cpp BUNDLE\n"), 2;
-  constexpr int cells = 4, size = 32, steps = 12;
+  constexpr int cells = 4, size = 64, steps = 12;
   const double dt = 0.3e-9;
   const std::vector<std::int64_t> ids = {10, 11, 12, 13};
   std::vector<float> patches;  // solid fraction: a pore here and there

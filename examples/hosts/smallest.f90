@@ -3,7 +3,7 @@ program smallest
   use, intrinsic :: iso_c_binding
   use mld_closure
   implicit none
-  integer, parameter :: cells = 4, n = 32, steps = 12
+  integer, parameter :: cells = 4, n = 64, steps = 12
   real(c_double), parameter :: dt = 0.3e-9_c_double
   integer(c_int64_t) :: ids(cells) = [10, 11, 12, 13]
   real(c_float) :: patches(n, n, cells)

@@ -7,30 +7,37 @@ before. Why the engine itself is timed: copies, draws and checks between the net
 from __future__ import annotations
 
 import itertools
+import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..closure import closure as pipeline
-from ..closure.options import Settings
-from ..device import Device
-from ..models.bundle import Bundle
-from ..models.dynamics import LatentDynamics, MesoDynamics, MicroDynamics
-from ..models.readout_head import EXTRA as HEAD
-from ..models.readout_head import HeadConfig, ReadoutHead
-from ..models.settings import PRESETS
+import mld_closure as mld
+
+from ..closure.options import EngineOptions, ReadoutOptions
+from ..device import Device, choose
+from ..dns.eos import Material
+from ..dns.kinetics import Kinetics
+from ..dns.loading import PROFILE_COLUMNS, shocked_solver
+from ..grids import check_frame
+from ..models.bundle import Bundle, is_bundle
+from ..models.dynamics import LatentDynamics
+from ..patches.specimen import Specimen
 from ..surrogate.compiled import CompiledStep, load_step, read_facts
 from ..surrogate.engine import Engine
-from ..surrogate.frame0 import EXTRA as LOADING
-from ..surrogate.frame0 import LoadTable
 from ..surrogate.readers import make_reader
+from ..testing import random_networks
 from .models import best_time, matrix_peak
 
+SHIPPED = "hmx-compact"
+UP = 900.0  # m/s
+PIECES = 8  # of a frame interval
+PEAK = {"fp32": "fp32", "bf16": "bf16", "bf16-decode": "bf16"}  # precision of most of the work
 STEP = {"fp32": "fp32", "bf16": "bf16", "bf16-decode": "fp32"}  # precision of the step
 
 
@@ -55,36 +62,116 @@ class CellCost:
 
     @property
     def rate(self) -> float | None:
-        """Cell frames a second."""
+        """Cell frames per second."""
         return 1.0 / self.seconds if self.seconds else None
 
     def share(self, peak: float) -> float | None:
         """Share of a matrix-product rate (GFLOP/s)."""
         return self.gflop / self.seconds / peak if self.seconds else None
 
-    def life(self, frames: int) -> float | None:
+    def whole(self, frames: int) -> float | None:
         """Seconds of a cell from its encoding to its last frame."""
         return self.encode_seconds + frames * self.seconds if self.seconds else None
 
 
-def random_bundle(
-    table: LoadTable, micro_step: float, load_range: tuple[float, float], base: int = PRESETS["compact"].base
-) -> Bundle:
-    """A bundle with random weights and a head; its networks cost what those of the shipped one do.
+def measure(
+    bundle: str | Path | None = None,
+    *,
+    frame: tuple[int, int] = (320, 480),
+    batches: Sequence[int] = (1, 8),
+    precisions: Sequence[str] = ("fp32", "bf16", "bf16-decode"),
+    readouts: Sequence[str] = ("head", "decode"),
+    read_every: Sequence[int] = (1,),
+    decode_fields: tuple[str, ...] | None = None,
+    compiled: Sequence[str | Path] = (),
+    limit: float = 20.0,
+    dns_frames: int = 1,
+    threads: int = 1,
+    report: Callable[[str], None] = lambda what: None,
+) -> dict[str, Any]:
+    """All figures of a bundle's cells beside the simulation they stand for, JSON-ready.
 
-    base: channels of their first level, for networks that cost less.
+    Parameters
+    ----------
+    bundle : str or Path, optional
+        Name or path; by default the shipped one, or random networks of its size where there is none.
+    frame : tuple of int
+        (ny, nx) of a cell in pixels.
+    batches, precisions, readouts, read_every, decode_fields, compiled, limit
+        See `cell_costs`.
+    dns_frames : int
+        Frame intervals that are simulated.
+    threads : int
+        CPU threads of torch.
+    report : callable
+        Called with a few words after each measurement.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        micro = MicroDynamics(
-            replace(PRESETS["compact"], base=base, evolve_logvar=False, load_conditioning=True)
-        )
-        meso = MesoDynamics.from_micro(micro)
-        head = ReadoutHead(HeadConfig(micro.config.latent_size))
-    for model in (micro, meso):
-        model.eval().requires_grad_(False)
-    extras = {HEAD: head.to_extra(), LOADING: table.to_extra()}
-    return Bundle(micro, meso, table.pixel, micro_step, 25, load_range, extras=extras)
+    check_frame(*frame)
+    loaded, name = _open(bundle)
+    where = choose("cpu", "fp32", threads)
+    dns = dns_seconds(frame, loaded.pixel, loaded.meso_step, dns_frames)
+    costs, peaks = [], {}
+    found = cell_costs(
+        loaded, where, frame=frame, batches=batches, precisions=precisions, readouts=readouts,
+        read_every=read_every, decode_fields=decode_fields, compiled=compiled, limit=limit,
+    )  # fmt: skip
+    for cost in found:
+        costs.append(cost)
+        report(f"{cost.readout} {cost.precision} {cost.batch}")
+        kind = PEAK[cost.precision]
+        peaks[kind] = max(peaks.get(kind, 0.0), cost.peak)
+    horizon = loaded.horizon
+    return {
+        "machine": f"{platform.processor() or platform.machine()}, {where.threads} threads",
+        "bundle": name,
+        "frame": frame,
+        "horizon": horizon,
+        "dns_seconds_per_frame": dns,
+        "peak_gflops": peaks,
+        "results": [
+            {
+                "readout": c.readout,
+                "precision": c.precision + (", compiled" if c.compiled else ""),
+                "read_every": c.every,
+                "batch": c.batch,
+                "gflop": c.gflop,
+                "seconds": c.seconds,
+                "cell_frames_per_second": c.rate,
+                "of_peak": c.share(peaks[PEAK[c.precision]]),
+                "encode_seconds": c.encode_seconds,
+                "to_dns": horizon * dns / c.whole(horizon) if c.seconds else None,
+            }
+            for c in costs
+        ],
+        "idle_seconds_per_1000_cells": idle_cost(loaded),
+    }
+
+
+def _open(bundle: str | Path | None) -> tuple[Bundle, str]:
+    """The bundle to time, and what to call it."""
+    if bundle is not None or is_bundle(SHIPPED):
+        return Bundle.load(bundle or SHIPPED), str(bundle or SHIPPED)
+    return random_networks(), "compact networks with random weights"
+
+
+def dns_seconds(frame: tuple[int, int], pixel: float, interval: float, frames: int) -> float:
+    """Seconds that the solver takes for one frame interval (s) of a porous cell, by the fastest piece of it.
+
+    The fastest counts for the networks too, so that other work on the machine slows neither.
+    """
+    ny, nx = frame
+    mu = Specimen.generate((ny, nx), pixel, 0, porosity=0.1).window(0, 0, nx, ny).copy()
+    mu[:, :PROFILE_COLUMNS] = 1.0
+    solver = shocked_solver(mu, UP, pixel, Material(), Kinetics())
+    end = 0.02 * interval
+    solver.run(end)  # compiles
+    fastest = float("inf")
+    for _ in range(PIECES * frames):
+        end += interval / PIECES
+        begun = time.perf_counter()
+        solver.run(end)
+        fastest = min(fastest, time.perf_counter() - begun)
+    return PIECES * fastest
 
 
 def cell_costs(
@@ -108,8 +195,8 @@ def cell_costs(
     """
     model, digest = bundle.meso, bundle.content_hash()
     for readout in readouts:
-        settings = Settings(readout=readout, decode_fields=decode_fields if readout == "decode" else None)
-        reader, _ = make_reader(bundle, model, settings)
+        options = ReadoutOptions(kind=readout, fields=decode_fields if readout == "decode" else None)
+        reader, _ = make_reader(bundle, model, options)
         gflop: dict[int, float] = {}
         for precision in precisions:
             if precision == "bf16-decode" and not reader.decodes:
@@ -150,9 +237,9 @@ def _fitting(
     """The compiled step of a file, None where it is of another precision; BundleError for other misfits."""
     if read_facts(path).precision != STEP[device.precision]:
         return None
-    settings = Settings(patch_shape=frame, compiled=path, micro_batch=batch)
-    step = load_step(settings, digest, model, device)
-    step.fit(settings)
+    options = EngineOptions(patch_shape=frame, compiled=str(path), micro_batch=batch)
+    step = load_step(options, digest, model, device)
+    step.fit(options)
     return step
 
 
@@ -176,11 +263,10 @@ def _gflop(engine: Engine, frame: tuple[int, int]) -> float:
 
 
 def idle_cost(bundle: Bundle, cells: int = 10_000, repeats: int = 50) -> dict[str, float]:
-    """Seconds of one `advance` and of one `commit` with no active cell, a thousand cells, best of repeats."""
+    """Seconds per thousand cells of one `advance` and one `commit` with no active cell, best of repeats."""
     patch = np.ones((32, 96), np.float32)
     best = {"advance": float("inf"), "commit": float("inf")}
-    options = {"device": "cpu", "threads": 1, "warm_start": False}
-    with pipeline.open(bundle, **options) as closure:
+    with mld.open(bundle, device="cpu", threads=1) as closure:
         closure.register(np.arange(cells), patches=np.broadcast_to(patch, (cells, *patch.shape)))
         pressure = np.full(cells, 1e5)
         for step in range(repeats):

@@ -61,7 +61,7 @@ def _timed(f: Any, *args: Any) -> float:
 
 
 def cell_steps(seconds: float = 4.0, dtype: type = np.float64, warm_up: float = 1.0e-9) -> float:
-    """Two-stage cell-steps a second of a meso case at 0.9 km/s, from `warm_up` s of simulated time on."""
+    """Two-stage cell-steps per second of a meso case at 0.9 km/s, from `warm_up` s of simulated time on."""
     config = PRESETS["meso"]
     mu = solid_fraction(grids.MESO_SHAPE, draw_voids(config, seed=1, index=0))
     run = shocked_solver(mu, 900.0, config.pixel, config.material, config.kinetics, dtype=dtype)
@@ -79,7 +79,7 @@ def _worker(seconds: float, results: Any, start: Any) -> None:
 
 
 def together(workers: int, seconds: float = 4.0) -> float:
-    """Cell-steps a second of several worker processes stepping at the same time, summed."""
+    """Cell-steps per second of several worker processes stepping at the same time, summed."""
     context = multiprocessing.get_context("spawn")
     results, start = context.Queue(), context.Barrier(workers)
     processes = [context.Process(target=_worker, args=(seconds, results, start)) for _ in range(workers)]

@@ -89,7 +89,7 @@ def measure(
 
 
 def _rates(cases: dict[str, tuple[Callable[[], Any], int]], repeats: int) -> dict[str, float]:
-    """Bytes a second of each case, best of `repeats` rounds after one that compiles and warms up."""
+    """Bytes per second of each case, best of `repeats` rounds after one that compiles and warms up."""
     best = dict.fromkeys(cases, float("inf"))
     for turn in range(repeats + 1):
         for name, (work, _) in cases.items():

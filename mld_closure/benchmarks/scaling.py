@@ -1,8 +1,8 @@
 """Past this machine: the placement rule played through on up to 10,000 ranks, with a model of the network.
 
-Macro cells lie in a square of square blocks, one a rank. A shock runs through it, plane or from a corner;
-every cell it reaches is placed by the rule that the service uses, takes a model step in some of the macro
-steps, and ends after a life of its own. What is not played is the numbers themselves.
+Macro cells lie in a square of square blocks, one per rank. A shock runs through it, plane or from a corner;
+every cell it reaches is placed by the rule that the transport uses, takes a model step in some of the macro
+steps, and ends after a number of steps of its own. Only the placement is simulated, no model is run.
 """
 
 from __future__ import annotations
@@ -23,8 +23,21 @@ EXCHANGES = 3  # requests, answers, and what is kept
 
 @dataclass(frozen=True)
 class Machine:
-    """Seconds: `cell` a model step of a cell, `hydro` a macro cell and step, `latency` a message, `partner`
-    for each rank in an all-to-all even where nothing goes there; `bandwidth` of a rank in bytes a second."""
+    """What a machine is assumed to take.
+
+    Parameters
+    ----------
+    cell : float
+        Seconds of a model step of a cell.
+    hydro : float
+        Seconds per macro cell and step.
+    latency : float
+        Seconds of a message.
+    partner : float
+        Seconds for each rank in an all-to-all exchange, even where nothing goes there.
+    bandwidth : float
+        Of a rank, in bytes per second.
+    """
 
     cell: float
     hydro: float = 2e-7
@@ -33,7 +46,7 @@ class Machine:
     bandwidth: float = 1e10
 
     def exchange(self, ranks: int, most_rows: float) -> float:
-        """Seconds a step in exchanges, where `most_rows` requests lie on one rank."""
+        """Seconds per step in exchanges, where `most_rows` requests lie on one rank."""
         tree = self.latency * np.log2(max(ranks, 2))
         settle = tree + 40 * ranks / self.bandwidth
         counts = tree + 8 * ranks / self.bandwidth
@@ -44,10 +57,22 @@ class Machine:
 
 @dataclass(frozen=True)
 class Scaling:
-    """What was found for a number of ranks; shares of the time that only useful work would take.
+    """What was found for a number of ranks.
 
-    active: served cells a rank, mean; imbalance: of the placed cells, mean over steps; efficiency: placed;
-    owner_efficiency: if every rank served its own cells; exchange: share of the step spent in exchanges.
+    Attributes
+    ----------
+    ranks : int
+        Their number.
+    active : float
+        Served cells per rank, mean over ranks and steps.
+    imbalance : float
+        Greatest over mean number of served cells, less 1, mean over steps.
+    efficiency : float
+        Time of useful work over time taken, with cells placed by the rule.
+    owner_efficiency : float
+        The same if every rank served its own cells.
+    exchange : float
+        Share of the time spent in exchanges.
     """
 
     ranks: int
@@ -65,16 +90,35 @@ def play(
     *,
     block: int = 32,
     speed: float = 0.2,
-    life: tuple[int, int] = (20, 40),
+    service: tuple[int, int] = (20, 40),
     every: int = 1,
     steps: int = 60,
     seed: int = 0,
 ) -> Scaling:
-    """Play a shock that has come half way; `ranks` is rounded to a square.
+    """Play a shock that has come half way through.
 
-    block: cells along a side of each rank's block; speed: cells a step; life: fewest and most steps that a
-    cell is served, equally likely; every: macro steps to a model step; steps: counted after the first cells
-    have come to an end. By default macro steps are as long as the flow allows, about a model step.
+    By default macro steps are as long as the flow allows, about a model step.
+
+    Parameters
+    ----------
+    ranks : int
+        Number of ranks, rounded to a square.
+    shock : str
+        `planar`, or `point`: from a corner.
+    machine : Machine
+        What things take.
+    block : int
+        Cells along a side of each rank's block.
+    speed : float
+        Of the shock, in cells per step.
+    service : tuple of int
+        Fewest and most steps for which a cell is served, equally likely.
+    every : int
+        Macro steps to a model step.
+    steps : int
+        Steps that are counted, after the first cells have ended.
+    seed : int
+        Of the numbers of steps.
     """
     across = max(round(ranks**0.5), 1)
     ranks = across**2
@@ -83,7 +127,7 @@ def play(
     ends: dict[int, list[tuple[int, np.ndarray, np.ndarray]]] = {}
     useful = spent = owner_spent = talk = active = 0.0
     uneven = []
-    for step, owner in enumerate(_arrivals(shock, across, block, speed, life[1] + steps)):
+    for step, owner in enumerate(_arrivals(shock, across, block, speed, service[1] + steps)):
         for phase, server, was in ends.pop(step, []):
             placed[phase] -= np.bincount(server, minlength=ranks)
             owned[phase] -= np.bincount(was, minlength=ranks)
@@ -91,10 +135,10 @@ def play(
         server = place(placed[now], placed.sum(axis=0), len(owner))
         placed[now] += np.bincount(server, minlength=ranks)
         owned[now] += np.bincount(owner, minlength=ranks)
-        end = step + rng.integers(life[0], life[1] + 1, len(owner))
+        end = step + rng.integers(service[0], service[1] + 1, len(owner))
         for when in np.unique(end):
             ends.setdefault(int(when), []).append((now, server[end == when], owner[end == when]))
-        if step < life[1]:
+        if step < service[1]:
             continue
         flow = machine.hydro * block**2
         exchange = machine.exchange(ranks, owned[now].max()) if ranks > 1 else 0.0

@@ -1,4 +1,4 @@
-"""`mld-closure bench`: one subcommand a thing to measure, each in its own file."""
+"""`mld-closure bench`: one subcommand for each thing to measure, each in its own file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .main import LazyGroup
 class BenchGroup(LazyGroup):
     """The benchmarks by name."""
 
-    table = {  # noqa: RUF012
+    table: dict[str, tuple[str, str]] = {  # noqa: RUF012
         "dns": ("bench_dns", "Cell-steps per second of the solver."),
         "models": ("bench_models", "Time and FLOP rate of encoding, stepping and decoding."),
         "closure": ("bench_closure", "Cost of a cell, beside its simulation, and of idle ones."),

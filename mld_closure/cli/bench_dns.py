@@ -14,7 +14,7 @@ from mld_closure.cli.output import json_option, print_json, print_table
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes at once.")
 @json_option
 def command(seconds: float, workers: int, as_json: bool) -> None:
-    """Cell-steps a second of the solver beside the core's memory bandwidth and peak.
+    """Cell-steps per second of the solver beside the core's memory bandwidth and peak.
 
     A cell-step is a full two-stage step of one cell with conduction and chemistry.
 

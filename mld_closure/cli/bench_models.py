@@ -42,10 +42,12 @@ def command(
     threads: int,
     as_json: bool,
 ) -> None:
-    """Time the networks on random weights, per sample, beside this machine's matrix-product rate.
+    """Time the networks on random weights, per sample, beside the highest rate that torch reaches here.
 
-    Seconds are those of the fastest repetition. "Of peak" is the FLOP rate against that of torch.mm at the
-    same precision, the best measured in the same run. PARCv2 has only a meso step: one scale, no latents.
+    Seconds are those of the fastest repetition. "Of peak" is the FLOP rate against the highest of several
+    matrix products, linear layers and convolutions at the same precision, measured in the same run: what the
+    libraries reach on this machine, not what the maker of the processor states. PARCv2 has only a meso step:
+    one scale, no latents.
 
     \b
     Example:
@@ -93,7 +95,7 @@ def command(
         return
     peak = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in peaks.items())
     print_table(
-        f"{frame[0]} x {frame[1]} pixels, per sample; {machine}; matrix product {peak}",
+        f"{frame[0]} x {frame[1]} pixels, per sample; {machine}; peak measured {peak}",
         ["network", "part", "type", "batch", "GFLOP", "ms", "GFLOP/s", "of peak"],
         [[*_texts(row)] for row in rows],
     )

@@ -22,7 +22,7 @@ from .output import json_option, print_json, print_table
 @click.option("--repeats", type=click.IntRange(1), default=9, show_default=True, help="Rounds; best counts.")
 @json_option
 def command(patch: tuple[int, int], image: int, batch: int, repeats: int, as_json: bool) -> None:
-    """Bytes a second of gather and scatter on one core, beside plain copies of as many bytes.
+    """Bytes per second of gather and scatter on one core, beside plain copies of as many bytes.
 
     Patches lie at random in the image. "All" gathers them in one call, with image and result beyond the
     caches; a batch goes to the same small array again and again.

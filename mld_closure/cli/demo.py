@@ -55,47 +55,38 @@ def command(
             raise click.UsageError(
                 f"--{given[0]} is an option of the slab; leave it out, or leave out --pore"
             )
-        _pore(out, up or 1.0)
+        _pore(out, 1e3 * (up or 1.0))
         return
     from ..runtime.comm import default_comm
     from ..study.demo import PICTURES, run_slab
-    from ..study.results import rows
     from .ranks import as_one
+    from .run_progress import run_progress
 
-    comm = default_comm()
-    summary = as_one(comm, lambda: run_slab(bundle, out, cells, 1e3 * (up or 0.9), precision, threads, comm))
+    comm, speed = default_comm(), 1e3 * (up or 0.9)
+    with run_progress(comm) as report:
+        result = as_one(
+            comm,
+            lambda: run_slab(bundle, out, cells, speed, precision, threads, comm=comm, progress=report),
+        )
     if comm.rank == 0:
-        print_table(str(out), ["", "result"], rows(summary))
+        print_table(str(out), ["", "result"], result.lines())
         click.echo(f"look at {', '.join(str(out / name) for name in PICTURES)}")
 
 
 def _pore(out: Path, up: float) -> None:
-    """Simulate and draw the collapse of one pore at piston speed up (km/s)."""
-    from mld_closure.config import to_dict
-    from mld_closure.data.layout import TrajectorySpec
-    from mld_closure.data.store import write_trajectories
-    from mld_closure.data.trajectories import Trajectories
-    from mld_closure.dns.cases import PRESETS, case_scalars, record, with_changes
-    from mld_closure.dns.microstructure import Ellipse, solid_fraction
-    from mld_closure.metrics.hotspots import THRESHOLD
-    from mld_closure.viz.plots import draw_case, save
+    """Simulate and draw the collapse of one pore at piston speed up (m/s)."""
+    from ..metrics.hotspots import THRESHOLD
+    from ..study.demo import run_pore
 
-    config = with_changes(PRESETS["micro"], up=(1e3 * up, 1e3 * up))
-    mu = solid_fraction(config.shape, [Ellipse(x=90, y=80, diameter=60)])
     with progress() as bar:
-        task = bar.add_task("pore collapse, frames", total=config.frames, status="")
-        movie, _ = record(
-            mu, 1e3 * up, config,
-            lambda i, f: bar.update(task, advance=1, status=f"hottest {f['temperature'].max():.0f} K"),
-        )  # fmt: skip
-    spec = TrajectorySpec(1, config.shape, config.pixel, config.times, {"case": to_dict(config)})
-    out.mkdir(parents=True, exist_ok=True)
-    write_trajectories(out / "pore.h5", spec, [(0, movie, case_scalars(mu, 1e3 * up, 1, config), {})])
-    with Trajectories(out / "pore.h5") as data:
-        save(draw_case(data, 0), out / "pore.png")
-    hot = float((movie["temperature"][-1] > THRESHOLD).mean())
-    mass = movie["density"][-1]
-    burned = float((mass * movie["reaction_progress"][-1]).sum() / mass.sum())
-    click.echo(f"after {1e9 * config.times[-1]:.2f} ns: {100 * hot:.1f} % of the frame above "
-               f"{THRESHOLD:.0f} K, {100 * burned:.1f} % burned")  # fmt: skip
-    click.echo(f"wrote {out / 'pore.h5'} and {out / 'pore.png'}")
+        task = bar.add_task("pore collapse, frames", total=None, status="")
+
+        def report(number: int, total: int, hottest: float) -> None:
+            bar.update(task, advance=1, total=total, status=f"hottest {hottest:.0f} K")
+
+        pore = run_pore(out, up, report)
+    click.echo(
+        f"after {1e9 * pore.time:.2f} ns: {100 * pore.hot_area:.1f} % of the frame above "
+        f"{THRESHOLD:.0f} K, {100 * pore.burned:.1f} % burned"
+    )
+    click.echo(f"wrote {pore.data} and {pore.picture}")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .output import print_json, print_table, progress
-
-# steps from each true frame -> name of the column; 0 = no dynamics
-BUDGET = {0: "no dynamics", 1: "1 step", 8: "8 steps"}
+from .output import json_option, print_json, print_table, progress
 
 
 @click.command()
@@ -36,16 +33,19 @@ BUDGET = {0: "no dynamics", 1: "1 step", 8: "8 steps"}
 @click.option("--seed", default=0, show_default=True, help="Of the samples.")
 @click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:i].")
 @click.option(
-    "--precision", type=click.Choice(["fp32", "bf16", "bf16-decode"]), default="fp32", show_default=True
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "bf16-decode"]),
+    default="fp32",
+    show_default=True,
+    help="Of the networks.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of torch; all cores by default.")
 @click.option(
-    "--json",
-    "json_path",
-    metavar="OUT",
-    type=click.Path(dir_okay=False, allow_dash=True),
-    help="Also write everything to this JSON file; - prints it instead of the table.",
+    "--out",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Also write all scores to this JSON file.",
 )
+@json_option
 def command(
     bundle: str,
     data: str,
@@ -61,7 +61,8 @@ def command(
     device: str,
     precision: str,
     threads: int | None,
-    json_path: str | None,
+    out: str | None,
+    as_json: bool,
 ) -> None:
     """Score a bundle on whole movies, rolled out from frame 0, beside baselines.
 
@@ -77,65 +78,46 @@ def command(
     \b
     Examples:
       mld-closure evaluate hmx-compact heldout.h5 --plot curves.png
-      mld-closure evaluate run/bundle heldout.h5 --train train.h5 --ensemble 8 --json scores.json
+      mld-closure evaluate run/bundle heldout.h5 --train train.h5 --ensemble 8 --out scores.json
     """
-    from ..data.trajectories import Trajectories
-    from ..device import choose
-    from ..training.baselines import MeanCurves, persistence
-    from ..training.forecasts import read_rollout, rollout
-    from ..training.scoring import score
-    from .surrogates import open_surrogate, parse_cases
+    from ..offline.evaluate import BUDGET, evaluate
 
     if plot:
         from ..viz.plots import picture_path
 
         picture_path(plot)
-    where = choose(device, precision, threads)
-    with Trajectories(data) as truth, progress() as bar:
-        chosen = parse_cases(cases, truth.n_cases, limit)
-        judged: list[tuple[str, str, Any, tuple[str, ...]]] = []
-        for path in (bundle, *against):
-            found = open_surrogate(path, truth, scale if path == bundle else None, where.name)
-            members = ensemble if ensemble and (path == bundle or found.model.config.evolve_logvar) else 0
-            forecaster = rollout(found.model, truth, members=members, seed=seed, precision=precision)
-            name, fields = _unused(found.name, judged), found.model.config.fields
-            judged.append((name, path, forecaster, fields))
-            if found.head is not None:
-                read = read_rollout(found.model, found.head, truth, precision=precision)
-                judged.append((f"{name}, head", path, read, fields))
-            if budget and path == bundle:
-                judged += _budget(found, truth, path, precision)
-        names = judged[0][3]
-        if train is not None:
-            forecaster = _mean_curves(MeanCurves, Trajectories, train, data, chosen, bar).forecaster(truth)
-            judged.append(("mean curve", train, forecaster, names))
-        judged.append(("persistence", "-", persistence(truth, names), names))
-        results = []
-        for name, path, forecaster, fields in judged:
-            task = bar.add_task(name, total=len(chosen), status="")
-            scores = score(forecaster, truth, chosen, fields, report=_ticker(bar, task))
-            results.append({"name": name, "path": path, "scores": scores})
-    report = {
-        "data": data,
-        "cases": chosen,
-        "device": str(where),
-        "truth": results[0]["scores"].to_dict()["truth"],
-        "results": [_result(r) for r in results],
-    }
+    with progress() as bar:
+        found = evaluate(
+            bundle,
+            data,
+            cases=cases,
+            limit=limit,
+            scale=scale,
+            training=train,
+            against=against,
+            budget=budget,
+            ensemble=ensemble or 0,
+            seed=seed,
+            device=device,
+            precision=precision,
+            threads=threads,
+            report=_Ticker(bar),
+        )
+    chosen, results, report = list(found.cases), found.results, found.to_dict()
     if plot:
         _draw(data, chosen, results, plot)
-    if json_path == "-":
+    if out:
+        Path(out).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    if as_json:
         print_json(report)
         return
-    if json_path:
-        Path(json_path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
-    where_from = [r for r in results if r["name"].removesuffix(", head") in BUDGET.values()]
+    where_from = [r for r in results if r.name.removesuffix(", head") in BUDGET.values()]
     _print(data, chosen, [r for r in results if r not in where_from])
     if where_from:
         _print(f"the truth put in, {data}", chosen, where_from)
 
 
-def _draw(data: str, chosen: list[int], results: list[dict[str, Any]], path: str) -> None:
+def _draw(data: str, chosen: list[int], results: Sequence[Any], path: str) -> None:
     from ..data.trajectories import Trajectories
     from ..viz.curves import draw_curves
 
@@ -149,10 +131,10 @@ def _draw(data: str, chosen: list[int], results: list[dict[str, Any]], path: str
     truth = {}
     shown = {}
     for result in results:
-        if result["name"] == "persistence":
+        if result.name == "persistence":
             continue
-        truth |= _ordered(result["scores"].truth_curves, order)
-        shown[result["name"]] = _ordered(result["scores"].curves, order)
+        truth |= _ordered(result.scores.truth_curves, order)
+        shown[result.name] = _ordered(result.scores.curves, order)
     draw_curves(times, titles, truth, shown, path)
 
 
@@ -160,52 +142,23 @@ def _ordered(curves: dict[str, list[list[float]]], order: list[int]) -> dict[str
     return {name: [values[i] for i in order] for name, values in curves.items()}
 
 
-def _budget(found: Any, truth: Any, path: str, precision: str) -> list[tuple[str, str, Any, Any]]:
-    """The same scores with the truth encoded at every frame, and with dynamics restarted from it."""
-    from ..training.forecasts import read_rollout, rollout
+class _Ticker:
+    """One progress bar for each forecaster, a step per case."""
 
-    judged = []
-    for restart, name in BUDGET.items():
-        one = rollout(found.model, truth, precision=precision, restart=restart)
-        judged.append((name, path, one, found.model.config.fields))
-        if found.head is not None:
-            one = read_rollout(found.model, found.head, truth, precision=precision, restart=restart)
-            judged.append((f"{name}, head", path, one, found.model.config.fields))
-    return judged
+    def __init__(self, bar: Any) -> None:
+        self.bar = bar
+        self.tasks: dict[str, Any] = {}
 
-
-def _mean_curves(kind: Any, reader: Any, train: str, data: str, judged: list[int], bar: Any) -> Any:
-    """The mean-curve baseline; cases that are judged never count as training cases."""
-    with reader(train) as file:
-        same = Path(train).resolve() == Path(data).resolve()
-        cases = [case for case in range(file.n_cases) if not (same and case in judged)]
-        task = bar.add_task("training curves", total=len(cases), status="")
-        return kind(file, cases, _ticker(bar, task))
+    def __call__(self, name: str, total: int, case: int | None) -> None:
+        if case is None:
+            self.tasks[name] = self.bar.add_task(name, total=total, status="")
+        else:
+            self.bar.update(self.tasks[name], advance=1, status=f"case {case}")
 
 
-def _ticker(bar: Any, task: Any) -> Callable[[int], None]:
-    return lambda case: bar.update(task, advance=1, status=f"case {case}")
-
-
-def _unused(name: str, judged: list[Any]) -> str:
-    """`name`, numbered where another surrogate has it already."""
-    taken = {entry[0] for entry in judged}
-    return name if name not in taken else f"{name} ({len(judged) + 1})"
-
-
-def _result(result: dict[str, Any]) -> dict[str, Any]:
-    scores = result["scores"].to_dict()
-    del scores["truth"], scores["cases"]
-    rows = [
-        {"quantity": r.quantity, "unit": r.unit, "value": _finite(r.value), "share": r.share}
-        for r in result["scores"].rows()
-    ]
-    return {"name": result["name"], "path": result["path"], "table": rows, "scores": scores}
-
-
-def _print(data: str, chosen: list[int], results: list[dict[str, Any]]) -> None:
-    """One row a quantity, one column a forecaster."""
-    tables = [{row.quantity: row for row in r["scores"].rows()} for r in results]
+def _print(data: str, chosen: list[int], results: Sequence[Any]) -> None:
+    """One row per quantity, one column per forecaster."""
+    tables = [{row.quantity: row for row in r.scores.rows()} for r in results]
     quantities: list[str] = []
     for table in tables:
         at = 0
@@ -218,7 +171,7 @@ def _print(data: str, chosen: list[int], results: list[dict[str, Any]]) -> None:
         [q if units[q] == "1" else f"{q} ({units[q]})", *(_cell(table.get(q)) for table in tables)]
         for q in quantities
     ]
-    columns = ["error (RMSE)", *(r["name"] for r in results)]
+    columns = ["error (RMSE)", *(r.name for r in results)]
     print_table(f"{data}: {len(chosen)} cases from frame 0", columns, rows)
 
 
@@ -227,7 +180,3 @@ def _cell(row: Any) -> str:
         return "-"
     value = f"{row.value:.0f}" if abs(row.value) >= 100 else f"{row.value:.3g}"
     return value + ("" if row.share is None else f" ({100 * row.share:.0f}%)")
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

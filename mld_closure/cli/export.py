@@ -15,13 +15,21 @@ from .output import json_option, print_json, print_table
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The compiled file."
 )
-@click.option("--scale", type=click.Choice(["meso", "micro"]), default="meso", show_default=True)
+@click.option(
+    "--scale",
+    type=click.Choice(["meso", "micro"]),
+    default="meso",
+    show_default=True,
+    help="Model whose step it is.",
+)
 @click.option(
     "--frame",
     type=(click.IntRange(32), click.IntRange(32)),
     help="Height and width of the patches in pixels.  [default: 320 480, or 160 256 for micro]",
 )
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="Of the step."
+)
 @click.option(
     "--micro-batch", type=click.IntRange(1), help="Fixed number of cells at once; any number by default."
 )

@@ -61,7 +61,7 @@ def command() -> None:
     type=click.Choice(["reference", "parc"]),
     required=True,
     help="reference: one .npy array (sample, y, x, field, time), scaled to [0, 1]. "
-    "parc: a folder of .npy arrays (time, channel, y, x), one a case, in SI units.",
+    "parc: a folder of .npy arrays (time, channel, y, x), one per case, in SI units.",
 )
 @click.option("--pixel-nm", type=float, required=True, help="Side of a pixel in nm.")
 @click.option("--frame-ns", type=float, required=True, help="Time between two frames in ns.")
@@ -95,7 +95,7 @@ def arrays(
 
     \b
     Example:
-      mld-closure import raw.npy --layout reference --pixel-nm 50 --frame-ns 0.172 \\
+      mld-closure import arrays raw.npy --layout reference --pixel-nm 50 --frame-ns 0.172 \\
         --bounds temperature=300:4000 --out data.h5
     """
     from mld_closure.data import importers

@@ -26,7 +26,11 @@ def json_option(command: Any) -> Any:
 
 
 def progress() -> Progress:
-    """A progress bar on standard error: description, bar, count, elapsed and remaining time, status text."""
+    """A progress bar on standard error: description, bar, count, elapsed and remaining time, status text.
+
+    Shows nothing where standard error is not a terminal.
+    """
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -35,7 +39,8 @@ def progress() -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[status]}"),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
     )
 
 

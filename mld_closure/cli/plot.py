@@ -19,9 +19,9 @@ DEFAULT_FIELDS = "temperature,pressure,microstructure"
     type=click.IntRange(min=1),
     help="How many frames, evenly spread from first to last.  [default: 5 in a picture, all in a movie]",
 )
-@click.option("--fields", default=DEFAULT_FIELDS, show_default=True, help="Fields to draw, one a row.")
+@click.option("--fields", default=DEFAULT_FIELDS, show_default=True, help="Fields to draw, one per row.")
 @click.option(
-    "--fps", type=click.FloatRange(min=0.1), default=8, show_default=True, help="Movie frames a second."
+    "--fps", type=click.FloatRange(min=0.1), default=8, show_default=True, help="Movie frames per second."
 )
 def command(
     file: str, case: int, out: str | None, movie: str | None, frames: int | None, fields: str, fps: float

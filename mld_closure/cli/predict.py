@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -26,7 +25,11 @@ from .output import progress
 @click.option("--columns", type=click.IntRange(1), default=5, show_default=True, help="Times in the picture.")
 @click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:i].")
 @click.option(
-    "--precision", type=click.Choice(["fp32", "bf16", "bf16-decode"]), default="fp32", show_default=True
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "bf16-decode"]),
+    default="fp32",
+    show_default=True,
+    help="Of the networks.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of torch; all cores by default.")
 def command(
@@ -53,12 +56,8 @@ def command(
       mld-closure predict hmx-compact heldout.h5 --case 3 --plot case3.png
       mld-closure predict hmx-compact heldout.h5 --case 3 --out case3.h5 --frames 60
     """
-    import numpy as np
-
     from ..data.trajectories import Trajectories
-    from ..device import choose
-    from ..training.forecasts import frame_interval, rollout
-    from .surrogates import open_surrogate
+    from ..offline.predict import predict
 
     if not (out or plot):
         plot = f"{Path(data).stem}-prediction{case}.png"
@@ -68,50 +67,31 @@ def command(
         from ..viz import plots, predictions
 
         plots.picture_path(plot)
-    where = choose(device, precision, threads)
     with Trajectories(data) as file, progress() as bar:
-        found = open_surrogate(bundle, file, scale, where.name)
-        n = frames or file.n_frames
-        task = bar.add_task("rolling out", total=n - 1, status="")
-        forecast = rollout(
-            found.model,
+        task = bar.add_task("rolling out", total=(frames or file.n_frames) - 1, status="")
+        made = predict(
+            bundle,
             file,
-            seed=sample or 0,
+            case,
+            frames=frames,
+            scale=scale,
+            sample=sample,
+            device=device,
             precision=precision,
-            frames=n,
-            sample=sample is not None,
-            keep_latents=True,
+            threads=threads,
             report=lambda frame: bar.update(task, completed=frame),
-        )(case)
-        names = found.model.config.fields
-        times = file.times[0] + frame_interval(file) * np.arange(n)
-        made = {"bundle": bundle, "scale": found.scale, "data": data, "case": case, "sample": sample}
+        )
         if out:
-            _write(out, file, case, forecast.movie, names, times, made)
-            click.echo(out)
+            click.echo(made.save(out))
         if plot:
-            latents = {name: forecast.latents[:, c] for name, c in found.model.config.slices().items()}
             figure = predictions.draw_prediction(
-                forecast.movie,
-                times,
-                names,
+                made.movie,
+                made.times,
+                made.fields,
                 file.pixel,
-                truth=file.read(case, names),
-                latents=latents,
+                truth=file.read(case, made.fields),
+                latents=made.latents,
                 n_frames=columns,
-                title=f"{plots.case_title(file, case)}, predicted by {found.name}",
+                title=f"{plots.case_title(file, case)}, predicted by {made.source}",
             )
             click.echo(plots.save(figure, plot))
-
-
-def _write(path: str, file: Any, case: int, movie: Any, names: Any, times: Any, made: dict[str, Any]) -> None:
-    from ..data.layout import TrajectorySpec
-    from ..data.store import write_trajectories
-    from ..fields import get
-
-    spec = TrajectorySpec(
-        1, file.shape, file.pixel, tuple(times), {"prediction": made}, tuple(names), file.spec.boundaries
-    )
-    arrays = {name: movie[:, i].clip(*get(name).valid) for i, name in enumerate(names)}
-    scalars = {name: float(values[case]) for name, values in file.scalars.items() if name != "case"}
-    write_trajectories(path, spec, [(0, arrays, scalars, {"prediction": made})])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
 
 from .output import json_option, print_json, print_table
-from .ranks import as_one, complete
+from .ranks import as_one
+from .run_progress import run_progress
 
 
 @click.command()
@@ -40,7 +40,7 @@ def command(case_path, out, frames, checkpoint_every, restart, device, precision
     (a bundle's name or path). DIR gets history.h5, history.vtkhdf (ParaView), steps.csv with the cost of
     every step, xt.png, profiles.png, front.png and summary.json. A run that goes on from a checkpoint gives
     the bits of one that was never interrupted; its case may have another end_time, nothing else. Under
-    mpirun the slab is cut into blocks, one a rank, and a checkpoint may be continued on another number of
+    mpirun the slab is cut into blocks, one per rank, and a checkpoint may be continued on another number of
     ranks.
 
     \b
@@ -51,51 +51,28 @@ def command(case_path, out, frames, checkpoint_every, restart, device, precision
       mpirun -n 4 mld-closure run case.toml --out slab
     """
     from ..runtime.comm import default_comm
+    from ..study.run import run
 
     comm = default_comm()
     options = {"device": device, "precision": precision, "threads": threads}
     options = {name: value for name, value in options.items() if value is not None}
-    summary = as_one(comm, lambda: _run(comm, case_path, out, frames, checkpoint_every, restart, options))
+    with run_progress(comm) as report:
+        result = as_one(
+            comm,
+            lambda: run(
+                case_path,
+                out,
+                comm=comm,
+                resume=restart,
+                progress=report,
+                frames=frames,
+                checkpoint_every=checkpoint_every or 0,
+                options=options,
+            ),
+        )
     if comm.rank == 0:
         if as_json:
-            print_json(summary)
+            print_json(result.summary)
         else:
-            from ..study.results import rows
-
-            print_table(str(out), ["", "result"], rows(summary))
-            click.echo(f"wrote {', '.join(summary['files'])} in {out}")
-
-
-def _run(comm, case_path, out, frames, every, restart, options):
-    """Run the case on all ranks; returns the summary on rank 0. Raises the same error everywhere."""
-    begun = time.perf_counter()
-    from ..runtime.agree import Attempt
-    from ..study.case import CaseRun
-
-    attempt = Attempt(comm)
-    case = attempt(_case, case_path, out, restart, options)
-    attempt.settle()
-    run = CaseRun(case, out, frames=frames, every=every or 0, restart=restart, options=options, comm=comm)
-    return complete(run, begun, _status)
-
-
-def _case(case_path, out, restart, options):
-    """The case, once it and the options make sense together."""
-    from .. import config
-    from ..macro.problems import MacroCase
-    from ..study.files import STEPS, checkpoints
-
-    case = config.load(MacroCase, case_path)
-    if restart is None and (out / STEPS).exists():
-        known = checkpoints(out)
-        cure = f"go on with --restart {known[-1]}, or " if known else ""
-        raise click.UsageError(f"{out} holds a run already; {cure}choose another --out")
-    if options and case.closure.kind != "surrogate":
-        raise click.UsageError(
-            f"--{next(iter(options))} is for a surrogate, the case has '{case.closure.kind}'"
-        )
-    return case
-
-
-def _status(run) -> str:
-    return f"{run.active} active cells, front at {1e3 * run.front:.2f} mm"
+            print_table(str(out), ["", "result"], result.lines())
+            click.echo(f"wrote {', '.join(result.summary['files'])} in {out}")

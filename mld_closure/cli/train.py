@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import click
@@ -57,41 +57,28 @@ def command(
       mld-closure train my.toml --micro micro.h5 --out run --stage vae
       torchrun --nproc-per-node 2 --no-python mld-closure train paper --meso meso.h5 --out run
     """
-    from mld_closure import device as devices
-    from mld_closure.training import parallel
-    from mld_closure.training.run import Run
-    from mld_closure.training.settings import load_config
-    from mld_closure.viz.history import draw_history
+    from mld_closure.offline.train import train
 
-    settings = load_config(config)
-    settings.select(stages)
-    place = devices.choose(device, "fp32", threads)
-    world, name = parallel.connect(place.name)
-    place = devices.Device(name, place.precision, place.threads)
+    first = os.environ.get("RANK", "0") == "0"  # as torchrun numbers its processes
     stop = _Stop(stop_after)
     try:
-        run = Run(settings, out, micro, meso, device=place, world=world, extras=_loading)
-        with _Bars(world.rank == 0) as bars:
-            summary = run.train(
-                stages,
+        with _Bars(first) as bars:
+            summary = train(
+                config,
+                out,
+                micro,
+                meso,
+                stages=stages,
                 budget=None if budget is None else 60.0 * budget,
+                device=device,
+                threads=threads,
                 stop=stop,
                 report=bars.step,
-                finished=lambda history: draw_history(history, Path(out) / "losses.png"),
             )
     finally:
         stop.restore()
-        parallel.disconnect(world)
-    if world.rank == 0:
+    if first:
         _print(summary, as_json)
-
-
-def _loading(pixel: float) -> dict[str, Any]:
-    """What a closure needs to start from a load alone; see `dns.load_table`."""
-    from mld_closure.dns.load_table import load_table
-    from mld_closure.surrogate.frame0 import EXTRA, LoadTable
-
-    return {EXTRA: LoadTable.from_arrays(load_table(pixel=pixel)).to_extra()}
 
 
 def _print(summary: Any, as_json: bool) -> None:
@@ -149,25 +136,25 @@ class _Stop:
 
 
 class _Bars:
-    """One progress bar a stage: steps, or seconds of its budget."""
+    """One progress bar per stage: steps, or seconds of its budget; shown from the first step on."""
 
     def __init__(self, shown: bool) -> None:
         self.bars = progress() if shown else None
         self.tasks: dict[str, Any] = {}
 
     def __enter__(self) -> _Bars:
-        if self.bars:
-            self.bars.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self.bars:
+        if self.bars and self.tasks:
             self.bars.stop()
 
     def step(self, stage: Any, state: Any, losses: dict[str, float], total: int, left: float | None) -> None:
         """Show where a stage stands."""
         if not self.bars:
             return
+        if not self.tasks:
+            self.bars.start()
         if stage.name not in self.tasks:
             self.tasks[stage.name] = self.bars.add_task(stage.name, total=1000 if left else total, status="")
         parts = [f"{name} {value:.3g}" for name, value in losses.items() if name != "gradient norm"]

@@ -11,44 +11,31 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..config import to_dict
-from ..errors import ClosureError, name_cells
-from ..fields import QUANTITIES
-from ..grids import check_frame
+from ..errors import ClosureError
 from ..surrogate.facts import ModelFacts
 from . import restart
-from .arrival import AWAKE, LoadCapture
+from .advancing import Advancing, Inputs
 from .cells import NO_SERVER, Cells, CellState, Stage
-from .clock import Clock
 from .fallback import Fallback
-from .frames import Frames
-from .inputs import Ticket, host_array, id_array, merge, share
+from .inputs import Ticket, id_array, merge, share
+from .observe.failures import Failure
 from .observe.records import PolicyRecords, check_parent
 from .observe.shadow import FallbackShadow
 from .options import Options
-from .policies import check_pressure
+from .planning import make_stepper
 from .ranks import Ranks
-from .response import Response, at_rest
-from .sources import Sources, make_source, measure
-from .step import Motion, OpenStep, Stepper, no_calls
+from .registration import check_shape, new_cells
+from .response import Response
+from .sources import Sources
+from .step import Moves, OpenStep, Stepper, agreed_step
 
 log = logging.getLogger("mld_closure")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a call to `advance` brings: rows (None: all cells, in order), pressures (Pa), velocities (m/s)."""
-
-    rows: np.ndarray | None
-    ids: np.ndarray
-    pressure: np.ndarray
-    velocity: np.ndarray | None
 
 
 class Closure:
@@ -94,10 +81,10 @@ class Closure:
             capture, self._describe_run, facts.pixel, facts.table
         )  # fmt: skip
         self._shadow = FallbackShadow(fallback, options.shadow.fallback) if options.shadow.fallback else None
+        self._advancing = Advancing(self._cells, self._sources, facts.table.T0, options.load.kind, ranks)
         self._step: OpenStep | None = None
         self._tickets: list[Ticket] = []
         self._stepper: Stepper | None = None
-        self._p_arrival = np.inf
         self._closed = False
         if options.engine.patch_shape is not None:
             self._prepare(options.engine.patch_shape)
@@ -127,6 +114,11 @@ class Closure:
     def cost(self) -> dict[str, float]:
         """Seconds that this rank has spent since the closure was opened, by part."""
         return self._ranks.cost
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Rows and bytes that this rank has sent to other ranks since the closure was opened."""
+        return self._ranks.traffic
 
     @property
     def state(self) -> CellState:
@@ -183,7 +175,7 @@ class Closure:
         count = 0 if ids is None else len(ids)
         shape = self._ranks.ownership.agree_on_patches(call, count, patches, specimen)
         shape = self.options.engine.patch_shape or shape
-        new = call(self._new_cells, ids, patches, specimen, offsets, pixel, shape)
+        new = call(new_cells, self._facts, ids, patches, specimen, offsets, pixel, shape)
         self._ranks.settle(call)
         self._ranks.ownership.check_new(call, np.concatenate([self._cells.ids, ids]))
         if shape is not None and self._stepper is None:
@@ -199,20 +191,11 @@ class Closure:
         Collective."""
         call = self._call("unregister cells")
         rows = call(self._own_rows, ids, "unregister cells")
-        state = self._cells.state.take(self._cells.all_rows[:0] if rows is None else rows)
-        held = state.slot >= 0
-        names = self._cells.ids[rows[held]] if rows is not None else np.empty(0, np.int64)
-        nothing = np.full(len(names), -1)
-        self._ranks.keep(
-            call,
-            names,
-            state.take(held),
-            state.server[held],
-            nothing,
-            nothing,
-            np.zeros(len(names), bool),
-            0.0,
-        )
+        there = self._cells.all_rows[:0] if rows is None else rows
+        there = there[self._cells.state.slot[there] >= 0]
+        slot, server = self._cells.state.slot[there], self._cells.state.server[there]
+        nothing, names = np.full(len(there), -1), self._cells.ids[there]
+        self._ranks.keep(call, names, slot, server, nothing, nothing, np.zeros(len(there), bool), 0.0)
         if self._shadow is not None:
             self._shadow.forget(self._cells.ids[rows])
         self._sources.keep(self._cells.remove(rows))
@@ -239,7 +222,7 @@ class Closure:
         ClosureError where a step is open, where time goes back, and where ranks open different steps."""
         call = self._call("begin a step")
         step = call(self._checked_step, t, dt) or (0.0, 0.0)
-        t, dt = _agreed(self._ranks.settle(call, *step))
+        t, dt = agreed_step(self._ranks.settle(call, *step))
         self._step = OpenStep(t, dt, np.full(len(self._cells), NO_SERVER))
 
     def advance(self, ids: Any = None, *, pressure: Any = (), velocity: Any = None) -> Response:
@@ -290,27 +273,13 @@ class Closure:
         call = self._call("commit")
         outcomes = call(self._outcomes) or []
         step = self._step
-        moved = [
-            np.flatnonzero((o.keep & (o.block >= 0)) | (~o.keep & (o.state.slot >= 0))) for o in outcomes
-        ]
-        parts = list(zip(outcomes, moved, strict=True))
-        rows = _joined([o.rows[m] for o, m in parts])
-        state = CellState.join([CellState.new(0), *(o.state.take(m) for o, m in parts)])
-        # a cell keeps the server it has; one that starts in this step goes to the one chosen for it
-        chosen = step.server[rows] if step is not None else rows
-        server = np.where(state.slot >= 0, state.server, chosen)
-        block, place = (_joined([getattr(o, n)[m] for o, m in parts]) for n in ("block", "place"))
-        keep = _joined([o.keep[m] for o, m in parts]).astype(bool)
-        middle = 0.0 if step is None else step.t + 0.5 * step.dt
-        slots = self._ranks.keep(call, self._cells.ids[rows], state, server, block, place, keep, middle)
-        first = 0
-        for outcome, m in parts:
-            own = slice(first, first + len(m))
-            outcome.state.slot[m], outcome.state.server[m] = (
-                slots[own],
-                np.where(keep[own], server[own], NO_SERVER),
+        moves = Moves.of(outcomes, step)
+        names, middle = self._cells.ids[moves.rows], 0.0 if step is None else step.t + 0.5 * step.dt
+        moves.settle(
+            self._ranks.keep(
+                call, names, moves.slot, moves.server, moves.block, moves.place, moves.keep, middle
             )
-            first += len(m)
+        )
         flagged = self._stepper.write(step, outcomes) if self._stepper is not None else []
         self._step, self.time = None, step.t + step.dt
         if self._records is not None:
@@ -367,6 +336,8 @@ class Closure:
         twice is harmless."""
         self._step, self._tickets, self._stepper, self._closed = None, [], None, True
         self._sources, self._cells = Sources(), Cells()
+        if self._records is not None:
+            self._records.close()
         self._ranks.close()
 
     def __enter__(self) -> Closure:
@@ -383,70 +354,11 @@ class Closure:
     def _advance(self, call: Any, given: Inputs | None) -> Response:
         """An advance of all ranks; one that fails is written down where that was asked for."""
         try:
-            return self._make(call, given)
+            return self._advancing.together(call, self._step, self._stepper, given)
         except Exception as err:
             if self._failures is not None and (self._ranks.size == 1 or getattr(err, "everywhere", False)):
                 self._record_failure(given, err)
             raise
-
-    def _make(self, call: Any, given: Inputs | None) -> Response:
-        """Look at the cells, let servers bring them to their frames, read them, and agree on dt_max."""
-        rows, response, work, motion = call(self._look, given) or (None, None, None, None)
-        step = self._step
-        go = self._cells.all_rows[:0] if motion is None else motion.go
-        if motion is None:
-            answers = self._ranks.ask(call, *self._ask_nothing(), 0.0 if step is None else step.t + step.dt)
-        else:
-            answers = self._ranks.ask(
-                call, motion.ids[go], motion.rows[go], motion.wanted[go], motion.state.take(go),
-                self._sources, step.server, step.t + step.dt,
-            )  # fmt: skip
-        if answers is not None and len(go):
-            call(self._stepper.take, motion, answers)
-        if motion is None:
-            found = None if call.error else no_calls(rows, given.pressure, self._cells)
-        else:
-            found = call(self._finish, rows, given, motion, response, work)
-        dt_max = np.inf if response is None else response.dt_max
-        response_dt = float(self._ranks.settle(call, dt_max).min())
-        response.dt_max = response_dt
-        step.calls.append(found)
-        return response
-
-    def _ask_nothing(self) -> tuple[Any, ...]:
-        nothing = self._cells.all_rows[:0]
-        return nothing, nothing, nothing, CellState.new(0), self._sources, np.empty(0, np.int64)
-
-    def _look(self, given: Inputs) -> tuple[np.ndarray, Response, np.ndarray, Motion | None]:
-        """Check what came in: rows (n,), a response of cells at rest, places (k,) of the cells that are
-        shocked, and these on their way through the step, None where there are none."""
-        step, p, u = self._need_step("advance"), given.pressure, given.velocity
-        low, high = (p.min(), p.max()) if len(p) else (0.0, 0.0)
-        if not (low >= 0 and high < np.inf):
-            check_pressure(p, given.ids)
-        state = self._cells.state
-        stage = state.stage if given.rows is None else state.stage[given.rows]
-        porosity = state.porosity.copy() if given.rows is None else state.porosity[given.rows]
-        response = at_rest(given.ids, p.copy(), porosity, self._facts.table.T0)
-        rows = self._cells.all_rows if given.rows is None else given.rows
-        if not len(p) or (high < self._p_arrival and not stage.any()):
-            return rows, response, rows[:0], None
-        work = np.flatnonzero((stage != Stage.IDLE) | (p >= self._p_arrival))
-        if u is not None and not np.isfinite(u[work]).all():
-            bad = given.ids[work][~np.isfinite(u[work])]
-            raise ClosureError(
-                f"velocity of {name_cells(bad)} is not finite; repair the state of these cells", bad
-            )
-        if not len(work):
-            return rows, response, work, None
-        motion = self._stepper.prepare(step, rows[work], p[work], None if u is None else u[work])
-        return rows, response, work, motion
-
-    def _finish(
-        self, rows: np.ndarray, given: Inputs, motion: Motion, response: Response, work: np.ndarray
-    ) -> Any:
-        call = self._stepper.finish(self._step, motion, response, work)
-        return dataclasses.replace(call, rows=rows, pressure=given.pressure)
 
     def _outcomes(self) -> list[Any]:
         step = self._need_step("commit")
@@ -461,6 +373,11 @@ class Closure:
             shadow.rollback()
 
     @property
+    def _p_arrival(self) -> float:
+        """Pressure (Pa) that marks an arrival."""
+        return np.inf if self._stepper is None else self._stepper.capture.p_arrival
+
+    @property
     def _shadows(self) -> list[Any]:
         readout = self._ranks.shadow
         return [s for s in (self._shadow, None if readout is None else readout.pairs) if s is not None]
@@ -470,23 +387,6 @@ class Closure:
         ids = id_array(ids) if np.size(ids) else np.empty(0, np.int64)
         self._cells.check_new(ids)
         return ids
-
-    def _new_cells(
-        self, ids: np.ndarray, patches: Any, specimen: Any, offsets: Any, pixel: float | None, shape: Any
-    ) -> tuple[CellState, Any] | None:
-        """States of new cells and the source of their patches; None where this rank registers none."""
-        if not len(ids) and patches is None and not np.size(offsets):
-            return None
-        source = make_source(patches, specimen, offsets, pixel, self._facts.pixel, shape)
-        if source.count != len(ids):
-            raise ClosureError(f"{len(ids)} ids but {source.count} patches; they must be as many")
-        self._check_shape(source.shape)
-        state = CellState.new(len(ids))
-        state.porosity[:] = measure(source, ids)
-        names = list(QUANTITIES)
-        state.value[:, names.index("mean_temperature")] = self._facts.table.T0
-        state.value[:, names.index("porosity")] = state.porosity
-        return state, source
 
     def _own_ids(self, ids: Any, what: str) -> np.ndarray:
         self._no_step(what)
@@ -506,15 +406,7 @@ class Closure:
 
     def _inputs(self, ids: Any, pressure: Any, velocity: Any) -> Inputs:
         self._need_step("advance")
-        rows = None if ids is None else self._cells.rows(id_array(ids))
-        names = self._cells.ids if rows is None else self._cells.ids[rows]
-        p = host_array("pressure", pressure, len(names))
-        kind = self.options.load.kind
-        if velocity is None and kind == "incoming wave" and len(names):
-            raise ClosureError(f"load = '{kind}' needs the velocity of the cells; pass velocity=")
-        return Inputs(
-            rows, names, p, None if velocity is None else host_array("velocity", velocity, len(names))
-        )
+        return self._advancing.inputs(ids, pressure, velocity)
 
     def _need_step(self, what: str) -> OpenStep:
         if self._step is None:
@@ -527,40 +419,16 @@ class Closure:
                 f"the step from {self._step.t} s is open: commit or roll back before you {what}"
             )
 
-    def _check_shape(self, shape: tuple[int, int]) -> None:
-        check_frame(*shape)
-        entry = self._facts.table.entry
-        if shape[1] < entry:
-            raise ClosureError(f"patches are {shape[1]} pixels wide, but the shock of frame 0 takes {entry}")
-
     def _prepare(self, shape: tuple[int, int]) -> None:
         """Everything that waits for the size of the patches."""
-        self._check_shape(shape)
+        check_shape(self._facts, shape)
         ny, nx = (int(n) for n in shape)
-        facts, table, options = self._facts, self._facts.table, self.options
-        load, every = options.load, options.readout.read_every
-        frames = options.engine.horizon or facts.horizon
-        if every > frames:
-            raise ValueError(f"read_every = {every} leaves no frame of {frames} to be read")
-        weakest = facts.load_range[0]
-        capture = LoadCapture(
-            table, load.kind,
-            p_arrival=load.p_arrival or AWAKE * float(table.shock_pressure(weakest)),
-            window=load.window or nx * facts.pixel / float(table.shock_speed(weakest)),
-            updates=load.updates, model_step=facts.model_step, load_range=facts.load_range,
-            reset_weak=options.policy.on_weak_load == "reset",
-        )  # fmt: skip
-        clock = Clock(facts.model_step, facts.model_step * every, frames // every, load.history_exponent)
-        self._stepper = Stepper(
-            self._cells, self._sources.gather, capture, clock,
-            Frames(clock, options.policy, facts.known, facts.default_spread), options.policy,
-            (0.5 * nx - table.front_column) * facts.pixel, self._fallback, self._shadow,
-        )  # fmt: skip
-        self._ranks.prepare((ny, nx))
-        self.options = dataclasses.replace(
-            options, engine=dataclasses.replace(options.engine, patch_shape=(ny, nx))
+        self._stepper = make_stepper(
+            self._facts, self.options, self._cells, self._sources.gather, nx, self._fallback, self._shadow
         )
-        self._p_arrival = capture.p_arrival
+        self._ranks.prepare((ny, nx))
+        engine = dataclasses.replace(self.options.engine, patch_shape=(ny, nx))
+        self.options = dataclasses.replace(self.options, engine=engine)
 
     def _describe(self) -> dict[str, Any]:
         return restart.describe(
@@ -578,40 +446,11 @@ class Closure:
         every = self._ranks.settle(call, not known, known and given.velocity is not None)
         if every[:, 0].any():
             return
-        stage = self._cells.state.stage[self._cells.rows(given.ids)]
-        work = np.flatnonzero((stage != Stage.IDLE) | ~(given.pressure < self._p_arrival))
-        ids = given.ids[work]
-
-        def arrays() -> dict[str, np.ndarray]:
-            found = {"call_pressure": given.pressure[work]}
-            if every[:, 1].any():
-                found["call_velocity"] = (
-                    np.zeros(len(work)) if given.velocity is None else given.velocity[work]
-                )
-            empty = np.empty((0, *(self.options.engine.patch_shape or (1, 1))), np.float32)
-            found["patches"] = self._sources.gather(self._cells.rows(ids)) if len(ids) else empty
-            return found
-
-        text = f"{type(error).__name__}: {error}"
-        facts = self._describe() | {"patches": {}, "t": step.t, "dt": step.dt, "error": text}
-        self._ranks.restarts.record(call, self._failures, self._cells, ids, arrays, facts)
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.empty(0, np.int64), *parts])
-
-
-def _agreed(steps: np.ndarray) -> tuple[float, float]:
-    """t and dt of rank 0, from those of all ranks (size, 2); ClosureError unless all agree within 1e-9."""
-    t, dt = (float(v) for v in steps[0])
-    scale = np.array([max(abs(t), dt), dt])
-    other = np.flatnonzero((np.abs(steps - steps[0]) > 1e-9 * scale).any(axis=1))
-    if len(other):
-        t2, dt2 = steps[other[0]]
-        error = ClosureError(
-            f"ranks open different steps: t = {t} s, dt = {dt} s on rank 0, t = {t2} s, dt = {dt2} s on rank "
-            f"{other[0]}; give all ranks the same"
-        )
-        error.everywhere = True
-        raise error
-    return t, dt
+        failure = Failure(step.t, step.dt, given.ids, given.pressure, given.velocity, error)
+        shape = self.options.engine.patch_shape or (1, 1)
+        work = failure.at_work(self._cells, self._p_arrival)
+        self._ranks.restarts.record(
+            call, self._failures, self._cells, given.ids[work],
+            lambda: failure.arrays(work, self._cells, self._sources, shape, bool(every[:, 1].any())),
+            self._describe() | failure.facts,
+        )  # fmt: skip

@@ -76,6 +76,10 @@ class Ranks(Protocol):
         """Seconds by part."""
 
     @property
+    def traffic(self) -> tuple[int, int]:
+        """Rows and bytes sent to other ranks."""
+
+    @property
     def shadow(self) -> Any:
         """The second reader of this rank's server, or None."""
 
@@ -105,7 +109,7 @@ class Ranks(Protocol):
         self,
         call: Any,
         ids: np.ndarray,
-        state: CellState,
+        slot: np.ndarray,
         server: np.ndarray,
         block: np.ndarray,
         place: np.ndarray,

@@ -97,6 +97,48 @@ class Outcome:
     place: np.ndarray
 
 
+@dataclass
+class Moves:
+    """What servers are to do at the end of a step: cells (k,) whose latent states they keep or free."""
+
+    rows: np.ndarray
+    slot: np.ndarray
+    server: np.ndarray
+    block: np.ndarray
+    place: np.ndarray
+    keep: np.ndarray
+    _parts: list[tuple[Outcome, np.ndarray]]
+
+    @classmethod
+    def of(cls, outcomes: list[Outcome], step: OpenStep | None) -> Moves:
+        """The moves that outcomes ask for; cells that start in the step go to the servers chosen for them."""
+        parts = [
+            (o, np.flatnonzero((o.keep & (o.block >= 0)) | (~o.keep & (o.state.slot >= 0)))) for o in outcomes
+        ]
+        rows, slot, held, block, place, keep = (
+            np.concatenate([np.empty(0, kind), *(column(o)[m] for o, m in parts)])
+            for kind, column in (
+                (np.int64, lambda o: o.rows),
+                (np.int32, lambda o: o.state.slot),
+                (np.int32, lambda o: o.state.server),
+                (np.int64, lambda o: o.block),
+                (np.int64, lambda o: o.place),
+                (bool, lambda o: o.keep),
+            )
+        )
+        chosen = held if step is None else step.server[rows]
+        return cls(rows, slot, np.where(slot >= 0, held, chosen), block, place, keep, parts)
+
+    def settle(self, slots: np.ndarray) -> None:
+        """Write the slots (k,) that servers gave into the outcomes."""
+        first = 0
+        for outcome, m in self._parts:
+            own = slice(first, first + len(m))
+            outcome.state.slot[m] = slots[own]
+            outcome.state.server[m] = np.where(self.keep[own], self.server[own], NO_SERVER)
+            first += len(m)
+
+
 @dataclass(frozen=True)
 class Flagged:
     """Cells (k,) that newly needed a policy in a step: rows, new states and old ones."""
@@ -253,17 +295,22 @@ class Stepper:
         return delay
 
     def _request(self, which: np.ndarray, motion: Motion, dt: float, before: np.ndarray) -> FallbackRequest:
-        """What physics is asked for the cells `which` (mask) of a motion, their values before given."""
+        """What physics is asked for the cells `which` (mask) of a motion, their values before given.
+
+        dt: of the step (s). A clock that starts in it has run with real time since the shock arrived.
+        """
         state = motion.state
+        since, until = motion.since[which], state.tau[which]
         return FallbackRequest(
             ids=motion.ids[which],
             patches=lambda: self._solid_at_entry(motion.rows[which]),
             up=state.load[which],
             shock_pressure=state.peak[which],
             pressure=motion.pressure[which],
-            since=motion.since[which],
-            until=state.tau[which],
+            since=since,
+            until=until,
             before=before,
+            dt=np.where(motion.starts[which], until - since, dt),
         )
 
     def _help(self, request: FallbackRequest) -> np.ndarray:
@@ -298,10 +345,23 @@ class Stepper:
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
 
 
-def no_calls(rows: np.ndarray, pressure: np.ndarray, cells: Cells) -> Call:
+def agreed_step(steps: np.ndarray) -> tuple[float, float]:
+    """t and dt of rank 0, from those of all ranks (size, 2); ClosureError unless all agree within 1e-9."""
+    t, dt = (float(v) for v in steps[0])
+    scale = np.array([max(abs(t), dt), dt])
+    other = np.flatnonzero((np.abs(steps - steps[0]) > 1e-9 * scale).any(axis=1))
+    if len(other):
+        t2, dt2 = steps[other[0]]
+        error = ClosureError(
+            f"ranks open different steps: t = {t} s, dt = {dt} s on rank 0, t = {t2} s, dt = {dt2} s on rank "
+            f"{other[0]}; give all ranks the same"
+        )
+        error.everywhere = True
+        raise error
+    return t, dt
+
+
+def no_calls(rows: np.ndarray, pressure: np.ndarray) -> Call:
     """A call in which no cell is shocked."""
     nothing = np.empty(0, np.int64)
     return Call(rows, pressure, nothing, CellState.new(0), nothing, nothing)
-
-
-__all__ = ["NO_SERVER", "Call", "Flagged", "Motion", "OpenStep", "Outcome", "Stepper", "no_calls"]

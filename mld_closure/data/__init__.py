@@ -1,1 +1,1 @@
-"""Trajectory files: written, read lazily, validated, imported, cut into training windows."""
+"""Trajectory files: their layout, writing, lazy reading, validation, import, and windows for training."""

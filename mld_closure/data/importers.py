@@ -1,7 +1,7 @@
-"""Arrays made by other codes into trajectory files: memory-mapped, one case at a time, resumable.
+"""Import arrays that other codes wrote: memory-mapped, one case at a time; can continue after a stop.
 
-Two layouts are known: the reference implementation's single array (sample, y, x, field, time) scaled to
-[0, 1], and PARC's folder with one array (time, channel, y, x) a case.
+Two layouts are known: the single array (sample, y, x, field, time), scaled to [0, 1], of the reference
+implementation, and the folder of PARC with one array (time, channel, y, x) per case.
 """
 
 from __future__ import annotations
@@ -26,10 +26,18 @@ Bounds = Mapping[str, tuple[float, float]]
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Cases in foreign arrays, still on disk.
+    """Cases stored as arrays of another code, still on disk.
 
-    names: what each case is called there; shape: (time, y, x); fields: the order of the field axis;
-    read(i): case i as (time, field, y, x), a memory map where possible.
+    Attributes
+    ----------
+    names : tuple of str
+        Name of each case in the source.
+    shape : (int, int, int)
+        (time, y, x).
+    fields : tuple of str
+        Field names in the order of the field axis.
+    read : callable
+        read(i) returns case i as an array (time, field, y, x), a memory map where possible.
     """
 
     names: tuple[str, ...]
@@ -39,7 +47,24 @@ class ArraySource:
 
 
 def reference_source(path: str | Path, fields: Sequence[str] = field_table.MODEL_FIELDS) -> ArraySource:
-    """The .npy array (sample, y, x, field, time) of the reference implementation, else ConfigError."""
+    """Open the .npy array (sample, y, x, field, time) of the reference implementation.
+
+    Parameters
+    ----------
+    path : path
+        The .npy file.
+    fields : sequence of str
+        Fields in the order of the field axis.
+
+    Returns
+    -------
+    ArraySource
+
+    Raises
+    ------
+    ConfigError
+        Another number of axes or fields, an unknown field, or a file that is not .npy.
+    """
     array = _memory_map(Path(path))
     if array.ndim != 5:
         raise ConfigError(f"{path}: expected 5 axes (sample, y, x, field, time), got shape {array.shape}")
@@ -53,10 +78,27 @@ def reference_source(path: str | Path, fields: Sequence[str] = field_table.MODEL
 
 
 def parc_source(folder: str | Path, fields: Sequence[str] = PARC_FIELDS) -> ArraySource:
-    """A folder of .npy arrays (time, channel, y, x), one a case in the order of their names."""
+    """Open a folder of .npy arrays (time, channel, y, x), one per case, in the order of the file names.
+
+    Parameters
+    ----------
+    folder : path
+        Folder with the .npy files.
+    fields : sequence of str
+        Fields in the order of the channel axis.
+
+    Returns
+    -------
+    ArraySource
+
+    Raises
+    ------
+    ConfigError
+        No file, files of different shapes, another number of axes or fields, or an unknown field.
+    """
     files = sorted(Path(folder).glob("*.npy"))
     if not files:
-        raise ConfigError(f"{folder}: no .npy files; this layout is a folder with one array a case")
+        raise ConfigError(f"{folder}: no .npy files; this layout is a folder with one array per case")
     first = _memory_map(files[0])
     if first.ndim != 4:
         raise ConfigError(f"{files[0]}: expected 4 axes (time, channel, y, x), got shape {first.shape}")
@@ -80,12 +122,35 @@ def import_arrays(
     bounds: Bounds,
     on_case: Callable[[int], None] | None = None,
 ) -> Path:
-    """Write a trajectory file from foreign arrays; an interrupted import goes on where it stopped.
+    """Write a trajectory file from arrays of another code; an interrupted import continues where it stopped.
 
-    pixel: side in m; frame_interval: s; bounds: for each field given, the values in SI units for which 0 and
-    1 stand in the source; a field without bounds is taken to be in SI units already. `on_case` is called
-    after each case. Raises ConfigError for bounds of unknown fields, and ValueError naming case, frame and
-    pixel for a value that is not finite.
+    Parameters
+    ----------
+    source : ArraySource
+        The cases.
+    out : path
+        Trajectory file to write.
+    pixel : float
+        Side of a pixel [m].
+    frame_interval : float
+        Time between two frames [s].
+    bounds : mapping of str to (float, float)
+        For each scaled field, the SI values that 0 and 1 stand for in the source. Fields without an entry are
+        taken to be in SI units.
+    on_case : callable, optional
+        Called with the case number after each case.
+
+    Returns
+    -------
+    Path
+        The trajectory file.
+
+    Raises
+    ------
+    ConfigError
+        Bounds of an unknown field or without a range, or a frame interval that is not positive.
+    ValueError
+        A value that is not finite; the message names case, frame and pixel.
     """
     if not (math.isfinite(frame_interval) and frame_interval > 0):
         raise ConfigError(f"frame interval must be positive, got {frame_interval} s")
@@ -117,7 +182,7 @@ def import_arrays(
 
 
 def to_si(values: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
-    """float32 values in SI units, from values of which 0 and 1 stand for the two bounds."""
+    """Convert to float32 in SI units; `bounds` are the SI values of 0 and 1, None means already SI."""
     if bounds is None:
         return np.ascontiguousarray(values, dtype=np.float32)
     low, high = bounds
@@ -125,6 +190,7 @@ def to_si(values: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
 
 
 def _memory_map(path: Path) -> np.ndarray:
+    """A .npy file as a memory map; ConfigError for another file."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as err:
@@ -132,6 +198,7 @@ def _memory_map(path: Path) -> np.ndarray:
 
 
 def _check_channels(path: str | Path, channels: int, fields: Sequence[str]) -> None:
+    """Check that the number of channels is the number of named fields."""
     check_fields(fields)
     if channels != len(fields):
         raise ConfigError(

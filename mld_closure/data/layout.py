@@ -4,9 +4,10 @@ The layout is that of The Well (PolymathicAI, docs/data_format.md), so its tools
 
     /            format, format_version, pixel, frame_times, failures, configuration, ... as attributes
     dimensions/  time (float32), y, x (pixel centres, m)
-    boundary_conditions/, scalars/ (one value a case: `case` is the campaign's index), descriptions (JSON)
-    t0_fields/   one dataset a scalar field, (case, time, y, x)
-    t1_fields/   velocity, (case, time, y, x, component), components in the order of the spatial dims: y, x
+    boundary_conditions/, scalars/ (one value per case, units in `SCALAR_UNITS`), descriptions (JSON)
+    t0_fields/   one dataset per scalar field, (case, time, y, x), SI units as in `fields.FIELDS`
+    t1_fields/   velocity (m/s), (case, time, y, x, component), components in the order y, x
+    curves/      where a case has them, series of the patch's own material with their own times: `curves.py`
 
 Why: exact frame times are kept in float64 beside the float32 ones that the layout asks for.
 """
@@ -21,6 +22,7 @@ from typing import Any
 
 from mld_closure import fields as field_table
 from mld_closure.config import ConfigError
+from mld_closure.data.curves import CURVES, GROUP, shapes
 
 FORMAT = "mld_closure trajectories"
 FORMAT_VERSION = 1
@@ -29,7 +31,7 @@ SPATIAL_DIMS = ("y", "x")
 VELOCITY = ("velocity_y", "velocity_x")  # components in the order of SPATIAL_DIMS
 ALL_FIELDS = tuple(field_table.FIELDS)
 BOUNDARY_TYPES = ("wall", "open", "periodic")
-MAX_FRAMES = 8000  # frame times are an attribute, and HDF5 bounds an attribute to 64 KiB
+MAX_FRAMES = 8000  # frame times are stored as an attribute, which HDF5 limits to 64 KiB
 
 SCALAR_UNITS = {
     "case": "1",
@@ -41,8 +43,12 @@ SCALAR_UNITS = {
     "seed": "1",
     "void_count": "1",
     "porosity": "1",
+    "pore_median": "m",
+    "pore_sigma": "1",
+    "halo": "1",
+    "tail": "1",
 }
-INTEGER_SCALARS = ("case", "seed", "void_count")
+INTEGER_SCALARS = ("case", "seed", "void_count", "halo", "tail")
 
 
 @dataclass(frozen=True)
@@ -50,10 +56,10 @@ class TrajectorySpec:
     """What all cases of one file share; two runs may write to the same file only if their specs are equal.
 
     n_cases: cases asked for; shape: (ny, nx); pixel: side in m; times: frame times in s, increasing;
-    configuration: JSON-ready description of how the cases are made; fields: names from `fields.FIELDS`, kept
-    in that order; boundaries: boundary type across y and across x. Raises ConfigError for what cannot be
-    stored.
-    """
+    configuration: JSON-ready description of how the cases are made; fields: names from `fields.FIELDS`,
+    kept in that order; boundaries: boundary type across y and across x; curve_times: times of the curves in
+    s, none where the cases have no curves, and parts: column parts besides the whole patch. Raises
+    ConfigError for what cannot be stored."""
 
     n_cases: int
     shape: tuple[int, int]
@@ -62,9 +68,12 @@ class TrajectorySpec:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     fields: tuple[str, ...] = ALL_FIELDS
     boundaries: tuple[str, str] = ("wall", "open")
+    curve_times: tuple[float, ...] = ()
+    parts: int = 0
 
     def __post_init__(self) -> None:
-        for name, kind in (("shape", int), ("times", float), ("fields", str), ("boundaries", str)):
+        for name, kind in (("shape", int), ("times", float), ("fields", str), ("boundaries", str),
+                           ("curve_times", float)):  # fmt: skip
             object.__setattr__(self, name, tuple(kind(v) for v in getattr(self, name)))
         object.__setattr__(self, "pixel", float(self.pixel))
         object.__setattr__(self, "configuration", json.loads(json.dumps(self.configuration)))
@@ -79,6 +88,13 @@ class TrajectorySpec:
         late = first_not_increasing(self.times)
         if late is not None:
             raise ConfigError(f"frame times must increase, got {self.times[late]} s at frame {late}")
+        if len(self.curve_times) > MAX_FRAMES:
+            raise ConfigError(f"curves have at most {MAX_FRAMES} times, got {len(self.curve_times)}")
+        late = first_not_increasing(self.curve_times)
+        if late is not None:
+            raise ConfigError(f"curve times must increase, got {self.curve_times[late]} s at time {late}")
+        if self.parts < 0 or (self.parts and not self.curve_times):
+            raise ConfigError(f"{self.parts} parts without curve times; give both or neither")
         if len(self.boundaries) != 2 or not set(self.boundaries) <= set(BOUNDARY_TYPES):
             raise ConfigError(f"boundaries {self.boundaries}: two of {', '.join(BOUNDARY_TYPES)}")
         check_fields(self.fields)
@@ -88,6 +104,11 @@ class TrajectorySpec:
     def n_frames(self) -> int:
         """Frames of each case."""
         return len(self.times)
+
+    @property
+    def array_names(self) -> tuple[str, ...]:
+        """Names of all arrays of a case: fields, then curves."""
+        return self.fields + tuple(shapes(len(self.curve_times), self.parts))
 
     def to_json(self) -> str:
         """The spec as JSON; `from_json` gives an equal spec back."""
@@ -106,7 +127,16 @@ class TrajectorySpec:
 
 
 def check_fields(names: Sequence[str]) -> None:
-    """ConfigError unless the names are known and different, hold T, P and mu, and velocity is whole."""
+    """Check that field names can be stored together in one file.
+
+    They must be known and different, include temperature, pressure and microstructure, and include both
+    components of the velocity or none.
+
+    Raises
+    ------
+    ConfigError
+        They cannot; the message names the field.
+    """
     unknown = [n for n in names if n not in field_table.FIELDS]
     if unknown:
         raise ConfigError(f"unknown field '{unknown[0]}'; known fields: {', '.join(ALL_FIELDS)}")
@@ -120,15 +150,15 @@ def check_fields(names: Sequence[str]) -> None:
 
 
 def datasets(names: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Dataset path -> names of the fields it holds: one for a scalar field, two components for velocity."""
-    out = {f"t0_fields/{n}": (n,) for n in names if n not in VELOCITY}
+    """Dataset path -> names of the arrays it holds: one for a field or curve, two components for velocity."""
+    out = {f"{GROUP if n in CURVES else 't0_fields'}/{n}": (n,) for n in names if n not in VELOCITY}
     if set(VELOCITY) <= set(names):
         out["t1_fields/velocity"] = VELOCITY
     return out
 
 
 def first_not_increasing(times: Sequence[float]) -> int | None:
-    """The first frame whose time is not finite or not later than the frame before; None where all are."""
+    """Return the first frame whose time is not finite or not after the one before; None if there is none."""
     for i, t in enumerate(times):
         if not math.isfinite(t) or (i and not t > times[i - 1]):
             return i

@@ -1,7 +1,8 @@
-"""The case store: a campaign writes each finished case as it comes, survives being killed, merges at the end.
+"""The case store: writes each finished case of a campaign at once, and merges all cases at the end.
 
-While a campaign runs, `<out>.parts/` holds the spec, one HDF5 file a finished case and one JSON file a failed
-one; each appears whole or not at all. `merge` puts them in case order into `<out>` and removes the folder.
+While a campaign runs, the folder `<out>.parts/` holds the specification, one HDF5 file per finished case and
+one JSON file per failed case. Each file is written atomically, so a campaign may be killed at any time and
+continued. `merge` writes the cases in order to the trajectory file `<out>` and removes the folder.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mld_closure.config import ConfigError
+from mld_closure.data.curves import check_curves
 from mld_closure.data.layout import TrajectorySpec
 from mld_closure.data.trajectories import Trajectories, assemble, write_shard
 from mld_closure.durable import published
@@ -24,14 +26,27 @@ Case = tuple[int, Mapping[str, np.ndarray], Mapping[str, float], Mapping[str, An
 
 
 class CaseStore:
-    """Cases of one trajectory file in the making: resumable, and safe for many writing processes.
+    """The cases of one trajectory file while it is being made.
 
-    Holds a path and a spec only, so it can be sent to other processes. Raises ConfigError where the file or
-    its parts were begun with another spec, or cannot be written.
+    Can be continued after a kill, and many processes may write at the same time. It holds only a path and a
+    specification, so it can be pickled and sent to other processes.
+
+    Parameters
+    ----------
+    out_path : path
+        The trajectory file to be made.
+    spec : TrajectorySpec
+        What all cases share.
+
+    Raises
+    ------
+    ConfigError
+        The file or its parts were begun with another specification, or the folder does not exist.
     """
 
     def __init__(self, out_path: str | Path, spec: TrajectorySpec) -> None:
-        self.path, self.spec = Path(out_path), spec
+        self.path: Path = Path(out_path)
+        self.spec: TrajectorySpec = spec
         if self.path.exists():
             self._check_same(_spec_of(self.path), "choose another name, or remove the file")
             return
@@ -54,9 +69,17 @@ class CaseStore:
         return self.parts / "spec.json"
 
     def done(self, *, retry_failures: bool = False) -> set[int]:
-        """Indices of the cases that need no more work; failed ones count unless they are to be retried.
+        """Return the indices of the cases that need no more work.
 
-        Once merged, everything is done: the file is final.
+        Parameters
+        ----------
+        retry_failures : bool
+            Whether failed cases are to be computed again, and so are not done.
+
+        Returns
+        -------
+        set of int
+            All indices once the file is merged, because a merged file is final.
         """
         if self.path.exists():
             return set(range(self.spec.n_cases))
@@ -69,10 +92,24 @@ class CaseStore:
         scalars: Mapping[str, float],
         description: Mapping[str, Any],
     ) -> None:
-        """Store a finished case durably; a failure recorded for it counts no more.
+        """Store a finished case; an earlier failure of this case no longer counts.
 
-        arrays: field name -> float32 (time, y, x) in SI units, exactly the fields of the spec. Raises
-        ValueError for a wrong index, field, shape or type, and for values that are not finite.
+        Parameters
+        ----------
+        index : int
+            Index of the case in the campaign.
+        arrays : mapping of str to float32 array
+            Exactly the fields (time, y, x) and curves (curve time, part), arrivals (part,), of the
+            specification, in SI units.
+        scalars : mapping of str to float
+            Values of the case, in SI units; units by name in `layout.SCALAR_UNITS`.
+        description : mapping
+            Any facts about the case that can be written as JSON, such as its microstructure.
+
+        Raises
+        ------
+        ValueError
+            A wrong index, name, shape or type, fields that are not finite, impossible values of curves.
         """
         self._check_index(index)
         check_case(index, arrays, self.spec)
@@ -80,16 +117,33 @@ class CaseStore:
             write_shard(temporary, index, arrays, scalars, description)
 
     def fail(self, index: int, reason: str) -> None:
-        """Record durably that a case failed, and why; it takes no place in the merged file."""
+        """Record that a case failed, and why. A failed case is not part of the merged file.
+
+        Parameters
+        ----------
+        index : int
+            Index of the case in the campaign.
+        reason : str
+            Kept in the attribute `failures` of the merged file.
+        """
         self._check_index(index)
         with published(self.parts / f"failed_{index:06d}.json") as temporary:
             temporary.write_text(json.dumps({"index": index, "reason": str(reason)}))
 
     def merge(self) -> Path:
-        """Assemble the trajectory file in case order and remove the parts; one process calls it, once.
+        """Write the trajectory file in case order and remove the parts. Only one process may call it.
 
-        Does nothing where the file is there already. Raises RuntimeError while cases are missing, or where
-        every case failed.
+        Does nothing if the file already exists.
+
+        Returns
+        -------
+        Path
+            The trajectory file.
+
+        Raises
+        ------
+        RuntimeError
+            Cases are missing, or all cases failed.
         """
         if not self.path.exists():
             stored, failed = self._stored(), self._failed()
@@ -110,13 +164,16 @@ class CaseStore:
         return self.path
 
     def _stored(self) -> dict[int, Path]:
+        """Files of the finished cases by index."""
         return {int(p.stem.removeprefix("case_")): p for p in self.parts.glob("case_*.h5")}
 
     def _failed(self) -> dict[int, str]:
+        """Reasons of the failed cases by index."""
         records = [json.loads(p.read_text()) for p in self.parts.glob("failed_*.json")]
         return {r["index"]: r["reason"] for r in records}
 
     def _shard(self, index: int) -> Path:
+        """File of one finished case."""
         return self.parts / f"case_{index:06d}.h5"
 
     def _check_index(self, index: int) -> None:
@@ -124,6 +181,7 @@ class CaseStore:
             raise ValueError(f"{self.path} has cases 0 to {self.spec.n_cases - 1}, got {index}")
 
     def _check_same(self, other: TrajectorySpec, cure: str) -> None:
+        """Raise ConfigError where this specification differs from `other`, naming the first difference."""
         different = other.differences(self.spec)
         if different:
             key, begun, now = different[0]
@@ -131,7 +189,22 @@ class CaseStore:
 
 
 def write_trajectories(path: str | Path, spec: TrajectorySpec, cases: Iterable[Case]) -> Path:
-    """Write a whole trajectory file from (index, arrays, scalars, description), case by case."""
+    """Write a whole trajectory file, case by case.
+
+    Parameters
+    ----------
+    path : path
+        The trajectory file.
+    spec : TrajectorySpec
+        What all cases share.
+    cases : iterable of (index, arrays, scalars, description)
+        As the arguments of `CaseStore.write`.
+
+    Returns
+    -------
+    Path
+        The trajectory file.
+    """
     store = CaseStore(path, spec)
     for index, arrays, scalars, description in cases:
         store.write(index, arrays, scalars, description)
@@ -139,11 +212,21 @@ def write_trajectories(path: str | Path, spec: TrajectorySpec, cases: Iterable[C
 
 
 def check_case(index: int, arrays: Mapping[str, np.ndarray], spec: TrajectorySpec) -> None:
-    """ValueError unless the arrays of a case are what the spec asks for, and finite."""
-    if set(arrays) != set(spec.fields):
-        raise ValueError(f"case {index} has fields {sorted(arrays)}, the file takes {sorted(spec.fields)}")
+    """Check the arrays of a case against the specification.
+
+    Raises
+    ------
+    ValueError
+        Missing or extra fields or curves, a wrong shape or type, or a value that is not finite.
+    """
+    if set(arrays) != set(spec.array_names):
+        raise ValueError(
+            f"case {index} has fields and curves {sorted(arrays)}, the file takes {sorted(spec.array_names)}"
+        )
+    check_curves(index, arrays, len(spec.curve_times), spec.parts)
     expected = (spec.n_frames, *spec.shape)
-    for name, values in arrays.items():
+    for name in spec.fields:
+        values = arrays[name]
         if values.shape != expected or values.dtype != np.float32:
             raise ValueError(
                 f"case {index}, {name}: expected float32 {expected}, got {values.dtype} {values.shape}"
@@ -155,6 +238,7 @@ def check_case(index: int, arrays: Mapping[str, np.ndarray], spec: TrajectorySpe
 
 
 def _spec_of(path: Path) -> TrajectorySpec:
+    """Specification of an existing trajectory file."""
     try:
         with Trajectories(path) as file:
             return file.spec

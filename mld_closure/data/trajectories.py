@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from mld_closure import __version__
+from mld_closure.data.curves import CURVES, GROUP, shapes
 from mld_closure.data.layout import (
     DATASET_NAME,
     FORMAT,
@@ -35,11 +36,73 @@ _TEXT = h5py.string_dtype()
 
 
 class Trajectories:
-    """A trajectory file, opened for reading; nothing but the header is read until `read` is called.
+    """A trajectory file, opened for reading; frames are read only when `read` is called.
 
-    Usable as a context manager, and picklable (a copy opens the file anew). Raises FileNotFoundError, or
-    ValueError where the file is not a readable trajectory file of a known format version.
+    As a context manager it closes the file at the end. It can be pickled; a copy opens the file again.
+
+    Parameters
+    ----------
+    path
+        The file, in the layout of The Well.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    pixel : float
+        Side of a pixel (m).
+    times : numpy.ndarray
+        Time of each frame (s), float64 (time,).
+    shape : tuple[int, int]
+        Size of a frame (ny, nx) in pixels.
+    fields : tuple[str, ...]
+        Names of the fields, in the order in which `read` returns them.
+    n_cases : int
+        Number of cases in the file.
+    scalars : dict[str, numpy.ndarray]
+        Values (case,) by name, such as `piston_speed` (m/s); SI units.
+    cases : numpy.ndarray
+        Index of each case in its campaign, int64 (case,).
+    failures : list[tuple[int, str]]
+        Campaign index and reason of each case that failed and is not in the file.
+    provenance : dict
+        Version, date, platform and configuration that made the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is damaged, of another kind or of an unknown format version.
+
+    References
+    ----------
+    The layout is that of The Well, https://github.com/PolymathicAI/the_well (docs/data_format.md).
+
+    Examples
+    --------
+    >>> from mld_closure import Trajectories
+    >>> with Trajectories("heldout.h5") as data:
+    ...     data
+    ...     temperature = data.read(0, ["temperature"])  # K
+    Trajectories 'heldout.h5': 3 cases
+      4 frames of 32 x 64 pixels of 50 nm, 0 to 1.032 ns
+      fields temperature, pressure, microstructure
+      piston speeds 700 to 900 m/s
+    >>> temperature.shape
+    (4, 1, 32, 64)
     """
+
+    path: Path
+    pixel: float
+    times: np.ndarray
+    shape: tuple[int, int]
+    fields: tuple[str, ...]
+    n_cases: int
+    scalars: dict[str, np.ndarray]
+    cases: np.ndarray
+    failures: list[tuple[int, str]]
+    provenance: dict[str, Any]
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -54,7 +117,8 @@ class Trajectories:
         attrs = self._file.attrs
         self.pixel = float(attrs["pixel"])
         self.times = np.asarray(attrs["frame_times"], dtype=np.float64)  # (time,) s
-        self.shape = tuple(int(self._file[f"dimensions/{d}"].shape[0]) for d in SPATIAL_DIMS)  # (ny, nx)
+        ny, nx = (int(self._file[f"dimensions/{d}"].shape[0]) for d in SPATIAL_DIMS)
+        self.shape = (ny, nx)
         self.fields = stored_fields(self._file)
         self.n_cases = int(attrs["n_trajectories"])
         self.scalars = {
@@ -62,8 +126,9 @@ class Trajectories:
             for name in _names(self._file["scalars"])
         }
         self.cases = self._file["scalars/case"][:].astype(np.int64)  # the campaign's case indices
+        self.curve_times, self.parts = _curve_axes(self._file)  # (curve time,) s
         self.failures = [(int(i), str(why)) for i, why in json.loads(attrs["failures"])]
-        self.provenance: dict[str, Any] = {
+        self.provenance = {
             "version": str(attrs["version"]),
             "created": str(attrs["created"]),
             "platform": str(attrs["platform"]),
@@ -86,20 +151,66 @@ class Trajectories:
             configuration=self.provenance["configuration"],
             fields=self.fields,
             boundaries=tuple(json.loads(self._file.attrs["boundaries"])),
+            curve_times=tuple(self.curve_times),
+            parts=self.parts,
         )
 
+    def curves(self, case: int) -> dict[str, np.ndarray]:
+        """Curves of one case by name, float32 (curve time, part) in SI units, and `arrival` (part,) in s.
+
+        Part 0 is the whole patch. Empty where the file holds no curves. Raises ValueError for a case that is
+        not there.
+        """
+        case = self._check_case(case)
+        return {
+            name: self._file[f"{GROUP}/{name}"][case] for name in shapes(len(self.curve_times), self.parts)
+        }
+
     def description(self, case: int) -> dict[str, Any]:
-        """The microstructure and whatever else was recorded with a case."""
+        """What was recorded about a case, such as its voids.
+
+        Parameters
+        ----------
+        case
+            Position of the case in the file, from 0.
+
+        Returns
+        -------
+        dict
+            JSON-ready facts by name.
+
+        Raises
+        ------
+        ValueError
+            There is no such case.
+        """
         return json.loads(self._file["descriptions"].asstr()[self._check_case(case)])
 
     def read(
         self, case: int, fields: Sequence[str] | None = None, frames: slice | Sequence[int] = slice(None)
     ) -> np.ndarray:
-        """Frames of one case as float32 (time, field, y, x), in SI units.
+        """Frames of one case; nothing else is read from the file.
 
-        case: position in the file, 0 .. n_cases-1; fields: names, all by default; frames: a slice, or frame
-        numbers in any order. Reads the chunks of these frames only. Raises ValueError for a case or frame
-        that is not there or cannot be read, KeyError for a field the file does not hold.
+        Parameters
+        ----------
+        case
+            Position of the case in the file, from 0.
+        fields
+            Names of the fields; all by default.
+        frames
+            A slice, or frame numbers in any order; all by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (time, field, y, x), SI units.
+
+        Raises
+        ------
+        ValueError
+            There is no such case or frame, or it cannot be read.
+        KeyError
+            The file has no such field.
         """
         case = self._check_case(case)
         names = tuple(self.fields if fields is None else fields)
@@ -125,6 +236,10 @@ class Trajectories:
         """The dataset at a path inside the file, unread."""
         return self._file[where]
 
+    def __contains__(self, where: str) -> bool:
+        """Whether the file has something at a path inside it."""
+        return where in self._file
+
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
         self._file.close()
@@ -140,7 +255,17 @@ class Trajectories:
 
     def __repr__(self) -> str:
         ny, nx = self.shape
-        return f"Trajectories({str(self.path)!r}: {self.n_cases} cases, {self.n_frames} x {ny} x {nx})"
+        lines = [
+            f"Trajectories {str(self.path)!r}: {self.n_cases} cases"
+            + (f", {len(self.failures)} failed" if self.failures else ""),
+            f"  {self.n_frames} frames of {ny} x {nx} pixels of {1e9 * self.pixel:.4g} nm, "
+            f"{1e9 * self.times[0]:.4g} to {1e9 * self.times[-1]:.4g} ns",
+            f"  fields {', '.join(self.fields)}",
+        ]
+        speeds = self.scalars.get("piston_speed")
+        if speeds is not None and len(speeds):
+            lines.append(f"  piston speeds {speeds.min():.4g} to {speeds.max():.4g} m/s")
+        return "\n".join(lines)
 
     def _check_case(self, case: int) -> int:
         if not 0 <= case < self.n_cases:
@@ -177,6 +302,13 @@ def open_file(path: str | Path) -> h5py.File:
     return file
 
 
+def _curve_axes(file: h5py.File) -> tuple[np.ndarray, int]:
+    """(curve times in s, parts besides the whole patch) of an open file; no times where it has no curves."""
+    if GROUP not in file:
+        return np.zeros(0), 0
+    return file[f"{GROUP}/time"][:].astype(np.float64), int(file[GROUP].attrs["parts"])
+
+
 def stored_fields(file: h5py.File) -> tuple[str, ...]:
     """Names of the fields in an open file, velocity as two components, in the order of `fields.FIELDS`."""
     held = set(_names(file["t0_fields"]))
@@ -192,24 +324,24 @@ def write_shard(
     scalars: Mapping[str, float],
     description: Mapping[str, Any],
 ) -> None:
-    """Write one case as a small HDF5 file of its own; arrays are float32 (time, y, x) by field name."""
+    """Write one case as a small HDF5 file of its own; arrays by name are float32, fields (time, y, x)."""
     with h5py.File(path, "w") as file:
         file.attrs["index"] = index
         file.attrs["scalars"] = json.dumps({k: float(v) for k, v in scalars.items()})
         file.attrs["description"] = json.dumps(description)
         for where, held in datasets(tuple(arrays)).items():
             parts = [arrays[name] for name in held]
-            values = parts[0] if where.startswith("t0") else np.stack(parts, axis=-1)
+            values = parts[0] if len(parts) == 1 else np.stack(parts, axis=-1)
             file.create_dataset(where, data=values, chunks=(1, *values.shape[1:]), **_FILTERS)
 
 
 def assemble(
     path: Path, spec: TrajectorySpec, shards: Sequence[Path], failures: Sequence[tuple[int, str]]
 ) -> None:
-    """Write a trajectory file from one shard a case, in the order given; frames stay compressed."""
+    """Write a trajectory file from one file per case, in the order given; frames stay compressed."""
     indices, scalars, descriptions = [], [], []
     with h5py.File(path, "w") as file:
-        _write_header(file, spec, len(shards), failures)
+        write_header(file, spec, len(shards), failures)
         for slot, shard in enumerate(shards):
             with h5py.File(shard, "r") as source:
                 indices.append(int(source.attrs["index"]))
@@ -217,16 +349,31 @@ def assemble(
                 descriptions.append(source.attrs["description"])
                 for where in datasets(spec.fields):
                     _copy_chunks(source[where], file[where], slot, spec.n_frames)
-        file.create_dataset("descriptions", data=descriptions, dtype=_TEXT)
+                for name in shapes(len(spec.curve_times), spec.parts):
+                    file[f"{GROUP}/{name}"][slot] = source[f"{GROUP}/{name}"][:]
         names = ["case", *dict.fromkeys(k for s in scalars for k in s)]
-        file["scalars"].attrs["field_names"] = _text(names)
+        columns = {}
         for name in names:
             values = indices if name == "case" else [s.get(name, np.nan) for s in scalars]
             whole = name in INTEGER_SCALARS and np.all(np.isfinite(values))
-            dataset = file.create_dataset(f"scalars/{name}", data=np.asarray(values, "i8" if whole else "f4"))
-            dataset.attrs.update(
-                sample_varying=True, time_varying=False, units=SCALAR_UNITS.get(name, "unknown")
-            )
+            columns[name] = np.asarray(values, "i8" if whole else "f4")
+        write_columns(file, columns, descriptions, SCALAR_UNITS)
+
+
+def write_columns(
+    file: h5py.File,
+    columns: Mapping[str, np.ndarray],
+    descriptions: Sequence[Any],
+    units: Mapping[str, str],
+) -> None:
+    """Write the scalars (case,) of all cases by name, and their descriptions, JSON text or JSON-ready."""
+    texts = [d if isinstance(d, (str, bytes)) else json.dumps(d) for d in descriptions]
+    file.create_dataset("descriptions", data=texts, dtype=_TEXT)
+    file["scalars"].attrs["field_names"] = _text(list(columns))
+    for name, values in columns.items():
+        dataset = file.create_dataset(f"scalars/{name}", data=values)
+        unit = "1" if name == "case" else units.get(name, "unknown")
+        dataset.attrs.update(sample_varying=True, time_varying=False, units=unit)
 
 
 def _copy_chunks(source: h5py.Dataset, target: h5py.Dataset, slot: int, frames: int) -> None:
@@ -236,9 +383,10 @@ def _copy_chunks(source: h5py.Dataset, target: h5py.Dataset, slot: int, frames: 
         target.id.write_direct_chunk((slot, frame, *rest), raw, mask)
 
 
-def _write_header(
+def write_header(
     file: h5py.File, spec: TrajectorySpec, n_stored: int, failures: Sequence[tuple[int, str]]
 ) -> None:
+    """Write all of a file but its values: attributes, dimensions, and empty fields of n_stored cases."""
     file.attrs.update(
         format=FORMAT,
         format_version=FORMAT_VERSION,
@@ -278,6 +426,26 @@ def _write_header(
             dim_varying=[True, True], sample_varying=True, time_varying=True, units=FIELDS[held[0]].units
         )
         file[group].attrs["field_names"] = _text([*_names(file[group]), name])
+    _write_curve_header(file, spec, n_stored)
+
+
+def _write_curve_header(file: h5py.File, spec: TrajectorySpec, n_stored: int) -> None:
+    wanted = shapes(len(spec.curve_times), spec.parts)
+    if not wanted:
+        return
+    group = file.create_group(GROUP)
+    group.attrs.update(parts=spec.parts, field_names=_text(list(wanted)))
+    group.create_dataset("time", data=np.asarray(spec.curve_times, np.float64)).attrs["units"] = "s"
+    for name, shape in wanted.items():
+        dataset = group.create_dataset(
+            name, (n_stored, *shape), "f4", chunks=(1, *shape), fillvalue=np.nan, compression="gzip"
+        )
+        dataset.attrs.update(
+            sample_varying=True,
+            time_varying=len(shape) > 1,
+            dim_varying=[False] * len(SPATIAL_DIMS),
+            units=CURVES[name].units,
+        )
 
 
 def _write_boundary(file: h5py.File, dim: str, size: int, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a trajectory file and where, and the range of its values, one frame at a time."""
+"""Validation of trajectory files: every fault and its place, and the range of the values."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mld_closure import fields as field_table
+from mld_closure.data.curves import GROUP, faulty_value, shapes
 from mld_closure.data.layout import VELOCITY, check_fields, datasets, first_not_increasing
 from mld_closure.data.trajectories import Trajectories, open_file, stored_fields
 
@@ -25,23 +26,42 @@ _OBJECTS = (
 
 @dataclass
 class Inspection:
-    """Faults of a file, and per field the least and greatest finite value (empty if no value was read)."""
+    """Result of `inspect`.
+
+    Attributes
+    ----------
+    faults : list of str
+        One sentence per fault; empty for a valid file.
+    ranges : dict of str to (float, float)
+        Smallest and largest finite value of each field, in SI units; empty if no value was read.
+    """
 
     faults: list[str]
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def validate(path: str | Path) -> list[str]:
-    """Sentences naming every fault of a trajectory file and its place; an empty list for a valid file."""
+    """Return one sentence for every fault of a trajectory file; an empty list for a valid file."""
     return inspect(path).faults
 
 
 def inspect(path: str | Path, on_case: Callable[[int], None] | None = None) -> Inspection:
-    """Read a whole trajectory file once, for its faults and its ranges; `on_case` is called after each case.
+    """Read a whole trajectory file once and collect its faults and the ranges of its values.
 
-    Checks that the file opens and has the right version, that all parts are there with the right shapes, that
-    times increase, and that every value is finite and within `fields.Field.valid`. One sentence at most for
-    each field of a case, about its first faulty frame.
+    Checks that the file can be opened and has the right version, that all parts exist with the right shapes,
+    that times increase, and that every value is finite and within `fields.Field.valid`, of curves within
+    those of `curves.CURVES`. For each field or curve of a case only the first frame with a fault is reported.
+
+    Parameters
+    ----------
+    path : path
+        The trajectory file.
+    on_case : callable, optional
+        Called with the case number after each case.
+
+    Returns
+    -------
+    Inspection
     """
     found = Inspection(_faulty_structure(path))
     if found.faults:
@@ -57,7 +77,7 @@ def inspect(path: str | Path, on_case: Callable[[int], None] | None = None) -> I
 
 
 def _faulty_structure(path: str | Path) -> list[str]:
-    """Faults that make the file unreadable: format, missing parts."""
+    """Faults that make the file unreadable: wrong format or missing parts."""
     try:
         file = open_file(path)
     except (ValueError, FileNotFoundError) as err:
@@ -77,8 +97,9 @@ def _faulty_structure(path: str | Path) -> list[str]:
 
 
 def _faulty_names(file: Any) -> Iterator[str]:
-    """Names listed without a dataset, and fields the file must have and has not."""
-    for group in ("scalars", "t0_fields", "t1_fields", "t2_fields"):
+    """Names that are listed but have no dataset, and fields that the file must have but does not."""
+    groups = ("scalars", "t0_fields", "t1_fields", "t2_fields", *([GROUP] if GROUP in file else []))
+    for group in groups:
         listed = file[group].attrs.get("field_names")
         if listed is None:
             yield f"{group}: attribute field_names is missing"
@@ -91,7 +112,11 @@ def _faulty_names(file: Any) -> Iterator[str]:
 
 
 def _faulty_header(trajectories: Trajectories) -> Iterator[str]:
+    """Faults of pixel size, times, scalars and descriptions."""
     times = trajectories.times
+    late = first_not_increasing(trajectories.curve_times)
+    if late is not None:
+        yield f"curves/time must increase, but time {late} is {trajectories.curve_times[late]} s"
     if not (np.isfinite(trajectories.pixel) and trajectories.pixel > 0):
         yield f"pixel size must be positive, it is {trajectories.pixel} m"
     late = first_not_increasing(times)
@@ -111,6 +136,7 @@ def _faulty_header(trajectories: Trajectories) -> Iterator[str]:
 
 
 def _faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
+    """Faults of shape and type of the field datasets."""
     for where, held in datasets(trajectories.fields).items():
         components = (len(VELOCITY),) if len(held) > 1 else ()
         expected = (trajectories.n_cases, trajectories.n_frames, *trajectories.shape, *components)
@@ -119,13 +145,23 @@ def _faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
             yield f"{where}: expected shape {expected}, got {dataset.shape}"
         if dataset.dtype != np.float32:
             yield f"{where}: expected float32, got {dataset.dtype}"
+    for name, one in shapes(len(trajectories.curve_times), trajectories.parts).items():
+        where, expected = f"{GROUP}/{name}", (trajectories.n_cases, *one)
+        if where not in trajectories:
+            yield f"{where} is missing"
+        elif trajectories.raw(where).shape != expected:
+            yield f"{where}: expected shape {expected}, got {trajectories.raw(where).shape}"
 
 
 def _read_case(
     trajectories: Trajectories, case: int, ranges: dict[str, tuple[float, float]]
 ) -> Iterator[str]:
-    """Widens `ranges` by the values of a case, and yields the first fault of each of its fields."""
+    """Extend `ranges` by the values of a case, and yield the first fault of each of its fields and curves."""
     named = set()
+    for name, values in trajectories.curves(case).items():
+        fault = faulty_value(name, values)
+        if fault:
+            yield f"case {case}, curve {name}: {fault}"
     for frame in range(trajectories.n_frames):
         try:
             images = trajectories.read(case, frames=[frame])[0]
@@ -144,7 +180,20 @@ def _read_case(
 
 
 def faulty_pixel(name: str, image: np.ndarray) -> str | None:
-    """What is wrong with the worst pixel of a (y, x) image of a field, with its place; None if nothing is."""
+    """Describe the worst pixel of an image, with its place.
+
+    Parameters
+    ----------
+    name : str
+        Field of the image.
+    image : array (y, x)
+        Values in SI units.
+
+    Returns
+    -------
+    str or None
+        None if every value is finite and within the valid range of the field.
+    """
     entry = field_table.get(name)
     low, high = (np.float32(v) for v in entry.valid)
     with np.errstate(invalid="ignore"):

@@ -16,7 +16,7 @@ import numpy as np
 from mld_closure import grids
 from mld_closure.dns.eos import Material
 from mld_closure.dns.exact import shock_from_piston
-from mld_closure.dns.kinetics import Kinetics
+from mld_closure.dns.kinetics import K10, Kinetics, paced
 from mld_closure.dns.loading import shocked_solver
 from mld_closure.dns.microstructure import (
     Ellipse,
@@ -26,21 +26,27 @@ from mld_closure.dns.microstructure import (
     random_ellipse,
     solid_fraction,
 )
+from mld_closure.dns.wall import WallFrame, draw_pores, record_wall, wall_solver
+from mld_closure.fields import FIELDS
 
 MICRO_STEP = 0.172e-9  # s between micro frames; a meso frame is two of them
 GOLDEN = 0.6180339887498949
 DRAWS = 20  # attempts at a microstructure with an allowed number of voids
 
 
+Kind = Literal["micro", "meso", "wall"]
+
+
 @dataclass(frozen=True)
 class CaseConfig:
     """How the cases of one campaign are made (SI units; lengths of voids in pixels).
 
-    kind: `micro` has one void, `meso` a pack of them. Loads are spread evenly over `up` (m/s) by a seeded
-    golden-ratio sequence, so that any number of cases covers the range.
+    kind: `micro` has one void, `meso` a pack of them, both shocked by a steady inflow; `wall` throws a
+    porous body at a rigid wall, and `shape` is then the recorded image of halo and patch. Loads are spread
+    evenly over `up` (m/s) by a seeded golden-ratio sequence, so that any number of cases covers the range.
     """
 
-    kind: Literal["micro", "meso"]
+    kind: Kind
     shape: tuple[int, int]
     frames: int
     frame_interval: float
@@ -52,6 +58,7 @@ class CaseConfig:
     pack: PackRules = field(default_factory=PackRules)
     material: Material = field(default_factory=Material)
     kinetics: Kinetics = field(default_factory=Kinetics)
+    wall: WallFrame | None = None  # what a wall frame has besides, and nothing else has
 
     def __post_init__(self) -> None:
         grids.Grid(*self.shape, self.pixel)
@@ -63,6 +70,22 @@ class CaseConfig:
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise ValueError(f"{name} needs 0 < low <= high, got {low}, {high}")
+        if (self.kind == "wall") != (self.wall is not None):
+            raise ValueError(f"{self.kind} cases {'need' if self.kind == 'wall' else 'take no'} `wall`")
+        if self.wall is not None and (self.shape[1] - self.wall.halo) % self.wall.parts:
+            raise ValueError(
+                f"a patch of {self.shape[1]} - {self.wall.halo} columns has no {self.wall.parts} equal parts"
+            )
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the recorded fields."""
+        return tuple(FIELDS) if self.wall is None else self.wall.fields
+
+    @property
+    def curve_times(self) -> tuple[float, ...]:
+        """Times of the recorded curves in s; none but in wall frames."""
+        return () if self.wall is None else self.wall.curve_times(self.times)
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -73,7 +96,46 @@ class CaseConfig:
 PRESETS = {
     "micro": CaseConfig("micro", grids.MICRO_SHAPE, frames=20, frame_interval=MICRO_STEP),
     "meso": CaseConfig("meso", grids.MESO_SHAPE, frames=32, frame_interval=2 * MICRO_STEP),
+    "wall": CaseConfig(
+        "wall",
+        grids.WALL_SHAPE,
+        frames=33,
+        frame_interval=1.4e-9,
+        up=(500.0, 1600.0),
+        material=paced()[0],
+        kinetics=paced()[1],
+        wall=WallFrame(),
+    ),
 }
+
+
+def at_pixel(config: CaseConfig, pixel: float) -> CaseConfig:
+    """A wall-frame configuration at another pixel (m): lengths kept, images in the nearest frame that models
+    take."""
+    if config.wall is None:
+        raise ValueError(f"the pixel of {config.kind} cases is fixed: their voids are measured in pixels")
+    ratio = config.pixel / pixel
+    shape = tuple(
+        grids.FRAME_MULTIPLE * max(1, round(n * ratio / grids.FRAME_MULTIPLE)) for n in config.shape
+    )
+    wall = replace(config.wall, halo=round(config.wall.halo * ratio), tail=round(config.wall.tail * ratio))
+    return replace(config, pixel=pixel, shape=shape, wall=wall)
+
+
+def at_pace(config: CaseConfig, slower: float, n: float = 1.0) -> CaseConfig:
+    """The configuration with kinetics `slower` times slower than K1, and frames as much further apart.
+
+    n: exponent of the rate limit in pressure.
+    """
+    material, kinetics = paced(slower, n)
+    now = config.kinetics.limit
+    ratio = slower * now.k10 / K10 if now else slower
+    return replace(
+        config,
+        material=replace(config.material, kappa=material.kappa, active=material.active),
+        kinetics=replace(config.kinetics, limit=kinetics.limit),
+        frame_interval=config.frame_interval * ratio,
+    )
 
 
 def draw_load(config: CaseConfig, seed: int, index: int) -> float:
@@ -109,14 +171,29 @@ def simulate_case(
 ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, Any]]:
     """Run one case: (fields by name, each float32 (time, y, x) in SI units; scalars; description).
 
-    Raises MicrostructureError, or FloatingPointError naming the first frame that is not finite.
-    """
+    A wall frame has the curves of its own material beside the fields, as `record_wall` gives them. Raises
+    MicrostructureError, or FloatingPointError naming the first frame that is not finite."""
     up = draw_load(config, seed, index)
+    if config.wall is not None:
+        return _wall_case(config, up, seed, index)
     voids = draw_voids(config, seed, index)
     mu = solid_fraction(config.shape, voids)
     movie, steps = record(mu, up, config)
     scalars = case_scalars(mu, up, len(voids), config) | {"seed": seed}
     return movie, scalars, {"voids": [asdict(v) for v in voids], "steps": steps}
+
+
+def _wall_case(
+    config: CaseConfig, up: float, seed: int, index: int
+) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, Any]]:
+    wall, (ny, nx) = config.wall, config.shape
+    voids, drawn = draw_pores(wall, config.shape, config.pixel, np.random.default_rng([seed, 1, index]))
+    mu = solid_fraction((ny, nx + wall.tail), voids)
+    run = wall_solver(mu, up, config.pixel, config.material, config.kinetics)
+    arrays = record_wall(run, wall, config.times)
+    scalars = case_scalars(mu[:, wall.halo : nx], up, len(voids), config) | drawn
+    scalars |= {"halo": wall.halo, "tail": wall.tail, "seed": seed}
+    return arrays, scalars, {"voids": [asdict(v) for v in voids], "steps": run.steps}
 
 
 def case_scalars(mu: np.ndarray, up: float, void_count: int, config: CaseConfig) -> dict[str, float]:

@@ -18,12 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
-FIT_RANGE = (0.75, 2.0)
+from ..compile_cache import njit
+
+DENSE = 0.8  # share of rho0 above which material of the first density rule conducts and reacts
+FIT_RANGE = (0.75, 2.0)  # of x = rho/rho0, wider where lighter material is active
 FIT_DEGREE = 10
-jit = numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+jit = njit(error_model="numpy", fastmath={"contract", "nsz"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Material:
     rho_void: float = 1.9  # kg/m3, density of a void
     rho_floor: float = 0.19  # kg/m3
     cmin: float = 100.0  # m/s, least sound speed
+    active: float | None = None  # conduct and react where rho > active rho0 and p > 0; None: rho > 0.8 rho0
 
     def __post_init__(self) -> None:
         if not 2 <= self.n <= 16:
@@ -49,6 +52,8 @@ class Material:
         for name in ("rho0", "G", "T0", "c0", "cinf", "T1", "rho_void", "rho_floor", "cmin"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.active is not None and not 0.05 <= self.active <= 1:
+            raise ValueError(f"active is a share of rho0 from 0.05 to 1, got {self.active}")
         if self.K < 0 or self.kappa < 0:
             raise ValueError(f"K and kappa must not be negative, got {self.K} and {self.kappa}")
 
@@ -75,7 +80,8 @@ class Constants(NamedTuple):
     tau0: Any  # 1 / (2 cinf)
     kappa: Any
     rho_floor: Any
-    rho_solid: Any  # below this density a cell neither conducts nor reacts
+    rho_active: Any  # below this density a cell neither conducts nor reacts
+    pressed: bool  # whether a cell must be under pressure to conduct and react
     cmin2: Any
     fit_low: Any
     fit_high: Any
@@ -84,7 +90,9 @@ class Constants(NamedTuple):
 
 def constants(m: Material, dtype: type = np.float64) -> Constants:
     """`Constants` of a material in the given floating-point type."""
-    z = np.linspace(*FIT_RANGE, 400) - 1  # no sample falls on z = 0
+    active = DENSE if m.active is None else m.active
+    fit_range = (min(FIT_RANGE[0], active), FIT_RANGE[1])  # every active cell lies inside
+    z = np.linspace(*fit_range, 400) - 1  # no sample falls on z = 0
     slope = np.polynomial.Chebyshev.fit(z, ((1 + z) ** m.G - 1) / z, FIT_DEGREE)
     fit = slope.convert(kind=np.polynomial.Polynomial)
     f = dtype
@@ -93,7 +101,8 @@ def constants(m: Material, dtype: type = np.float64) -> Constants:
         pc0=f(m.K / m.n), ec0=f(m.K / (m.n * m.rho0)), ec1=f(1 / (m.n - 1)), ec2=f(m.n / (m.n - 1)),
         c20=f(m.K / m.rho0), G=f(m.G), GG1=f(m.G * (m.G + 1)), T0=f(m.T0), b0=f(m.c0 * m.T1),
         d0=f(4 * m.cinf * m.T1), tau0=f(0.5 / m.cinf), kappa=f(m.kappa), rho_floor=f(m.rho_floor),
-        rho_solid=f(0.8 * m.rho0), cmin2=f(m.cmin**2), fit_low=f(FIT_RANGE[0]), fit_high=f(FIT_RANGE[1]),
+        rho_active=f(active * m.rho0), pressed=m.active is not None, cmin2=f(m.cmin**2),
+        fit_low=f(fit_range[0]), fit_high=f(fit_range[1]),
         fit=tuple(f(c) for c in fit.coef[::-1]),
     )  # fmt: skip
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mld_closure.dns.eos import Material, energy, mie_gruneisen, temperature
-from mld_closure.dns.kinetics import Kinetics
+from mld_closure.dns.eos import Material, energy, mie_gruneisen, pressure, temperature
+from mld_closure.dns.kinetics import P_REFERENCE, Kinetics
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,11 @@ def adiabatic_burn_time(T_start: float, rho: float, to: float, m: Material, k: K
     e_start = energy_at_temperature(T_start, rho, m)
     lam = np.linspace(0.0, to, 200_001)
     T = temperature(np.full_like(lam, rho), e_start + k.Q * lam, m)
-    w = (1 - lam) * np.minimum(k.Z * np.exp(-k.Ta / T), k.kmax)
+    most = np.full_like(lam, k.kmax)
+    if k.limit is not None:
+        p = pressure(np.full_like(lam, rho), e_start + k.Q * lam, m)
+        most = np.minimum(most, k.limit.k10 * (p / P_REFERENCE) ** k.limit.n)
+    w = (1 - lam) * np.minimum(k.Z * np.exp(-k.Ta / T), most)
     return float(np.sum(0.5 * (1 / w[1:] + 1 / w[:-1]) * np.diff(lam)))
 
 

@@ -140,7 +140,7 @@ def stage(U, target, keep, take, ratio, W, E, F, c):
 
 @jit
 def temperature_row(U, j, T, solid, c):
-    """T (K) of row j and solid = 1 where the cell conducts (rho > 0.8 rho0), else 0."""
+    """T (K) of row j and solid = 1 where the cell conducts, else 0."""
     for i in range(T.shape[0]):
         rho = U[0, j, i]
         inv = c.one / rho
@@ -150,7 +150,10 @@ def temperature_row(U, j, T, solid, c):
         x = rho * c.inv_rho0
         pc, ec, _ = cold(x, c.rho0 * inv, c)
         T[i] = temperature_from_cold(x, rho, e, pc, ec, c)
-        solid[i] = c.one if rho > c.rho_solid else c.zero
+        dense = rho > c.rho_active
+        if c.pressed:
+            dense = dense and pc + c.G * rho * (e - ec) > c.zero
+        solid[i] = c.one if dense else c.zero
 
 
 @jit
@@ -164,16 +167,24 @@ def conduct_row(U, j, T_below, T, T_above, s_below, s, s_above, factor):
 
 
 @jit
+def _pressed(rho, e, c):
+    """Whether the pressure is above its cut-off."""
+    x = rho * c.inv_rho0
+    pc, ec, _ = cold(x, c.rho0 / rho, c)
+    return pc + c.G * rho * (e - ec) > c.zero
+
+
+@jit
 def burn_row(U, j, dt, c, k):
     """React the cells of row j that are dense, hot and not yet burned."""
     for i in range(2, U.shape[2] - 2):
         rho = U[0, j, i]
-        if rho > c.rho_solid and U[3, j, i] > rho * k.e_min:
+        if rho > c.rho_active and U[3, j, i] > rho * k.e_min:
             inv = c.one / rho
             kinetic = c.half * (U[1, j, i] * U[1, j, i] + U[2, j, i] * U[2, j, i]) * inv * inv
             e = U[3, j, i] * inv - kinetic
             lam = U[4, j, i] * inv
-            if e > k.e_min and lam < k.done:
+            if e > k.e_min and lam < k.done and (not c.pressed or _pressed(rho, e, c)):
                 e_new, lam_new = burn(rho, e, lam, dt, c, k)
                 U[3, j, i] += rho * (e_new - e)
                 U[4, j, i] += rho * (lam_new - lam)

@@ -1,6 +1,9 @@
-"""One-step Arrhenius kinetics: w = (1 - lam) min(Z exp(-Ta/T), kmax), integrated point-wise in substeps.
+"""One-step Arrhenius kinetics: w = (1 - lam) min(Z exp(-Ta/T), k(p)), integrated point-wise in substeps.
 
 Z exp(-Ta/T): activation energy of HMX decomposition from Henson and Smilowitz; Z chosen for 50 nm pixels.
+The rate limit k(p) is a constant, or k10 (p / 10 GPa)^n up to that constant. A flame that conducts kappa and
+burns at the rate k travels at a speed proportional to sqrt(kappa k) and is sqrt(kappa / k) thick, so scaling
+kappa and k10 together changes its speed and not the number of pixels that carry it: `paced` does so.
 """
 
 from __future__ import annotations
@@ -10,12 +13,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mld_closure.dns.eos import cold, jit, temperature_from_cold
+from mld_closure.dns.eos import Material, cold, jit, temperature_from_cold
+
+P_REFERENCE = 10e9  # Pa, where a pressure-dependent rate limit equals k10
+K10, KAPPA = 6e8, 10.0  # 1/s and W/m/K of the pace K1
+PACES = {"K1": 1.0, "K2": 4.0}  # how many times slower than K1
+
+
+@dataclass(frozen=True)
+class PressureLimit:
+    """Rate limit k10 (p / 10 GPa)^n in 1/s; SI units."""
+
+    k10: float = K10
+    n: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.k10 > 0 or self.n < 0:
+            raise ValueError(f"a rate limit needs k10 > 0 and n >= 0, got {self.k10} and {self.n}")
 
 
 @dataclass(frozen=True)
 class Kinetics:
-    """Reaction constants in SI units. `kmax` limits the rate: the knob for resolvable growth."""
+    """Reaction constants in SI units. `kmax` and, below it, `limit` bound the rate for resolvable growth."""
 
     Q: float = 5.5e6  # J/kg, heat of reaction
     Z: float = 1e14  # 1/s; 0 switches the chemistry off
@@ -23,6 +42,7 @@ class Kinetics:
     kmax: float = 1e10  # 1/s
     e_min: float = 0.3e6  # J/kg, no reaction below
     T_min: float = 600.0  # K, no reaction below
+    limit: PressureLimit | None = None  # None: kmax at every pressure
 
     def __post_init__(self) -> None:
         for name in ("Q", "Z", "Ta", "e_min", "T_min"):
@@ -41,6 +61,10 @@ class Rates(NamedTuple):
     kmax: Any
     e_min: Any
     T_min: Any
+    limited: bool  # whether the rate limit depends on pressure
+    k10: Any
+    n: Any
+    inv_p: Any  # 1 / P_REFERENCE
     substep: Any  # largest k (1 - lam) h of one substep
     done: Any  # reaction progress above which nothing is left to burn
 
@@ -48,12 +72,31 @@ class Rates(NamedTuple):
 def rates(k: Kinetics, dtype: type = np.float64) -> Rates:
     """`Rates` of the kinetics in the given floating-point type."""
     f = dtype
-    return Rates(f(k.Q), f(k.Z), f(k.Ta), f(k.kmax), f(k.e_min), f(k.T_min), f(0.02), f(1 - 1e-6))
+    limit = k.limit or PressureLimit(k.kmax, 0.0)
+    return Rates(
+        Q=f(k.Q), Z=f(k.Z), Ta=f(k.Ta), kmax=f(k.kmax), e_min=f(k.e_min), T_min=f(k.T_min),
+        limited=k.limit is not None, k10=f(limit.k10), n=f(limit.n), inv_p=f(1 / P_REFERENCE),
+        substep=f(0.02), done=f(1 - 1e-6),
+    )  # fmt: skip
+
+
+def paced(slower: float = 1.0, n: float = 1.0) -> tuple[Material, Kinetics]:
+    """Material and kinetics whose flames are `slower` times slower than those of K1 and as thick.
+
+    n: exponent of the rate limit in pressure. Both follow the density rule rho > 0.3 rho0 and p > 0.
+    """
+    if not slower > 0:
+        raise ValueError(f"slower must be positive, got {slower}")
+    material = Material(kappa=KAPPA / slower, active=0.3)
+    return material, Kinetics(limit=PressureLimit(K10 / slower, n))
 
 
 @jit
 def burn(rho, e, lam, dt, c, k):
-    """(e, lam) after time dt (s) of reaction at constant density, in substeps that burn at most 2 %."""
+    """(e, lam) after time dt (s) of reaction at constant density, in substeps that burn at most 2 %.
+
+    A rate limit that depends on pressure takes that of the start of each substep.
+    """
     x = rho * c.inv_rho0
     pc, ec, _ = cold(x, c.rho0 / rho, c)
     rest = dt
@@ -63,6 +106,12 @@ def burn(rho, e, lam, dt, c, k):
             break
         rate = k.Z * np.exp(-k.Ta / T)
         rate = rate if rate < k.kmax else k.kmax
+        if k.limited:
+            p = (pc + c.G * rho * (e - ec)) * k.inv_p
+            if not p > c.zero:
+                break
+            most = k.k10 * (p if k.n == c.one else p**k.n)
+            rate = rate if rate < most else most
         h = k.substep / (rate * (c.one - lam))
         h = h if h < rest else rest
         dlam = (c.one - lam) * (c.one - np.exp(-rate * h))

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mld_closure.errors import MicrostructureError
+
 SUPERSAMPLING = 4
 OUTLINE_POINTS = 96
-
-
-class MicrostructureError(ValueError):
-    """A microstructure that cannot be made as asked."""
+SURE = 1.0  # px, more than the error of a sampled gap
 
 
 @dataclass(frozen=True)
@@ -109,13 +108,63 @@ class PackRules:
     aspect: tuple[float, float] = (0.6, 1.0)
     gap: float = 6.0  # least distance between voids, and twice the least distance to a side
     first_column: float = 40.0  # no void begins left of this column
+    gap_share: float | None = None  # small voids: at least this share of the smaller diameter, if below gap
 
     def __post_init__(self) -> None:
+        if self.gap_share is not None and not self.gap_share > 0:
+            raise MicrostructureError(f"gap_share must be positive, got {self.gap_share}")
         if not 0 < self.smallest <= self.median <= self.largest:
             raise MicrostructureError(
                 f"void sizes need 0 < smallest <= median <= largest, got {self.smallest}, {self.median}, "
                 f"{self.largest}"
             )
+
+    def gap_of(self, smaller: float) -> float:
+        """Least distance (px) of two voids, the smaller of the given diameter (px)."""
+        return self.gap if self.gap_share is None else min(self.gap, self.gap_share * smaller)
+
+
+@dataclass(frozen=True)
+class Pores:
+    """Ranges of a porous explosive, from which each case draws one pack; lengths in m.
+
+    The porosity is drawn evenly; the median of the lognormal sizes is drawn evenly in its logarithm, their
+    sigma evenly. `size` clips the sizes of all packs.
+    """
+
+    porosity: tuple[float, float] = (0.02, 0.25)
+    median: tuple[float, float] = (0.7e-6, 3e-6)
+    sigma: tuple[float, float] = (0.1, 0.5)
+    size: tuple[float, float] = (0.5e-6, 6e-6)
+    aspect: tuple[float, float] = (0.6, 1.0)
+    gap: float = 0.3e-6
+    gap_share: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("porosity", "median", "sigma", "size", "aspect"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise MicrostructureError(f"{name} needs 0 < low <= high, got {low}, {high}")
+        if not self.size[0] <= self.median[0] <= self.median[1] <= self.size[1]:
+            raise MicrostructureError(f"medians {self.median} m must lie within the sizes {self.size} m")
+        if not self.porosity[1] < 1:
+            raise MicrostructureError(f"porosity must be below 1, got {self.porosity[1]}")
+
+    def draw(self, rng: np.random.Generator, pixel: float) -> tuple[float, PackRules]:
+        """(porosity, rules in pixels of the given side in m) of one pack."""
+        porosity = rng.uniform(*self.porosity)
+        low, high = self.median
+        rules = PackRules(
+            median=low * (high / low) ** rng.random() / pixel,
+            sigma=rng.uniform(*self.sigma),
+            smallest=self.size[0] / pixel,
+            largest=self.size[1] / pixel,
+            aspect=self.aspect,
+            gap=self.gap / pixel,
+            first_column=0.5 * self.gap / pixel,
+            gap_share=self.gap_share,
+        )
+        return porosity, rules
 
 
 def pack(
@@ -159,17 +208,22 @@ def pack(
 def _place(
     d: float, shape: tuple[int, int], placed: Sequence[Ellipse], rng: np.random.Generator, rules: PackRules
 ) -> Ellipse | None:
+    """A void of diameter d, at most that of every placed one, clear of them all; None after 2000 tries."""
+    least = rules.gap_of(d)
+    x, y = (np.array([getattr(v, name) for v in placed]) for name in ("x", "y"))
+    long, short = np.array([v.semi_axes for v in placed]).reshape(-1, 2).T
     for _ in range(2000):
         void = random_ellipse(d, shape, rng, rules)
-        if void is not None and all(
-            gap(void, other) >= rules.gap for other in placed if _near(void, other, rules)
-        ):
+        if void is None:
+            continue
+        a, b = void.semi_axes
+        distance = np.hypot(x - void.x, y - void.y)
+        if (distance < short + b + least - SURE).any():  # too near whatever the angles
+            continue
+        near = np.flatnonzero(distance < long + a + least)
+        if all(gap(void, placed[i]) >= least for i in near):
             return void
     return None
-
-
-def _near(a: Ellipse, b: Ellipse, rules: PackRules) -> bool:
-    return math.hypot(a.x - b.x, a.y - b.y) < a.semi_axes[0] + b.semi_axes[0] + rules.gap
 
 
 def random_ellipse(

@@ -28,6 +28,7 @@ from mld_closure.dns.loading import (
 )
 from mld_closure.dns.microstructure import Ellipse, solid_fraction
 from mld_closure.dns.solver import Boundaries, Solver
+from mld_closure.dns.wall_problems import flame_speeds, light_products, reverse_impact
 from mld_closure.grids import Grid
 
 PIXEL = 50e-9
@@ -372,5 +373,8 @@ PROBLEMS: dict[str, Callable[[bool], list[Check]]] = {
         slot,
         pore_collapse,
         detonation,
+        flame_speeds,
+        light_products,
+        reverse_impact,
     )
 }

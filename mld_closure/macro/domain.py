@@ -28,9 +28,9 @@ class Domain:
     """The block of a grid that this rank owns.
 
     shape: (ny, nx) of the block, (0, 0) for a rank without cells; part: its slices (rows, columns) of the
-    grid; boundaries: what lies beyond its sides where no neighbour does. layout: (down, across) blocks of all
-    ranks. comm: None, or a communicator with the calls of mpi4py's. Raises ValueError for a layout that does
-    not fit.
+    grid; boundaries: what lies beyond its sides where no neighbour does; sides: what lies beyond those of the
+    grid. layout: (down, across) blocks of all ranks. comm: None, or a communicator with the calls of
+    mpi4py's. Raises ValueError for a layout that does not fit.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Domain:
                 f"{GHOSTS} a block at least"
             )
         self.neighbours: dict[str, int] = {}
-        self.boundaries = boundaries
+        self.sides = self.boundaries = boundaries
         if self.rank >= down * across:
             self.part = slice(0, 0), slice(0, 0)
             self.shape = (0, 0)
@@ -164,15 +164,43 @@ def _strips(side: str) -> tuple[slice, slice]:
     return slice(-2 * GHOSTS, -GHOSTS), slice(-GHOSTS, None)
 
 
+def fill_sides(
+    state: np.ndarray, boundaries: Boundaries, inflow: np.ndarray, flips: tuple[int, ...] = (1, 2)
+) -> None:
+    """Fill two ghost layers of (variables, ny + 4, nx + 4) as the boundaries say.
+
+    inflow: (variables, 1) beyond a fixed left side. flips: the variables that change sign in mirrors across x
+    and across y; empty for scalars.
+    """
+    along_y, along_x = state, state.transpose(0, 2, 1)
+    for axis, (lines, low, high) in enumerate(
+        ((along_x, boundaries.left, boundaries.right), (along_y, boundaries.bottom, boundaries.top))
+    ):
+        n = lines.shape[1] - 4
+        for g in range(2):
+            for kind, ghost, near, mirrored, across in (
+                (low, 1 - g, 2, 2 + g, n + 1 - g),
+                (high, n + 2 + g, n + 1, n + 1 - g, 2 + g),
+            ):
+                if kind == "fixed":
+                    lines[:, ghost] = inflow
+                    continue
+                source = {"copy": near, "mirror": mirrored, "periodic": across}[kind]
+                lines[:, ghost] = lines[:, source]
+                if kind == "mirror" and flips:
+                    lines[flips[axis], ghost] *= -1
+
+
 class NoFlow:
     """The flow of a rank without cells: it keeps time, and shows what `dns.solver.Solver` does."""
 
     next_step = np.inf
 
-    def __init__(self, grid: Grid, material: Material) -> None:
+    def __init__(self, grid: Grid, material: Material, variables: int = 5) -> None:
         self.grid, self.material = grid, material
         self.time, self.steps = 0.0, 0
-        self.interior = np.zeros((5, 0, 0))
+        self.interior = np.zeros((variables, 0, 0))
+        self.pressure = self.q = np.zeros((0, 0))
 
     def step(self, limit: float) -> float:
         """Let `limit` seconds pass."""
@@ -184,7 +212,7 @@ class NoFlow:
         """Nothing to look at."""
 
     def primitive(self) -> np.ndarray:
-        """(5, 0, 0)."""
+        """(variables, 0, 0)."""
         return self.interior.copy()
 
     def totals(self) -> np.ndarray:

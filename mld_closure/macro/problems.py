@@ -1,4 +1,4 @@
-"""The cases users run: a porous slab under impact, as a configuration and as a solver ready to step.
+"""A porous slab under impact, as a configuration and as a solver ready to step.
 
 `wall`: the slab is thrown at a rigid wall on the left with the piston's speed, so that the material behind
 the shock is at rest and stays in its cells. `inflow`: the slab is at rest and the shocked state flows in from
@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from mld_closure import config
 from mld_closure.dns.eos import Material
 from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.loading import inflow_state
 from mld_closure.dns.solver import Boundaries
 from mld_closure.grids import Grid
 from mld_closure.macro.domain import Domain
-from mld_closure.macro.laws import IgnitionGrowth
 from mld_closure.macro.porous import porous_density, porous_shock
 from mld_closure.macro.protocol import CellClosure
-from mld_closure.macro.rates import RateClosure
 from mld_closure.macro.solver import MacroSolver
 
 
@@ -47,34 +44,11 @@ class Block:
 
 
 @dataclass(frozen=True)
-class ClosureChoice:
-    """Which closure burns the cells; `options`: constants of ignition-growth, or the surrogate's."""
-
-    kind: Literal["none", "ignition-growth", "surrogate"] = "none"
-    bundle: str = ""  # name or path of the surrogate's bundle
-    max_change: float = 0.05  # of a burned fraction in one step
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if (self.kind == "surrogate") != bool(self.bundle):
-            raise ValueError(
-                f"closure '{self.kind}' with bundle '{self.bundle}': surrogate, and only it, has one"
-            )
-        if self.kind == "none" and self.options:
-            raise ValueError(f"closure 'none' takes no options, got {', '.join(self.options)}")
-        if not 0 < self.max_change <= 1:
-            raise ValueError(f"max_change must be above 0 and at most 1, got {self.max_change}")
-        if self.kind == "ignition-growth":
-            self.law()
-
-    def law(self) -> IgnitionGrowth:
-        """The burn law of ignition-growth."""
-        return config.from_dict(IgnitionGrowth, self.options, where="closure options")
-
-
-@dataclass(frozen=True)
 class MacroCase:
-    """A slab of cells x rows macro cells, hit from the left; one row is a one-dimensional run."""
+    """A slab of cells x rows macro cells, hit from the left; one row is a one-dimensional run.
+
+    What burns the cells is no part of it: `start` takes a closure.
+    """
 
     cells: int = 100  # along x
     rows: int = 1
@@ -86,7 +60,7 @@ class MacroCase:
     sides: Literal["mirror", "periodic"] = "mirror"  # bottom and top, where there is more than one row
     heat: float = Kinetics.Q  # J/kg
     cfl: float = 0.4
-    closure: ClosureChoice = field(default_factory=ClosureChoice)
+    two_phases: bool = False  # burned and unburned material of a cell at one pressure, not as one material
     blocks: tuple[Block, ...] = ()
     material: Material = field(default_factory=Material)  # its conduction does not act at this scale
 
@@ -141,25 +115,10 @@ def sides(case: MacroCase) -> Boundaries:
     return Boundaries("mirror" if case.drive == "wall" else "fixed", "copy", across, across)
 
 
-def rate_closure(case: MacroCase, ids: np.ndarray | None = None) -> RateClosure | None:
-    """The closure of a case that needs no bundle, cells registered (all, or the ids given); None if the case
-    has none."""
-    choice = case.closure
-    if choice.kind == "surrogate":
-        raise ValueError(
-            f"closure 'surrogate' ({choice.bundle}) must be opened by the caller and given to start()"
-        )
-    if choice.kind == "none":
-        return None
-    closure = RateClosure(choice.law(), max_change=choice.max_change)
-    closure.register(case.ids.ravel() if ids is None else ids)
-    return closure
-
-
 def start(case: MacroCase, closure: CellClosure | None = None, domain: Domain | None = None) -> MacroSolver:
     """The solver of a case at time 0.
 
-    closure: cells registered under `case.ids`; without one, the case's own choice where it needs no bundle.
+    closure: with cells registered under `case.ids`; without one nothing burns.
     domain: the block of this rank, of `case.grid` and `sides(case)`; one block by default.
     """
     domain = domain or Domain(case.grid, sides(case))
@@ -172,7 +131,7 @@ def start(case: MacroCase, closure: CellClosure | None = None, domain: Domain | 
     return MacroSolver(
         case.grid,
         state,
-        rate_closure(case, domain.cut(case.ids).ravel()) if closure is None else closure,
+        closure,
         ids=case.ids,
         heat=case.heat,
         material=material,
@@ -181,4 +140,5 @@ def start(case: MacroCase, closure: CellClosure | None = None, domain: Domain | 
         velocity_ahead=(-case.piston_speed if thrown else 0.0, 0.0),
         cfl=case.cfl,
         domain=domain,
+        two_phases=case.two_phases,
     )

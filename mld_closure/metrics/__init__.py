@@ -1,1 +1,1 @@
-"""Scores: field errors and hot-spot statistics."""
+"""Scores: errors of fields, hot-spot statistics, arrival of the shock, and calibration of ensembles."""

@@ -1,8 +1,9 @@
-"""Where the shock front stands in each frame, and how early or late a predicted one passes given columns.
+"""Position of the shock front in each frame, and how early or late a predicted front arrives.
 
-The front is the furthest place downstream at which the column-mean pressure crosses half the shock pressure.
-Why: a front moves many columns between frames, so times of arrival are interpolated along its path, not along
-the pressure of one column.
+The front is the farthest position downstream at which the pressure, averaged over a column, crosses half the
+shock pressure.
+Why: a front moves by many columns between two frames, so arrival times are interpolated along the path of the
+front, not in the pressure history of one column.
 """
 
 from __future__ import annotations
@@ -10,20 +11,42 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-LEADING_COLUMNS = 8  # of frame 0, well behind a front at column 32
+LEADING_COLUMNS = 8  # of frame 0; the front starts at column 32, well ahead of them
 
 
 def shock_pressure(pressure: ArrayLike, columns: int = LEADING_COLUMNS) -> np.ndarray:
-    """Mean pressure (Pa) over the first `columns` columns of frame 0, (...,) from (..., time, y, x)."""
+    """Return the pressure behind the shock: the mean over the first columns of frame 0.
+
+    Parameters
+    ----------
+    pressure : array (..., time, y, x)
+        Pressure [Pa].
+    columns : int
+        Number of columns to average over, counted from the left edge.
+
+    Returns
+    -------
+    array (...,)
+        Mean pressure [Pa].
+    """
     return np.asarray(pressure)[..., 0, :, :columns].mean(axis=(-2, -1), dtype=np.float64)
 
 
 def front_position(pressure: ArrayLike, level: float) -> np.ndarray:
-    """Front column (time,) of one movie, in pixels from the left edge, pixel centres at 0.5, 1.5, ...
+    """Return the position of the front in each frame of one movie.
 
-    pressure: (time, y, x) in Pa; level: the pressure that marks the front, half the shock pressure as a rule.
-    Interpolated between columns; NaN where no column reaches the level, or the last one does (the front has
-    left the frame).
+    Parameters
+    ----------
+    pressure : array (time, y, x)
+        Pressure [Pa].
+    level : float
+        Pressure that marks the front [Pa]; usually half the shock pressure.
+
+    Returns
+    -------
+    array (time,)
+        Distance from the left edge [pixels]; pixel centres are at 0.5, 1.5, ... Interpolated between columns.
+        NaN where no column reaches the level, or where the last column does (the front has left the frame).
     """
     mean = np.asarray(pressure).mean(axis=-2, dtype=np.float64)  # (time, x)
     above = mean >= level
@@ -37,10 +60,22 @@ def front_position(pressure: ArrayLike, level: float) -> np.ndarray:
 
 
 def arrival_times(position: ArrayLike, times: ArrayLike, columns: ArrayLike) -> np.ndarray:
-    """When the front reaches each of `columns` (pixels), in the units of `times`; NaN outside its path.
+    """Return the times at which a front reaches given columns.
 
-    position: (time,) from `front_position`; times: (time,). A front that seems to
-    retreat is held where it was.
+    Parameters
+    ----------
+    position : array (time,)
+        Front position [pixels], from `front_position`. Where it moves backwards, the earlier, larger position
+        is kept.
+    times : array (time,)
+        Times of the frames, in any unit.
+    columns : array (n,)
+        Positions to reach [pixels].
+
+    Returns
+    -------
+    array (n,)
+        Arrival times in the unit of `times`; NaN for columns outside the path of the front.
     """
     x, t, want = (
         np.asarray(position, np.float64),
@@ -63,19 +98,33 @@ def arrival_times(position: ArrayLike, times: ArrayLike, columns: ArrayLike) -> 
 def arrival_bias(
     predicted: ArrayLike, truth: ArrayLike, times: ArrayLike, *, columns: int = 9
 ) -> tuple[float, float]:
-    """Mean delay of the predicted front against the true one, and the share of columns it was seen to reach.
+    """Return the mean delay of a predicted front, and the share of columns that the front is seen to reach.
 
-    predicted, truth: pressure movies (time, y, x) in Pa; times: (time,) in s. Arrivals are compared at
-    `columns` evenly spaced columns of the true front's path, the level is half the true shock pressure.
-    Returns seconds (positive = late; NaN if no column is reached or the true front never moves) and a share
-    in [0, 1].
+    Arrivals are compared at evenly spaced columns along the path of the true front. The pressure that marks
+    the front is half the true shock pressure.
+
+    Parameters
+    ----------
+    predicted, truth : array (time, y, x)
+        Pressure [Pa].
+    times : array (time,)
+        Times of the frames [s].
+    columns : int
+        Number of columns at which arrivals are compared.
+
+    Returns
+    -------
+    delay : float
+        Mean delay [s]; positive means too late. NaN if no column is reached or the true front does not move.
+    reached : float
+        Share of the columns that the predicted front reaches within the movie, 0 to 1.
     """
     level = 0.5 * float(shock_pressure(truth))
     path = front_position(truth, level)
     seen = path[np.isfinite(path)]
     if len(seen) < 2 or seen.max() <= seen[0]:
         return float("nan"), 0.0
-    at = np.linspace(seen[0], seen.max(), columns + 1)[1:]  # not where both start
+    at = np.linspace(seen[0], seen.max(), columns + 1)[1:]  # without the starting position
     delay = arrival_times(front_position(predicted, level), times, at) - arrival_times(path, times, at)
     reached = np.isfinite(delay)
     return (float(delay[reached].mean()) if reached.any() else float("nan")), float(reached.mean())

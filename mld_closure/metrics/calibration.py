@@ -1,4 +1,4 @@
-"""Does an ensemble know how wrong it is: spread against error, and the share of truth within one sigma."""
+"""Calibration of ensembles: does the spread of the members match the error of their mean?"""
 
 from __future__ import annotations
 
@@ -11,15 +11,26 @@ GAUSSIAN_COVERAGE = 0.6827  # share of a normal distribution within one standard
 
 
 class EnsembleMoments:
-    """Running mean and standard deviation over ensemble members (Welford); members need not be kept."""
+    """Running mean and standard deviation over ensemble members, without storing the members.
+
+    References
+    ----------
+    Welford, Technometrics 4 (1962), doi:10.1080/00401706.1962.10490022.
+    """
 
     def __init__(self) -> None:
-        self.members = 0
-        self.mean = np.zeros(())
-        self._squares = np.zeros(())
+        self.members: int = 0
+        self.mean: np.ndarray = np.zeros(())
+        self._squares: np.ndarray = np.zeros(())
 
     def add(self, member: ArrayLike) -> None:
-        """Add one member, an array of any shape, the same for all."""
+        """Add one member: an array of any shape and unit, the same shape for all members.
+
+        Raises
+        ------
+        ValueError
+            The shape differs from that of earlier members.
+        """
         value = np.asarray(member, np.float64)
         if self.members and value.shape != self.mean.shape:
             raise ValueError(f"member has shape {value.shape}, those before had {self.mean.shape}")
@@ -30,7 +41,7 @@ class EnsembleMoments:
 
     @property
     def std(self) -> np.ndarray:
-        """Unbiased standard deviation over the members; ValueError with fewer than two."""
+        """Unbiased standard deviation over the members; ValueError for fewer than two members."""
         if self.members < 2:
             raise ValueError(f"spread needs at least two members, got {self.members}")
         return np.sqrt(self._squares / (self.members - 1))
@@ -38,10 +49,19 @@ class EnsembleMoments:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Spread (root of the mean variance) and error (RMSE of the ensemble mean), both in the field's units.
+    """How well the spread of an ensemble describes its error.
 
-    spread_skill is 1 for an ensemble whose truth is one more member, below 1 for one too sure of itself;
-    coverage is the share of pixels with |truth - mean| <= spread there, 0.683 for a Gaussian of many members.
+    Attributes
+    ----------
+    spread : float
+        Square root of the mean variance over the members, in the unit of the field.
+    error : float
+        RMSE of the ensemble mean, in the unit of the field.
+    spread_skill : float
+        spread / error; 1 where the truth behaves like one more member, below 1 for an ensemble that is too
+        confident.
+    coverage : float
+        Share of pixels with |truth - mean| <= standard deviation; 0.683 for a Gaussian and many members.
     """
 
     spread: float
@@ -51,17 +71,32 @@ class Calibration:
 
 
 class CalibrationSums:
-    """Adds up `Calibration` over cases."""
+    """Accumulates what `Calibration` needs, case by case."""
 
     def __init__(self) -> None:
         self._count = 0
         self._variance = self._error = self._covered = 0.0
 
     def add(self, mean: ArrayLike, std: ArrayLike, truth: ArrayLike, members: int) -> None:
-        """Add one case: ensemble mean, standard deviation and truth (same shapes), and the member count.
+        """Add one case.
 
-        The variance is raised by (n + 1)/n for the uncertainty of a mean over n members (Fortin et al. 2014,
-        doi:10.1175/JHM-D-14-0008.1).
+        The variance is multiplied by (n + 1) / n, because the mean over n members is itself uncertain.
+
+        Parameters
+        ----------
+        mean, std, truth : array
+            Ensemble mean, standard deviation and truth; one shape and one unit.
+        members : int
+            Number of members n.
+
+        Raises
+        ------
+        ValueError
+            The shapes differ.
+
+        References
+        ----------
+        Fortin et al., J. Hydrometeorol. 15 (2014), doi:10.1175/JHM-D-14-0008.1.
         """
         m, s, t = (np.asarray(v, np.float64) for v in (mean, std, truth))
         if not m.shape == s.shape == t.shape:
@@ -73,7 +108,13 @@ class CalibrationSums:
         self._covered += float(np.sum(off <= s))
 
     def result(self) -> Calibration:
-        """The calibration of everything added; spread_skill is NaN where there is no error at all."""
+        """Return the calibration over all cases added; spread_skill is NaN where the error is zero.
+
+        Raises
+        ------
+        ValueError
+            No case was added.
+        """
         if not self._count:
             raise ValueError("no case was added")
         spread, error = np.sqrt(self._variance / self._count), np.sqrt(self._error / self._count)
@@ -82,7 +123,19 @@ class CalibrationSums:
 
 
 def calibration(ensemble: ArrayLike, truth: ArrayLike) -> Calibration:
-    """Calibration of an ensemble (member, ...) against the truth (...), in the units of the arguments."""
+    """Return the calibration of one ensemble.
+
+    Parameters
+    ----------
+    ensemble : array (member, ...)
+        The members.
+    truth : array (...)
+        The truth, in the same unit.
+
+    Returns
+    -------
+    Calibration
+    """
     moments, sums = EnsembleMoments(), CalibrationSums()
     for member in np.asarray(ensemble):
         moments.add(member)

@@ -1,4 +1,4 @@
-"""Root-mean-square errors of movies: of whole fields, per field, per frame, summed up case by case."""
+"""Root-mean-square errors (RMSE) of fields, for arrays and accumulated case by case."""
 
 from __future__ import annotations
 
@@ -15,10 +15,26 @@ def rmse(
     *,
     where: ArrayLike | None = None,
 ) -> np.ndarray:
-    """Root of the mean squared difference over `axis` (all axes by default), in the units of the arguments.
+    """Return the root of the mean squared difference, computed in float64.
 
-    `where` (boolean, same shape) picks the entries that count; NaN where it leaves none. Computed in float64.
-    ValueError if the shapes differ.
+    Parameters
+    ----------
+    prediction, truth : array
+        Values of one shape and one unit.
+    axis : int or tuple of int, optional
+        Axes to average over; all by default.
+    where : boolean array, optional
+        Entries that count, in the shape of `truth`; all by default.
+
+    Returns
+    -------
+    array
+        RMSE in the unit of the arguments; NaN where `where` selects nothing.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ.
     """
     a, b = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
     if a.shape != b.shape:
@@ -32,18 +48,34 @@ def rmse(
 
 
 class FieldErrors:
-    """Sums the squared errors of movies (time, field, y, x), one case at a time.
+    """Accumulates the squared errors of movies, one case at a time.
 
-    Why: a set of movies need not fit in memory, and roots of means cannot be averaged afterwards.
+    Why: a set of movies may not fit in memory, and RMSE values of single cases cannot be averaged afterwards.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Fields in the order of the field axis.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
+        self.names: tuple[str, ...] = tuple(names)
         self._squares: np.ndarray | None = None  # (time, field)
         self._pixels = 0
 
     def add(self, prediction: ArrayLike, truth: ArrayLike) -> None:
-        """Add one case: two arrays (time, field, y, x), physical units; all cases have the same frames."""
+        """Add one case.
+
+        Parameters
+        ----------
+        prediction, truth : array (time, field, y, x)
+            Values in physical units; every case has the same number of frames.
+
+        Raises
+        ------
+        ValueError
+            Shapes that differ from each other or from earlier cases.
+        """
         a, b = np.asarray(prediction), np.asarray(truth)
         if a.shape != b.shape or a.ndim != 4 or a.shape[1] != len(self.names):
             raise ValueError(
@@ -59,11 +91,11 @@ class FieldErrors:
         self._pixels += pixels
 
     def per_frame(self) -> dict[str, np.ndarray]:
-        """RMSE of each field at each frame (time,), over all cases and pixels."""
+        """Return the RMSE (time,) of each field per frame, over all cases and pixels, in the field's unit."""
         if self._squares is None:
             raise ValueError("no case was added")
         return dict(zip(self.names, np.sqrt(self._squares / self._pixels).T, strict=True))
 
     def per_field(self) -> dict[str, float]:
-        """RMSE of each field over all cases, frames and pixels."""
+        """Return the RMSE of each field over all cases, frames and pixels, in the field's unit."""
         return {name: float(np.sqrt(np.mean(curve**2))) for name, curve in self.per_frame().items()}

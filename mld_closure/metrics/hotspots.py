@@ -1,9 +1,15 @@
-"""Hot spots of temperature movies: area, temperature and their rates, and how far two sets of movies differ.
+"""Hot-spot statistics of temperature movies (area, temperature and their rates) and errors of them.
 
-Definition of the reference (arXiv:2506.12996): mask T > 875 K; area = count * pixel area; temperature = mean
-over the mask, 0 K where the mask is empty; rates = forward differences; one RMSE over samples and times.
-Beside it stands a version that leaves empty masks out.
-Why: 0 K for an empty mask makes a jump of a thousand kelvin at ignition, which rules the reference's score.
+The definition is that of the reference: a pixel is hot where T > 875 K; the hot-spot area is the number of
+hot pixels times the pixel area; the hot-spot temperature is the mean over the hot pixels, and 0 K where there
+are none; rates are forward differences; the error is one RMSE over all samples and times. A second version of
+the error leaves out frames without hot pixels.
+Why: setting 0 K where no pixel is hot makes a jump of a thousand kelvin at ignition, which dominates the
+error of the reference definition.
+
+References
+----------
+Azarfar et al., arXiv:2506.12996.
 """
 
 from __future__ import annotations
@@ -14,19 +20,30 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..fields import HOT
 from .errors import rmse
 
-THRESHOLD = 875.0  # K
+THRESHOLD = HOT  # K
 
 QUANTITIES = ("area", "temperature", "area_rate", "temperature_rate")
 
 
 @dataclass(frozen=True)
 class HotspotCurves:
-    """Hot-spot statistics over time; rates have one entry less along the last axis.
+    """Hot-spot statistics over time. Rates have one entry less along the time axis.
 
-    area (..., time) in m2, temperature (..., time) in K, area_rate (..., time - 1) in m2/s, temperature_rate
-    (..., time - 1) in K/s, occupied (..., time) is False where no pixel was hot.
+    Attributes
+    ----------
+    area : array (..., time)
+        Hot-spot area [m2].
+    temperature : array (..., time)
+        Hot-spot temperature [K].
+    area_rate : array (..., time - 1)
+        Rate of the area [m2/s].
+    temperature_rate : array (..., time - 1)
+        Rate of the temperature [K/s].
+    occupied : boolean array (..., time)
+        False where no pixel was hot.
     """
 
     area: np.ndarray
@@ -39,9 +56,22 @@ class HotspotCurves:
 def hotspot_curves(
     temperature: ArrayLike, pixel: float, interval: float, *, threshold: float = THRESHOLD
 ) -> HotspotCurves:
-    """Hot-spot statistics of temperature movies.
+    """Return the hot-spot statistics of temperature movies.
 
-    temperature: (..., time, y, x) in K; pixel: side in m; interval: between frames in s; threshold in K.
+    Parameters
+    ----------
+    temperature : array (..., time, y, x)
+        Temperature [K].
+    pixel : float
+        Side of a pixel [m].
+    interval : float
+        Time between two frames [s].
+    threshold : float
+        A pixel hotter than this is hot [K].
+
+    Returns
+    -------
+    HotspotCurves
     """
     t = np.asarray(temperature)
     hot = t > threshold
@@ -54,7 +84,23 @@ def hotspot_curves(
 def curves_from(
     area: ArrayLike, temperature: ArrayLike, occupied: ArrayLike, interval: float
 ) -> HotspotCurves:
-    """The curves and their forward-difference rates; area (..., time) in m2, temperature (..., time) in K."""
+    """Build hot-spot curves from area and temperature; rates are forward differences.
+
+    Parameters
+    ----------
+    area : array (..., time)
+        Hot-spot area [m2].
+    temperature : array (..., time)
+        Hot-spot temperature [K].
+    occupied : boolean array (..., time)
+        Whether any pixel was hot.
+    interval : float
+        Time between two frames [s].
+
+    Returns
+    -------
+    HotspotCurves
+    """
     a, t = np.asarray(area, np.float64), np.asarray(temperature, np.float64)
     return HotspotCurves(
         a,
@@ -72,11 +118,28 @@ def hotspot_errors(
     empty: Literal["zero", "left out"] = "zero",
     per_time: bool = False,
 ) -> dict[str, np.ndarray]:
-    """RMSE of each of `QUANTITIES` over samples and times, or per time over the leading axes.
+    """Return the RMSE of each of `QUANTITIES`.
 
-    empty="zero" is the reference's definition; "left out" scores temperatures only where both masks hold
-    pixels (temperature rates: at both ends of the interval), and areas, which need no such care, as before.
-    NaN where nothing is left to score.
+    Parameters
+    ----------
+    prediction, truth : HotspotCurves
+        Curves of one shape.
+    empty : {"zero", "left out"}
+        What to do in frames without hot pixels. "zero" is the reference definition (temperature 0 K). "left
+        out" compares temperatures only where both prediction and truth have hot pixels, and temperature rates
+        only where that holds at both ends of the interval; areas are compared everywhere.
+    per_time : bool
+        One value per frame instead of one value over samples and frames.
+
+    Returns
+    -------
+    dict of str to array
+        RMSE by quantity, in SI units; NaN where nothing is left to compare.
+
+    Raises
+    ------
+    ValueError
+        Another word for `empty`.
     """
     if empty not in ("zero", "left out"):
         raise ValueError(f"empty must be 'zero' or 'left out', got '{empty}'")
@@ -92,17 +155,46 @@ def hotspot_errors(
 
 
 def hot_fraction(temperature: ArrayLike, *, threshold: float = THRESHOLD) -> np.ndarray:
-    """Share of the pixels above `threshold` (K), (..., time) from (..., time, y, x): a proxy of the burned
-    fraction where a movie holds no reaction progress."""
+    """Return the share of pixels hotter than a threshold.
+
+    It stands in for the burned fraction where a movie has no reaction progress.
+
+    Parameters
+    ----------
+    temperature : array (..., time, y, x)
+        Temperature [K].
+    threshold : float
+        Limit [K].
+
+    Returns
+    -------
+    array (..., time)
+        Share of the pixels, 0 to 1.
+    """
     return (np.asarray(temperature) > threshold).mean(axis=(-2, -1))
 
 
 def burned_fraction(progress: ArrayLike, density: ArrayLike | None = None) -> np.ndarray:
-    """Burned share of the mass in the frame, sum(rho lam) / sum(rho), (..., time) from (..., time, y, x).
+    """Return the burned share of the mass in each frame, sum(rho lam) / sum(rho).
 
-    progress: burned mass fraction lam per pixel; density: rho in kg/m3, same shape. Without density every
-    pixel counts alike, so a void (almost no mass) weighs as much as solid. Mass that flows in through the
-    left edge counts from the frame in which it is there.
+    Parameters
+    ----------
+    progress : array (..., time, y, x)
+        Reaction progress lam, the burned mass fraction of each pixel.
+    density : array (..., time, y, x), optional
+        Density rho [kg/m3]. Without it all pixels have the same weight, so a void, which holds almost no
+        mass, counts as much as solid material.
+
+    Returns
+    -------
+    array (..., time)
+        Burned fraction, 0 to 1. Material that flows in through the left edge counts as soon as it is in the
+        frame.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ.
     """
     lam = np.asarray(progress, np.float64)
     if density is None:

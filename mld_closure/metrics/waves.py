@@ -1,4 +1,4 @@
-"""How fast a front runs, and where a shock turned into a detonation, from positions over time."""
+"""Speed of a front, and the place where a shock becomes a detonation, from positions over time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,27 @@ from numpy.typing import ArrayLike
 
 
 def front_speed(times: ArrayLike, position: ArrayLike, span: float) -> np.ndarray:
-    """Speed (n,) of a front: slope of the least-squares line through its positions within +- span/2.
+    """Return the speed of a front: the slope of a least-squares line through the positions nearby.
 
-    times: (n,), rising; position: (n,), NaN where there is no front; span: distance over which to average, in
-    the units of position. A captured front moves in small jerks from cell to cell, so the span should be
-    some cells. NaN where there are fewer than three positions within the span, or no full span of path to
-    either side.
+    Parameters
+    ----------
+    times : array (n,)
+        Increasing times.
+    position : array (n,)
+        Position of the front; NaN where there is no front.
+    span : float
+        Length of the path over which each line is fitted, half on either side, in the unit of `position`. A
+        numerical front jumps from cell to cell, so take several cells.
+
+    Returns
+    -------
+    array (n,)
+        Speed; NaN where the span holds fewer than three positions or reaches beyond either end of the path.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ.
     """
     t, x = np.asarray(times, float), np.asarray(position, float)
     if t.shape != x.shape or t.ndim != 1:
@@ -33,11 +48,22 @@ def front_speed(times: ArrayLike, position: ArrayLike, span: float) -> np.ndarra
 def transition(
     times: ArrayLike, position: ArrayLike, speed: ArrayLike, level: float, hold: float = 0.0
 ) -> tuple[float, float] | None:
-    """Time and position at which the speed rises through `level` for good, between samples linearly.
+    """Return time and position at which the speed rises above a level and stays above it.
 
-    All (n,); hold: path over which it must be seen to stay above, in the units of position, as a jerk that
-    falls back or with which the record ends is no detonation. None where it never does (a front that is
-    faster from the start has run no distance to it).
+    Parameters
+    ----------
+    times, position, speed : array (n,)
+        Path of the front and its speed, from `front_speed`. Values are interpolated linearly.
+    level : float
+        Speed to exceed.
+    hold : float
+        Length of path over which the speed must stay above the level, in the unit of `position`. A short
+        jump, or one at the very end of the record, is no detonation.
+
+    Returns
+    -------
+    (time, position) or None
+        None if the speed never stays above the level, and if it is above from the start.
     """
     t, x, v = (np.asarray(a, float) for a in (times, position, speed))
     known = np.flatnonzero(np.isfinite(v) & np.isfinite(x))
@@ -53,11 +79,30 @@ def transition(
 def run_to_detonation(
     times: np.ndarray, distance: np.ndarray, speed: np.ndarray, inert: float, detonation: float, span: float
 ) -> tuple[tuple[float, float] | None, float | None]:
-    """Time (s) and distance (m) at which the front turns into a detonation, halfway between the two speeds.
+    """Return time and distance at which a shock becomes a detonation.
 
-    Where the whole record is that of a detonation, None and the distance (m) below which it began. times (s),
-    distance (m), speed (m/s): (n,), NaN where unknown. inert, detonation: speeds (m/s) of the shock without
-    burning and of the detonation. span: path (m) over which the turn must be seen to last.
+    This is where the speed exceeds the mean of the inert shock speed and the detonation speed for good.
+
+    Parameters
+    ----------
+    times : array (n,)
+        Times [s].
+    distance : array (n,)
+        Distance that the front has run [m]; NaN where unknown.
+    speed : array (n,)
+        Speed of the front [m/s]; NaN where unknown.
+    inert, detonation : float
+        Speed of the shock without burning, and of the detonation [m/s].
+    span : float
+        Length of path over which the higher speed must last [m].
+
+    Returns
+    -------
+    turned : (time, distance) or None
+        Time [s] and distance [m] of the transition; None if there was none.
+    below : float or None
+        Where the front is a detonation from the first known speed on: the distance [m] below which it began.
+        Otherwise None.
     """
     turned = None
     if detonation > inert:

@@ -1,1 +1,1 @@
-"""Networks that encode fields into latents and evolve the latents."""
+"""Networks that encode fields into latents, evolve them and read quantities from them; and their files."""

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
-from torch import nn
 
 from .. import fields as field_table
 from ..config import to_dict
 from ..device import Precision
-from .dynamics import LatentDynamics, MesoDynamics, MicroDynamics
+from .bundle_files import SCALES, count_parameters, load_models, read_tensors, stored_parts, tensor_bytes
+from .dynamics import LatentDynamics
 from .manifest import (
     FORMAT,
     MANIFEST,
@@ -30,7 +28,6 @@ from .manifest import (
     is_bundle,
     manifest_bytes,
     read_config,
-    read_file,
     read_manifest,
     resolve,
     write_directory,
@@ -39,23 +36,60 @@ from .settings import ModelConfig
 
 __all__ = ["Bundle", "BundleError", "Extra", "describe", "is_bundle"]
 
-SCALES = {"micro": MicroDynamics, "meso": MesoDynamics}
-
 
 class Extra(NamedTuple):
-    """A further network that travels with a bundle: configuration (JSON-ready) and tensors by name."""
+    """A further network or table that travels with a bundle.
+
+    Attributes
+    ----------
+    config
+        Its configuration, JSON-ready.
+    state
+        Its tensors by name.
+    """
 
     config: dict[str, Any]
     state: dict[str, torch.Tensor]
 
 
-@dataclass
+@dataclass(repr=False)
 class Bundle:
     """The micro and the meso model with everything needed to use them.
 
-    pixel: pixel size (m). micro_step: time of one micro step (s). horizon: meso frames the model was trained
-    to roll out. load_range: piston speeds (m/s) it was trained on. provenance: JSON-ready facts about its
-    origin. extras: further networks by name, such as a readout head.
+    Attributes
+    ----------
+    micro, meso
+        The two models; they have the same configuration and may share networks.
+    pixel
+        Side of a pixel (m).
+    micro_step
+        Time of one micro step (s).
+    horizon
+        Meso frames that the model was trained to roll out.
+    load_range
+        Least and greatest piston speed (m/s) that the model was trained on.
+    provenance
+        JSON-ready facts about its origin.
+    extras
+        Further networks and tables by name, such as a readout head.
+
+    Raises
+    ------
+    ValueError
+        The configurations differ, a length or time is not positive, or the name of an extra is no identifier.
+
+    References
+    ----------
+    Azarfar et al., arXiv:2506.12996.
+
+    Examples
+    --------
+    >>> import mld_closure as mld
+    >>> mld.Bundle.load("hmx-compact")
+    Bundle of temperature, pressure, microstructure
+      pixel 50 nm, micro step 0.172 ns, meso step 0.344 ns, horizon 31 meso frames
+      trained on piston speeds from 503.9 to 1397 m/s
+      3.11 million parameters (micro), 3.11 million (meso); extras: loading, readout_head
     """
 
     micro: LatentDynamics
@@ -91,18 +125,42 @@ class Bundle:
 
     @classmethod
     def load(cls, path_or_name: str | Path, device: str | torch.device = "cpu") -> Bundle:
-        """Open a bundle by path, or a shipped one by name; models in evaluation mode, frozen.
+        """Open a bundle by path, or a shipped one by name.
 
-        Runs no code from the bundle. Raises BundleError for one that is missing, damaged, altered, of another
-        version, or whose tensors do not fit its configuration.
+        The models are frozen and in evaluation mode. No code from the bundle is run.
+
+        Parameters
+        ----------
+        path_or_name
+            Directory of the bundle, or the name of one that is shipped with the package.
+        device
+            Torch device of models and extras.
+
+        Returns
+        -------
+        Bundle
+            The opened bundle.
+
+        Raises
+        ------
+        BundleError
+            The bundle is missing, damaged, altered or of another version, or its tensors do not fit its
+            configuration.
+
+        Examples
+        --------
+        >>> from mld_closure import Bundle
+        >>> bundle = Bundle.load("hmx-compact")
+        >>> bundle.config.fields
+        ('temperature', 'pressure', 'microstructure')
         """
         directory = resolve(path_or_name)
         manifest = read_manifest(directory)
         config = read_config(manifest, directory)
-        models = _load_models(directory, manifest, config)
+        models = load_models(directory, manifest, config)
         extras = {}
         for name, extra in manifest["extras"].items():
-            extras[name] = Extra(extra["config"], _tensors(directory, extra["file"], manifest))
+            extras[name] = Extra(extra["config"], read_tensors(directory, extra["file"], manifest))
         try:
             bundle = cls(
                 *models,
@@ -118,9 +176,29 @@ class Bundle:
         return bundle.to(device)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the bundle as a directory, whole or not at all; parts that both scales share are stored once.
+        """Write the bundle as a directory; an interrupted write leaves `path` as it was.
 
-        Raises FileExistsError where `path` exists, unless it is a bundle and `overwrite` is set.
+        Networks that both scales share are stored once.
+
+        Parameters
+        ----------
+        path
+            Directory to write.
+        overwrite
+            Replace a bundle that is there.
+
+        Raises
+        ------
+        FileExistsError
+            `path` exists, unless it is a bundle and `overwrite` is set.
+
+        Examples
+        --------
+        >>> import mld_closure as mld
+        >>> bundle = mld.testing.random_networks(base=2)
+        >>> bundle.save("copy")
+        >>> mld.Bundle.load("copy").content_hash() == bundle.content_hash()
+        True
         """
         manifest, files = self._serialise()
         write_directory(Path(path), {**files, MANIFEST: manifest_bytes(manifest)}, overwrite)
@@ -130,7 +208,18 @@ class Bundle:
         return hashlib.sha256(manifest_bytes(self._serialise()[0])).hexdigest()
 
     def to(self, device: str | torch.device) -> Bundle:
-        """Move both models and the tensors of the extras; returns the bundle itself."""
+        """Move both models and the tensors of the extras to a device.
+
+        Parameters
+        ----------
+        device
+            Torch device, such as `cpu` or `cuda:0`.
+
+        Returns
+        -------
+        Bundle
+            The bundle itself.
+        """
         self.micro.to(device)
         self.meso.to(device)
         for name, extra in self.extras.items():
@@ -151,12 +240,44 @@ class Bundle:
     ) -> np.ndarray:
         """Frames 1 to `n_steps` that follow from frame 0, in physical units.
 
-        fields: frame 0, (field, y, x) or (batch, field, y, x), fields in config order and SI units.
-        load: piston speed (m/s), one or one per sample, where the model conditions on it.
-        generator: samples the latents; a torch generator on the bundle's device, or a seed.
-        outputs: names of the fields wanted, all by default.
-        Returns (time, field, y, x) or (batch, time, field, y, x), float32; times are multiples of the scale's
-        step. Raises ValueError for shapes or values that do not fit.
+        Parameters
+        ----------
+        fields
+            Frame 0 in SI units, (field, y, x) or (batch, field, y, x), fields in the order of
+            `config.fields`; y and x are multiples of 32 pixels.
+        n_steps
+            Number of frames, each one step of the scale after the one before.
+        scale
+            `meso` or `micro`.
+        load
+            Piston speed (m/s), one for all or one per sample, (batch,); needed where the model was trained
+            with it.
+        generator
+            Samples the latents instead of decoding their means: a seed, or a torch generator on the bundle's
+            device.
+        outputs
+            Names of the fields wanted; all by default.
+        precision
+            `fp32`, `bf16` (networks in bfloat16) or `bf16-decode` (only the decoder in bfloat16).
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (time, field, y, x), or (batch, time, field, y, x) for a batch, in SI units.
+
+        Raises
+        ------
+        ValueError
+            Shapes or values do not fit, a load is missing, or the model cannot sample.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import mld_closure as mld
+        >>> bundle = mld.testing.random_networks(base=2)
+        >>> frame0 = np.stack([np.full((32, 64), v) for v in (300.0, 0.0, 1.0)])  # T (K), P (Pa), mu
+        >>> bundle.rollout(frame0, n_steps=2, load=900.0).shape
+        (2, 3, 32, 64)
         """
         if scale not in SCALES:
             raise ValueError(f"scale '{scale}': choose {' | '.join(SCALES)}")
@@ -179,6 +300,20 @@ class Bundle:
         for i, name in enumerate(names):
             scaled[:, :, i] = field_table.get(name).unscale(scaled[:, :, i])
         return scaled if np.ndim(fields) == 4 else scaled[0]
+
+    def __repr__(self) -> str:
+        low, high = self.load_range
+        counts = {scale: count_parameters(getattr(self, scale)) / 1e6 for scale in SCALES}
+        return "\n".join(
+            [
+                f"Bundle of {', '.join(self.config.fields)}",
+                f"  pixel {1e9 * self.pixel:.4g} nm, micro step {1e9 * self.micro_step:.4g} ns, "
+                f"meso step {1e9 * self.meso_step:.4g} ns, horizon {self.horizon} meso frames",
+                f"  trained on piston speeds from {low:.4g} to {high:.4g} m/s",
+                f"  {counts['micro']:.3g} million parameters (micro), {counts['meso']:.3g} million (meso); "
+                f"extras: {', '.join(sorted(self.extras)) or 'none'}",
+            ]
+        )
 
     def _inputs(self, fields: np.ndarray, load: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Scaled frame 0 (b, field, y, x) and scaled loads (b,) on the models' device."""
@@ -206,7 +341,7 @@ class Bundle:
         parts: dict[str, dict[str, str]] = {scale: {} for scale in SCALES}
         stored = {scale: stored_parts(getattr(self, scale)) for scale in SCALES}
         for part in stored["micro"]:
-            data = {scale: _bytes(stored[scale][part].state_dict()) for scale in SCALES}
+            data = {scale: tensor_bytes(stored[scale][part].state_dict()) for scale in SCALES}
             same = data["micro"] == data["meso"]
             for scale in SCALES:
                 name = f"{part}.safetensors" if same else f"{scale}_{part}.safetensors"
@@ -215,7 +350,7 @@ class Bundle:
         extras = {}
         for name, extra in self.extras.items():
             file = f"extra_{name}.safetensors"
-            files[file] = _bytes(extra.state)
+            files[file] = tensor_bytes(extra.state)
             extras[name] = {"config": extra.config, "file": file}
         manifest = {
             "format": FORMAT,
@@ -232,55 +367,6 @@ class Bundle:
             "files": {name: file_entry(data) for name, data in files.items()},
         }
         return manifest, files
-
-
-def stored_parts(model: LatentDynamics) -> dict[str, nn.Module]:
-    """Everything of a model that is stored: its networks and the scaling of its latents."""
-    return {**model.parts(), "scaling": model.scaling}
-
-
-def _load_models(directory: Path, manifest: dict[str, Any], config: ModelConfig) -> list[LatentDynamics]:
-    """Both models; a part whose file they share is one module in both."""
-    with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # the caller's random numbers stay
-        models = {scale: kind(config) for scale, kind in SCALES.items()}
-    loaded: dict[str, nn.Module] = {}
-    for scale, model in models.items():
-        for part, module in stored_parts(model).items():
-            name = manifest["parts"][scale].get(part)
-            if name is None:
-                raise BundleError(f"{directory / MANIFEST} lists no file for {part} of the {scale} model")
-            if name not in loaded:
-                state = _tensors(directory, name, manifest)
-                _check_tensors(state, module.state_dict(), directory / name)
-                module.load_state_dict(state)
-                loaded[name] = module
-            setattr(model, part, loaded[name])
-        model.eval().requires_grad_(False)
-    return list(models.values())
-
-
-def _check_tensors(there: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], path: Path) -> None:
-    if missing := sorted(set(wanted) - set(there)):
-        raise BundleError(f"{path} lacks the tensor {missing[0]} that the configuration asks for")
-    if unknown := sorted(set(there) - set(wanted)):
-        raise BundleError(f"{path} holds the tensor {unknown[0]} that the configuration does not know")
-    for name, tensor in wanted.items():
-        if there[name].shape != tensor.shape or there[name].dtype != tensor.dtype:
-            raise BundleError(
-                f"{path}: tensor {name} is {tuple(there[name].shape)} {there[name].dtype}; the configuration "
-                f"asks for {tuple(tensor.shape)} {tensor.dtype}"
-            )
-
-
-def _tensors(directory: Path, name: str, manifest: dict[str, Any]) -> dict[str, torch.Tensor]:
-    try:
-        return safetensors.torch.load(read_file(directory, name, manifest))
-    except safetensors.SafetensorError as err:
-        raise BundleError(f"{directory / name} is no safetensors file: {err}") from None
-
-
-def _bytes(state: dict[str, torch.Tensor]) -> bytes:
-    return safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in state.items()})
 
 
 def _autocast(device: torch.device, on: bool) -> Any:

@@ -1,8 +1,11 @@
-"""The surrogate: encode fields, advance latents, decode; one class for both scales, which differ by numbers.
+"""The surrogate: encode fields, advance latents, decode. One class serves both scales.
 
-Architecture: Azarfar et al., arXiv:2506.12996. One micro step sends each field's latents through the
-decoupled networks of that field, then all fields together through the coupled networks; a meso step is
-several micro steps.
+One micro step sends the latents of each field through the decoupled networks of that field, then the latents
+of all fields together through the coupled networks. A meso step consists of several micro steps.
+
+References
+----------
+Azarfar et al., arXiv:2506.12996.
 """
 
 from __future__ import annotations
@@ -21,22 +24,36 @@ from .settings import ModelConfig
 from .unet import UNet
 from .vae import VAE, sample
 
-EVOLUTION = {"unet": UNet, "resnet16": ResNet16}
+EVOLUTION: dict[str, type[UNet] | type[ResNet16]] = {"unet": UNet, "resnet16": ResNet16}
 PARTS = ("vaes", "decoupled_mean", "decoupled_logvar", "coupled_mean", "coupled_logvar")
 
 
 class Latent(NamedTuple):
-    """Means and log-variances, (batch, fields * channels, y/8, x/8) each, fields stacked in config order."""
+    """Latent state of a batch of frames.
+
+    Attributes
+    ----------
+    mean, logvar : tensor (batch, fields * channels, y/8, x/8)
+        Means and log-variances; fields are stacked in the order of the configuration.
+    """
 
     mean: torch.Tensor
     logvar: torch.Tensor
 
 
 class LatentDynamics(nn.Module):
-    """Encode, advance and decode frames of the configured fields; `steps_per_frame` micro steps a frame.
+    """Encode, advance and decode frames of the configured fields.
 
-    Parts: `vaes`, `decoupled_mean`, `decoupled_logvar` (by field), `coupled_mean`, `coupled_logvar`. A model
-    with `evolve_logvar=False` lacks the log-variance networks and carries the log-variances along unchanged.
+    The networks are grouped in parts: `vaes`, `decoupled_mean` and `decoupled_logvar` (one network per
+    field), `coupled_mean` and `coupled_logvar`. A model with `evolve_logvar=False` has no log-variance
+    networks and keeps the log-variances unchanged.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Fields, sizes and options.
+    steps_per_frame : int
+        Micro steps per frame.
     """
 
     def __init__(self, config: ModelConfig, steps_per_frame: int = 1) -> None:
@@ -50,25 +67,34 @@ class LatentDynamics(nn.Module):
             return EVOLUTION[config.evolution](c_in, c_out, config.width, linear=config.residual)
 
         names, with_logvar = config.fields, config.evolve_logvar
-        self.vaes = nn.ModuleDict({name: VAE(config.base, one) for name in names})
-        self.decoupled_mean = nn.ModuleDict({name: network(one, one) for name in names})
-        self.decoupled_logvar = nn.ModuleDict({name: network(2 * one, one) for name in names if with_logvar})
-        self.coupled_mean = network(all_ + extra, all_)
-        self.coupled_logvar = network(2 * all_ + extra, all_) if with_logvar else None
-        self.scaling = LatentScaling(all_)
+        self.vaes: nn.ModuleDict = nn.ModuleDict({name: VAE(config.base, one) for name in names})
+        self.decoupled_mean: nn.ModuleDict = nn.ModuleDict({name: network(one, one) for name in names})
+        self.decoupled_logvar: nn.ModuleDict = nn.ModuleDict(
+            {name: network(2 * one, one) for name in names if with_logvar}
+        )
+        self.coupled_mean: nn.Module = network(all_ + extra, all_)
+        self.coupled_logvar: nn.Module | None = network(2 * all_ + extra, all_) if with_logvar else None
+        self.scaling: LatentScaling = LatentScaling(all_)
         self.to(memory_format=torch.channels_last)
 
     def encode(self, fields: torch.Tensor) -> Latent:
-        """Latent of frames (b, field, y, x), fields in config order and scaled to [0, 1].
+        """Encode frames.
 
-        Raises ValueError for a wrong number of fields or sides that are no multiples of 32.
+        Parameters
+        ----------
+        fields : tensor (b, field, y, x)
+            Frames scaled to [0, 1], fields in the order of the configuration.
+
+        Returns
+        -------
+        Latent
+
+        Raises
+        ------
+        ValueError
+            A wrong number of fields, or sides that are no multiples of 32.
         """
-        if fields.ndim != 4 or fields.shape[1] != len(self.config.fields):
-            raise ValueError(
-                f"frames of shape {tuple(fields.shape)}; expected (batch, {len(self.config.fields)}, y, x) "
-                f"with the fields {', '.join(self.config.fields)}"
-            )
-        check_frame(*fields.shape[-2:])
+        check_frames(fields, self.config.fields)
         pairs = [
             self.vaes[name].encode(_channels_last(fields[:, i : i + 1]))
             for i, name in enumerate(self.config.fields)
@@ -77,10 +103,26 @@ class LatentDynamics(nn.Module):
         return Latent(mean, logvar)
 
     def advance(self, latent: Latent, load: torch.Tensor | None = None, steps: int = 1) -> Latent:
-        """The latent `steps` frames later.
+        """Return the latent `steps` frames later.
 
-        `load` (b,) is the scaled load (`ModelConfig.scale_load` of the piston speed); it is needed where the
-        configuration conditions on it and has no effect elsewhere.
+        Parameters
+        ----------
+        latent : Latent
+            Where to start.
+        load : tensor (b,), optional
+            Scaled load, `ModelConfig.scale_load` of the piston speed. Required where the configuration has
+            `load_conditioning`, otherwise unused.
+        steps : int
+            Number of frames.
+
+        Returns
+        -------
+        Latent
+
+        Raises
+        ------
+        ValueError
+            The load is required and is missing or has another shape.
         """
         for _ in range(steps * self.steps_per_frame):
             latent = self.micro_step(latent, load)
@@ -92,10 +134,27 @@ class LatentDynamics(nn.Module):
         fields: Sequence[str] | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
-        """Frames (b, field, y, x) in [0, 1] units of all fields, or of those named, in that order.
+        """Decode latents to frames.
 
-        The mean is decoded, or a sample where a generator (on the latent's device) is given; the sample of a
-        field does not depend on which other fields are asked for.
+        Parameters
+        ----------
+        latent : Latent
+            What to decode.
+        fields : sequence of str, optional
+            Fields wanted, in this order; all by default.
+        generator : torch.Generator, optional
+            On the device of the latent. With it a sample of the latent is decoded, otherwise its mean. The
+            sample of a field does not depend on which other fields are decoded.
+
+        Returns
+        -------
+        tensor (b, field, y, x)
+            Frames scaled to [0, 1], not clipped.
+
+        Raises
+        ------
+        ValueError
+            A field that this model does not have.
         """
         z = latent.mean if generator is None else sample(latent.mean, latent.logvar, generator)
         slices = self.config.slices()
@@ -113,7 +172,24 @@ class LatentDynamics(nn.Module):
         inner_steps: int = 1,
         load: torch.Tensor | None = None,
     ) -> Latent:
-        """Latents after each of `outer_steps` times `inner_steps` frames: (b, time, channel, y, x) each."""
+        """Return the latents of a rollout without decoding them.
+
+        Parameters
+        ----------
+        latent : Latent
+            Where to start.
+        outer_steps : int
+            Number of latents to return.
+        inner_steps : int
+            Frames between two of them.
+        load : tensor (b,), optional
+            Scaled load, as in `advance`.
+
+        Returns
+        -------
+        Latent
+            Means and log-variances (b, time, channel, y, x); the starting latent is not included.
+        """
         steps = []
         for _ in range(outer_steps):
             latent = self.advance(latent, load, inner_steps)
@@ -131,11 +207,32 @@ class LatentDynamics(nn.Module):
         *,
         fields: Sequence[str] | None = None,
     ) -> torch.Tensor:
-        """Frames (b, time, field, y, x) after each of `outer_steps` times `inner_steps` frames.
+        """Encode a frame, roll it out and decode the result.
 
-        Frame 0 is not repeated in the result. `generator` samples each frame's latent, which never feeds
-        back into the evolution; `fields` decodes only those named. Raises ValueError for a generator where
-        the model evolves no log-variances.
+        Parameters
+        ----------
+        fields0 : tensor (b, field, y, x)
+            Frame 0, scaled to [0, 1].
+        outer_steps : int
+            Number of frames to return.
+        inner_steps : int
+            Frames from one of them to the next.
+        load : tensor (b,), optional
+            Scaled load, as in `advance`.
+        generator : torch.Generator, optional
+            Decode a sample of each latent instead of its mean. Samples do not influence the evolution.
+        fields : sequence of str, optional
+            Fields wanted; all by default.
+
+        Returns
+        -------
+        tensor (b, time, field, y, x)
+            Frames scaled to [0, 1]; frame 0 is not included.
+
+        Raises
+        ------
+        ValueError
+            A generator for a model that does not evolve log-variances.
         """
         self.check_sampling(generator)
         latent = self.encode(fields0)
@@ -146,32 +243,38 @@ class LatentDynamics(nn.Module):
         return torch.stack(frames, dim=1)
 
     def check_sampling(self, generator: torch.Generator | None) -> None:
-        """ValueError for a generator where the model evolves no log-variances to sample from."""
+        """Raise ValueError if a generator is given but the model evolves no log-variances to sample from."""
         if generator is not None and not self.config.evolve_logvar:
             raise ValueError(
                 "this model evolves no log-variances, so it cannot sample; leave out the generator"
             )
 
     def micro_step(self, latent: Latent, load: torch.Tensor | None = None) -> Latent:
-        """One micro step: decoupled, then coupled networks."""
+        """Advance by one micro step: first the decoupled, then the coupled networks."""
         inside = self._couple(self._decouple(self._enter(latent)), load)
         return self._leave(inside, latent)
 
     def decoupled_step(self, latent: Latent) -> Latent:
-        """One micro step of the decoupled networks alone: what each field does without its neighbours."""
+        """Advance by one micro step with the decoupled networks only, without influence between fields."""
         return self._leave(self._decouple(self._enter(latent)), latent)
 
     def coupled_step(self, latent: Latent, load: torch.Tensor | None = None) -> Latent:
-        """The coupled networks alone, on latents after the decoupled step."""
+        """Apply only the coupled networks, to latents after the decoupled step."""
         return self._leave(self._couple(self._enter(latent), load), latent)
 
     def parts(self) -> dict[str, nn.Module]:
-        """The networks by part name; parts that this configuration lacks are left out."""
+        """Return the networks by name of the part, without parts that this configuration does not have."""
         found = {name: getattr(self, name) for name in PARTS}
         return {name: part for name, part in found.items() if part is not None and list(part.parameters())}
 
     def set_trainable(self, *names: str) -> None:
-        """Let the named parts learn and freeze all others; ValueError for an unknown name."""
+        """Let the named parts learn and freeze all others.
+
+        Raises
+        ------
+        ValueError
+            A part that this model does not have.
+        """
         parts = self.parts()
         if unknown := set(names) - set(parts):
             raise ValueError(f"no part '{sorted(unknown)[0]}' in this model; it has {', '.join(parts)}")
@@ -179,6 +282,7 @@ class LatentDynamics(nn.Module):
             part.requires_grad_(name in names)
 
     def _decouple(self, z: Latent) -> Latent:
+        """Decoupled networks, field by field, on scaled latents."""
         means, logvars = [], []
         for name, channels in self.config.slices().items():
             mean, logvar = z.mean[:, channels], z.logvar[:, channels]
@@ -188,6 +292,7 @@ class LatentDynamics(nn.Module):
         return Latent(torch.cat(means, dim=1), torch.cat(logvars, dim=1) if logvars else z.logvar)
 
     def _couple(self, z: Latent, load: torch.Tensor | None) -> Latent:
+        """Coupled networks on scaled latents of all fields."""
         extra = self._load_channel(z.mean, load)
         mean = self._evolve(self.coupled_mean, [z.mean, *extra], z.mean)
         if self.coupled_logvar is None:
@@ -195,10 +300,12 @@ class LatentDynamics(nn.Module):
         return Latent(mean, self._evolve(self.coupled_logvar, [z.mean, z.logvar, *extra], z.logvar))
 
     def _evolve(self, network: nn.Module, inputs: list[torch.Tensor], z: torch.Tensor) -> torch.Tensor:
+        """Output of one evolution network; added to `z` where networks give changes."""
         out = network(_channels_last(torch.cat(inputs, dim=1)))
         return z + out if self.config.residual else out
 
     def _load_channel(self, like: torch.Tensor, load: torch.Tensor | None) -> list[torch.Tensor]:
+        """The load as a constant channel (b, 1, y, x), or nothing."""
         if not self.config.load_conditioning:
             return []
         b, _, y, x = like.shape
@@ -208,23 +315,25 @@ class LatentDynamics(nn.Module):
         return [load.to(like).view(b, 1, 1, 1).expand(b, 1, y, x)]
 
     def _enter(self, latent: Latent) -> Latent:
+        """Latents as the evolution networks see them."""
         return Latent(*self.scaling.scale(*latent)) if self.config.standardize else latent
 
     def _leave(self, inside: Latent, outside: Latent) -> Latent:
+        """Latents in their own units, with types and log-variances that are not evolved from `outside`."""
         mean, logvar = self.scaling.unscale(*inside) if self.config.standardize else inside
         logvar = logvar if self.config.evolve_logvar else outside.logvar
         return Latent(mean.to(outside.mean.dtype), logvar.to(outside.logvar.dtype))
 
 
 class MicroDynamics(LatentDynamics):
-    """The micro scale: one micro step a frame."""
+    """The model of the micro scale: one micro step per frame."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config, steps_per_frame=1)
 
 
 class MesoDynamics(LatentDynamics):
-    """The meso scale: `meso_micro_ratio` micro steps a frame, with coupled networks of its own."""
+    """The model of the meso scale: several micro steps per frame, with its own coupled networks."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config, steps_per_frame=config.meso_micro_ratio)
@@ -235,7 +344,19 @@ class MesoDynamics(LatentDynamics):
         micro: LatentDynamics,
         shared: Sequence[str] = ("vaes", "decoupled_mean", "decoupled_logvar"),
     ) -> MesoDynamics:
-        """A meso model that starts from a micro model: `shared` parts are the same modules, others copies."""
+        """Make a meso model that starts from the weights of a micro model.
+
+        Parameters
+        ----------
+        micro : LatentDynamics
+            The micro model.
+        shared : sequence of str
+            Parts that are the same modules in both models; the others are copied.
+
+        Returns
+        -------
+        MesoDynamics
+        """
         meso = cls(micro.config)
         for name in micro.parts():
             part = getattr(micro, name)
@@ -245,4 +366,15 @@ class MesoDynamics(LatentDynamics):
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    """The tensor in the channels-last memory format."""
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def check_frames(frames: torch.Tensor, names: Sequence[str]) -> None:
+    """Raise ValueError unless frames are (batch, len(names), y, x), y and x multiples of 32."""
+    if frames.ndim != 4 or frames.shape[1] != len(names):
+        raise ValueError(
+            f"frames of shape {tuple(frames.shape)}; expected (batch, {len(names)}, y, x) "
+            f"with the fields {', '.join(names)}"
+        )
+    check_frame(*frames.shape[-2:])

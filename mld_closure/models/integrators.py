@@ -1,4 +1,9 @@
-"""One explicit step of dy/dt = f(y) on tensors: Heun (second order), classical Runge-Kutta (fourth)."""
+"""One explicit step of dy/dt = f(y) on tensors: Heun (second order) and classical Runge-Kutta (fourth).
+
+References
+----------
+Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, 1993, tables II.1.1 and II.1.2.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +15,29 @@ Rate = Callable[[torch.Tensor], torch.Tensor]
 
 
 def heun(rate: Rate, y: torch.Tensor, step: float) -> torch.Tensor:
-    """y after `step` by the explicit trapezoidal rule, two evaluations (Hairer et al. 1993, table II.1.1)."""
+    """Return y after one step of the explicit trapezoidal rule (two evaluations).
+
+    Parameters
+    ----------
+    rate : callable
+        dy/dt as a function of y.
+    y : tensor
+        Value before the step.
+    step : float
+        Length of the step.
+
+    Returns
+    -------
+    tensor
+        Value after the step.
+    """
     k1 = rate(y)
     k2 = rate(y + step * k1)
     return y + 0.5 * step * (k1 + k2)
 
 
 def rk4(rate: Rate, y: torch.Tensor, step: float) -> torch.Tensor:
-    """y after `step` by the classical Runge-Kutta method, four evaluations (ibid., table II.1.2)."""
+    """Return y after one step of the classical Runge-Kutta method (four evaluations), as `heun`."""
     k1 = rate(y)
     k2 = rate(y + 0.5 * step * k1)
     k3 = rate(y + 0.5 * step * k2)

@@ -1,11 +1,12 @@
-"""Keras weight files (.h5) of the published TensorFlow implementation become a bundle.
+"""Import Keras weight files (.h5) of the published TensorFlow implementation as a bundle.
 
 A directory holds, for each field, `<field>_encoder.h5`, `<field>_decoder.h5`,
-`<field>_decoupled_latent_evolution_mean.h5` and `..._var.h5`, and `coupled_latent_evolution_mean.h5` and
-`..._var.h5`; "var" there is a log-variance. Sizes and the kind of evolution network follow from the shapes.
+`<field>_decoupled_latent_evolution_mean.h5` and `..._var.h5`; and once `coupled_latent_evolution_mean.h5` and
+`..._var.h5`. The networks called "var" give log-variances. Sizes and the kind of evolution network follow
+from the shapes.
 
-Why: layer names carry a counter of the session that wrote them, so tensors are taken by their order in
-`layer_names` and `weight_names`, in which each network lists its convolutions, and every shape is checked.
+Why: Keras numbers layer names anew in each session, so names cannot identify a layer. Tensors are taken in
+the order of the attributes `layer_names` and `weight_names`, and every shape is checked.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from .dynamics import LatentDynamics, MesoDynamics, MicroDynamics
 from .resnet import Bottleneck
 from .settings import ModelConfig
 
-RESNET_CONVOLUTIONS = 17  # four blocks of four and one more; the U-Net has 36
+RESNET_CONVOLUTIONS = 17  # four blocks of four, and the last one; the U-Net has 36
 
 
 class Convolution(NamedTuple):
-    """Kernel (out, in, y, x) and bias (out,)."""
+    """Weights of one convolution: kernel (out, in, y, x) and bias (out,)."""
 
     kernel: np.ndarray
     bias: np.ndarray
@@ -45,12 +46,35 @@ def import_keras(
     meso_directory: str | Path | None = None,
     fields: Sequence[str] = ModelConfig.fields,
 ) -> Bundle:
-    """A bundle from a directory of Keras weight files.
+    """Build a bundle from a directory of Keras weight files.
 
-    directory: with the files named above. pixel (m), micro_step (s), meso_micro_ratio and horizon (meso
-    frames) are not in the files and have to be told. meso_directory: where the coupled networks of the meso
-    model are, if they differ from those of the micro model.
-    Raises FileNotFoundError for a missing file and ValueError for content that does not fit.
+    Parameters
+    ----------
+    directory : path
+        Directory with the files named in the module docstring.
+    pixel : float
+        Side of a pixel [m].
+    micro_step : float
+        Time of one micro step [s].
+    meso_micro_ratio : int
+        Micro steps per meso step.
+    horizon : int
+        Number of meso frames that the model was trained for.
+    meso_directory : path, optional
+        Directory with the coupled networks of the meso model, if they differ from those of the micro model.
+    fields : sequence of str
+        Fields in the order in which latents are stacked.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    FileNotFoundError
+        A weight file is missing.
+    ValueError
+        A file whose content does not fit.
     """
     directory = Path(directory)
     meso_from = directory if meso_directory is None else Path(meso_directory)
@@ -86,7 +110,7 @@ def import_keras(
 
 
 def infer_config(directory: Path, fields: tuple[str, ...], meso_micro_ratio: int) -> ModelConfig:
-    """Widths, latent channels and kind of evolution network from the shapes in the weight files."""
+    """Find widths, latent channels and kind of evolution network from the shapes in the weight files."""
     encoder = list(convolutions(directory / f"{fields[0]}_encoder.h5"))
     evolution = list(convolutions(directory / "coupled_latent_evolution_mean.h5"))
     resnet = len(evolution) == RESNET_CONVOLUTIONS
@@ -102,9 +126,14 @@ def infer_config(directory: Path, fields: tuple[str, ...], meso_micro_ratio: int
 
 
 def convolutions(path: Path) -> Iterator[Convolution]:
-    """The convolutions in a Keras weight file, in the order in which it lists them.
+    """Yield the convolutions in a Keras weight file, in the order in which the file lists them.
 
-    Raises FileNotFoundError, or ValueError for a file that is no such thing.
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is no Keras weight file, or holds layers other than convolutions with bias.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no weight file {path}; the directory must hold all networks of all fields")
@@ -121,20 +150,23 @@ def convolutions(path: Path) -> Iterator[Convolution]:
     if len(kernels) != len(biases) or any(
         k.ndim != 4 or b.ndim != 1 for k, b in zip(kernels, biases, strict=True)
     ):
-        raise ValueError(f"{path} holds other layers than convolutions with bias")
+        raise ValueError(f"{path} holds layers other than convolutions with bias")
     for kernel, bias in zip(kernels, biases, strict=True):
         yield Convolution(kernel.transpose(3, 2, 0, 1), bias)  # (y, x, in, out) -> (out, in, y, x)
 
 
 def fill(network: nn.Module, path: Path) -> Path:
-    """Put the weights of a file into a network of the same make; returns the path.
+    """Copy the weights in a file into a network of the same architecture; returns the path.
 
-    Raises ValueError naming the first convolution that does not fit.
+    Raises
+    ------
+    ValueError
+        The number of convolutions or a shape differs; the message names the first one.
     """
-    there, here = list(convolutions(path)), list(keras_order(network))
-    if len(there) != len(here):
-        raise ValueError(f"{path} holds {len(there)} convolutions; this network has {len(here)}")
-    for i, (source, target) in enumerate(zip(there, here, strict=True)):
+    stored, targets = list(convolutions(path)), list(keras_order(network))
+    if len(stored) != len(targets):
+        raise ValueError(f"{path} holds {len(stored)} convolutions; this network has {len(targets)}")
+    for i, (source, target) in enumerate(zip(stored, targets, strict=True)):
         if source.kernel.shape != tuple(target.weight.shape):
             raise ValueError(
                 f"{path}: convolution {i} is {source.kernel.shape} (out, in, y, x), expected "
@@ -147,9 +179,9 @@ def fill(network: nn.Module, path: Path) -> Path:
 
 
 def keras_order(network: nn.Module) -> Iterator[nn.Conv2d]:
-    """The convolutions of a network in the order in which Keras lists them.
+    """Yield the convolutions of a network in the order in which Keras lists them.
 
-    That is the order of creation, except inside the blocks of the ResNet: shortcut, third, first, second.
+    It is the order of creation, except in the blocks of the ResNet: shortcut, third, first, second.
     """
     for child in network.children():
         if isinstance(child, Bottleneck):
@@ -161,13 +193,16 @@ def keras_order(network: nn.Module) -> Iterator[nn.Conv2d]:
 
 
 def _fill_coupled(model: LatentDynamics, directory: Path) -> list[Path]:
+    """Fill the coupled networks; returns the files read."""
     pairs = ((model.coupled_mean, "mean"), (model.coupled_logvar, "var"))
     return [fill(network, directory / f"coupled_latent_evolution_{kind}.h5") for network, kind in pairs]
 
 
 def _texts(names: Sequence[str | bytes]) -> list[str]:
+    """HDF5 strings as str."""
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
 def _sha256(path: Path) -> str:
+    """SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

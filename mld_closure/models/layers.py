@@ -1,7 +1,7 @@
-"""What all networks here are made of: convolutions that keep the size, units of two, pooling, upsampling.
+"""Building blocks of all networks: convolutions that keep the size, pairs of them, pooling, upsampling.
 
-Why: one constructor for every convolution sets padding and initialisation once; the order in which a network
-creates its convolutions is also the order in which foreign weight files list them.
+Why: one function makes every convolution, so padding and initialisation are set in one place. A network must
+create its convolutions in the order in which published weight files list them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,26 @@ SLOPE = 0.2  # LeakyReLU
 
 
 def conv(c_in: int, c_out: int, kernel: int, *, slope: float | None = SLOPE, gain: float = 1.0) -> nn.Conv2d:
-    """A "same" convolution with bias, initialised for the LeakyReLU slope that follows it.
+    """Make a convolution that keeps the size of the image, with bias and He initialisation.
 
-    `slope=None` means that nothing follows (linear). `gain` scales the initial weights further. Biases start
-    at zero. Source: He et al., doi:10.1109/ICCV.2015.123, equation 15.
+    Parameters
+    ----------
+    c_in, c_out : int
+        Channels.
+    kernel : int
+        Side of the kernel [pixels].
+    slope : float or None
+        Slope of the LeakyReLU that follows; None if the output is used as it is.
+    gain : float
+        Additional factor on the initial weights. Biases start at zero.
+
+    Returns
+    -------
+    Conv2d
+
+    References
+    ----------
+    He et al., doi:10.1109/ICCV.2015.123, equation 15.
     """
     layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2)
     if slope is None:
@@ -31,30 +47,30 @@ def conv(c_in: int, c_out: int, kernel: int, *, slope: float | None = SLOPE, gai
 
 
 def leaky() -> nn.Module:
-    """LeakyReLU with the slope used everywhere."""
+    """Make the LeakyReLU that all networks use."""
     return nn.LeakyReLU(SLOPE)
 
 
 def unit(c_in: int, c_out: int, kernel: int = 3) -> nn.Sequential:
-    """conv kernel x kernel -> c_out, LeakyReLU, conv 1 x 1 -> c_out, LeakyReLU."""
+    """Make a pair: convolution kernel x kernel, LeakyReLU, convolution 1 x 1, LeakyReLU."""
     return nn.Sequential(conv(c_in, c_out, kernel), leaky(), conv(c_out, c_out, 1), leaky())
 
 
 def units(count: int, c_in: int, c_out: int, kernel: int = 3) -> nn.Sequential:
-    """`count` units in a row; the first changes the channels."""
+    """Make `count` units in a row; the first one changes the number of channels."""
     return nn.Sequential(*(unit(c_in if i == 0 else c_out, c_out, kernel) for i in range(count)))
 
 
 def down() -> nn.Module:
-    """2 x 2 max-pooling."""
+    """Make 2 x 2 max-pooling."""
     return nn.MaxPool2d(2)
 
 
 def up() -> nn.Module:
-    """Bilinear doubling with half-pixel centres."""
+    """Make bilinear upsampling by two, with half-pixel centres."""
     return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Number of parameters of a module."""
+    """Return the number of parameters of a module."""
     return sum(p.numel() for p in module.parameters())

@@ -1,11 +1,14 @@
-"""The named losses: of the VAE, of the latent evolution, and of decoded temperatures.
+"""Losses of the VAE, of the latent evolution, and of decoded temperatures.
 
-Source: Azarfar et al., arXiv:2506.12996, and its reference implementation. Stacked latents have the shape
-(b, channel, y, x) or (b, time, channel, y, x), fields (b, field, y, x) or (b, time, field, y, x), scaled to
-[0, 1].
+Stacked latents are (b, channel, y, x) or (b, time, channel, y, x); fields are (b, field, y, x) or (b, time,
+field, y, x), scaled to [0, 1].
+Why: the parts of the VAE loss are kept per sample, because the reference implementation adds a sum over the
+batch to a vector over samples. `vae_loss` can reproduce its numbers, or give a loss that depends neither on
+the batch nor on the frame size.
 
-Why: the parts of the VAE loss are kept per sample, because the reference adds sums over the batch to vectors
-over samples; `vae_loss` gives its numbers or a loss that depends on neither batch nor frame size.
+References
+----------
+Azarfar et al., arXiv:2506.12996, and its reference implementation.
 """
 
 from __future__ import annotations
@@ -18,20 +21,12 @@ import torch
 from torch import nn
 
 from .. import fields as field_table
-from .readout_head import HOT
+from ..fields import HOT
 
 NORM_FLOOR = 1e-6
+HOT_KNEE = 0.3  # scaled temperature (1710 K) from which on the full weight of hot places applies
 HOT_AREA = float(field_table.get("temperature").scale(HOT))
 EDGE_FLOOR = 1e-5
-
-
-@dataclass(frozen=True)
-class DynamicsWeights:
-    """Weights of the losses of latent evolution."""
-
-    mean: float = 1.0
-    logvar: float = 1.0
-    field: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -45,18 +40,28 @@ class VAEWeights:
 
 
 def state_norm(z: torch.Tensor) -> torch.Tensor:
-    """Average over pixels of the L2 norm over channels: (..., channel, y, x) -> (..., 1, 1, 1)."""
+    """Return the L2 norm over channels, averaged over pixels: (..., channel, y, x) -> (..., 1, 1, 1)."""
     return torch.linalg.vector_norm(z, dim=-3, keepdim=True).mean(dim=(-2, -1), keepdim=True)
 
 
 def consistency_loss(
     predicted: torch.Tensor, target: torch.Tensor, slices: Mapping[str, slice]
 ) -> torch.Tensor:
-    """Mean squared error of latents relative to the size of the target, summed over fields and steps.
+    """Return the mean squared error of latents relative to the size of the target.
 
-    Per field, step and sample both sides are divided by `state_norm(target) + 1e-6`. Serves means and
-    log-variances alike. `slices` holds the channels of each field (`ModelConfig.slices`); fields left out of
-    it are left out of the sum.
+    Per field, step and sample, both sides are divided by `state_norm(target) + 1e-6`. The errors are summed
+    over fields and steps and averaged over everything else.
+
+    Parameters
+    ----------
+    predicted, target : tensor (b, [time,] channel, y, x)
+        Means or log-variances.
+    slices : mapping of str to slice
+        Channels of each field (`ModelConfig.slices`). Fields that are not in it do not count.
+
+    Returns
+    -------
+    scalar tensor
     """
     total = predicted.new_zeros(())
     for channels in slices.values():
@@ -66,57 +71,106 @@ def consistency_loss(
 
 
 def multi_step_loss(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of fields, summed over fields and steps."""
+    """Return the mean squared error of fields (b, [time,] field, y, x), summed over fields and steps."""
     return _mean_per_step((predicted - truth).square(), keep_channels=True).sum()
 
 
 def _mean_per_step(values: torch.Tensor, keep_channels: bool = False) -> torch.Tensor:
-    """Average over batch, y, x (and channels) of (b, [time,] channel, y, x)."""
+    """Average of (b, [time,] channel, y, x) over batch, y, x and, unless kept, channels."""
     return values.mean(dim=(0, -2, -1) if keep_channels else (0, -3, -2, -1))
 
 
-def hot_weighted_loss(
-    predicted: torch.Tensor, truth: torch.Tensor, *, weight: float = 25.0, knee: float = 0.3, l1: float = 0.0
-) -> torch.Tensor:
-    """Mean of (1 + weight * clip(truth / knee, 0, 1)) * (squared error + l1 * absolute error), any shape.
+def hot_emphasis(truth: torch.Tensor, weight: float, knee: float = HOT_KNEE) -> torch.Tensor:
+    """Return how much places of a scaled temperature count: 1 + weight * clip(truth / knee, 0, 1)."""
+    return 1.0 + weight * (truth / knee).clamp(0.0, 1.0)
 
-    For scaled temperatures: `knee` 0.3 is 1710 K, so ignited pixels, few in number, count `1 + weight` times.
+
+def hot_weighted_loss(
+    predicted: torch.Tensor,
+    truth: torch.Tensor,
+    *,
+    weight: float = 25.0,
+    knee: float = HOT_KNEE,
+    l1: float = 0.0,
+) -> torch.Tensor:
+    """Return an error of scaled temperatures in which hot pixels count more.
+
+    It is the mean of hot_emphasis(truth, weight, knee) * (squared error + l1 * absolute error).
+
+    Parameters
+    ----------
+    predicted, truth : tensor
+        Scaled temperatures, of any shape.
+    weight : float
+        Ignited pixels, which are few, count 1 + weight times.
+    knee : float
+        Scaled temperature from which on the full weight applies; 0.3 is 1710 K.
+    l1 : float
+        Factor of the absolute error.
+
+    Returns
+    -------
+    scalar tensor
     """
     error = predicted - truth
-    emphasis = 1.0 + weight * (truth / knee).clamp(0.0, 1.0)
     size = error.square() if l1 == 0.0 else error.square() + l1 * error.abs()
-    return (emphasis * size).mean()
+    return (hot_emphasis(truth, weight, knee) * size).mean()
 
 
 def hot_area_loss(
     predicted: torch.Tensor, truth: torch.Tensor, *, threshold: float = HOT_AREA, width: float = 0.02
 ) -> torch.Tensor:
-    """Mean squared error of the hot share of frames (..., y, x) of scaled temperatures, in tenths.
+    """Return the mean squared error of the hot share of frames, in tenths of the frame.
 
-    A pixel counts as sigmoid((T - threshold) / width): the hot-spot area with an edge that gradients pass
-    (threshold 875 K, width 94 K). Only how much is hot matters, not where.
+    A pixel counts as sigmoid((T - threshold) / width), so the loss has gradients. Only the amount of hot area
+    matters, not its place.
+
+    Parameters
+    ----------
+    predicted, truth : tensor (..., y, x)
+        Scaled temperatures.
+    threshold : float
+        Scaled temperature above which a pixel is hot; 875 K by default.
+    width : float
+        Width of the smooth step, scaled; 0.02 is 94 K.
+
+    Returns
+    -------
+    scalar tensor
     """
     share = [torch.sigmoid((t - threshold) / width).mean(dim=(-2, -1)) for t in (predicted, truth)]
     return (10.0 * (share[0] - share[1])).square().mean()
 
 
 def squared_error(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Sum of squared errors per sample: (b, ...) -> (b,)."""
+    """Return the sum of squared errors per sample: (b, ...) -> (b,)."""
     return (predicted - truth).square().flatten(1).sum(dim=1)
 
 
 def kl_divergence(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
-    """Divergence of N(mean, exp(logvar)) from the standard normal, summed per sample: (b, ...) -> (b,).
+    """Return the divergence of N(mean, exp(logvar)) from the standard normal, summed per sample.
 
-    Source: Kingma and Welling, arXiv:1312.6114, appendix B.
+    Parameters
+    ----------
+    mean, logvar : tensor (b, ...)
+        Latent.
+
+    Returns
+    -------
+    tensor (b,)
+
+    References
+    ----------
+    Kingma and Welling, arXiv:1312.6114, appendix B.
     """
     return -0.5 * (1.0 + logvar - mean.square() - logvar.exp()).flatten(1).sum(dim=1)
 
 
 def edge_weight(truth: torch.Tensor) -> torch.Tensor:
-    """Gradient magnitude of (b, 1, y, x), min-max scaled over the whole batch.
+    """Return the gradient magnitude of images (b, 1, y, x), scaled to [0, 1] over the whole batch.
 
-    Forward differences, zero in the last row and column; 1e-5 in the denominator of the scaling.
+    Gradients are forward differences, zero in the last row and column; the denominator of the scaling is
+    raised by 1e-5.
     """
     dy, dx = torch.zeros_like(truth), torch.zeros_like(truth)
     dy[..., :-1, :] = truth[..., 1:, :] - truth[..., :-1, :]
@@ -127,15 +181,24 @@ def edge_weight(truth: torch.Tensor) -> torch.Tensor:
 
 
 def edge_loss(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Sum of |edge_weight(truth) * (predicted - truth)| per sample: (b, 1, y, x) -> (b,)."""
+    """Return the sum of |edge_weight(truth) * (predicted - truth)| per sample: (b, 1, y, x) -> (b,)."""
     return (edge_weight(truth) * (predicted - truth)).abs().flatten(1).sum(dim=1)
 
 
 def perceptual_loss(predicted: torch.Tensor, truth: torch.Tensor, extractor: nn.Module) -> torch.Tensor:
-    """Sum of squared differences of image features per sample: (b, 1, y, x) -> (b,).
+    """Return the sum of squared differences of image features per sample.
 
-    `extractor` maps grey images in [0, 1], repeated to (b, 3, y, x), to features of any shape; a factory for
-    the paper's one is `perceptual.inception_v3`.
+    Parameters
+    ----------
+    predicted, truth : tensor (b, 1, y, x)
+        Images scaled to [0, 1].
+    extractor : nn.Module
+        Maps images (b, 3, y, x) in [0, 1] to features of any shape. The one of the paper is
+        `perceptual.inception_v3`.
+
+    Returns
+    -------
+    tensor (b,)
     """
     wanted = extractor(truth.expand(-1, 3, -1, -1))
     return squared_error(extractor(predicted.expand(-1, 3, -1, -1)), wanted)
@@ -149,9 +212,27 @@ def vae_loss_parts(
     weights: VAEWeights,
     extractor: nn.Module | None = None,
 ) -> dict[str, torch.Tensor]:
-    """The parts of the VAE loss of one field that have a weight, unweighted, (b,) each.
+    """Return the parts of the VAE loss per sample, without their weights.
 
-    Raises ValueError where the perceptual part has a weight and there is no extractor.
+    Parameters
+    ----------
+    reconstruction, truth : tensor (b, 1, y, x)
+        Decoded and true frames, scaled to [0, 1].
+    mean, logvar : tensor (b, channel, y/8, x/8)
+        Latent.
+    weights : VAEWeights
+        The parts "edge" and "perceptual" are left out if their weight is 0.
+    extractor : nn.Module, optional
+        For the part "perceptual", see `perceptual_loss`.
+
+    Returns
+    -------
+    dict of str to tensor (b,)
+
+    Raises
+    ------
+    ValueError
+        A perceptual weight without an extractor.
     """
     parts = {"reconstruction": squared_error(reconstruction, truth), "kl": kl_divergence(mean, logvar)}
     if weights.edge:
@@ -172,12 +253,29 @@ def vae_loss(
     pixels: int = 1,
     convention: Literal["mean", "reference"] = "mean",
 ) -> torch.Tensor:
-    """The weighted sum of the parts (b,).
+    """Return the weighted sum of the parts of the VAE loss.
 
-    `mean`: a scalar, the average over samples divided by `pixels` (of one frame; pass y * x so that the loss
-    does not depend on the crop). `reference`: the vector (b,) of the reference implementation, in which the
-    divergence of each sample is added to the other parts summed over the whole batch. Its optimiser adds up
-    that vector, so with a batch of N the other parts weigh N times as much as the divergence.
+    Parameters
+    ----------
+    parts : mapping of str to tensor (b,)
+        From `vae_loss_parts`.
+    weights : VAEWeights
+        Weight of each part.
+    pixels : int
+        For "mean": the result is divided by this. With y * x of a frame the loss does not depend on its size.
+    convention : {"mean", "reference"}
+        "mean" gives a scalar, the average over samples. "reference" gives the vector (b,) of the reference
+        implementation: the divergence of each sample, plus the other parts summed over the whole batch. Its
+        optimiser adds up that vector, so in a batch of N the other parts weigh N times as much.
+
+    Returns
+    -------
+    scalar tensor or tensor (b,)
+
+    Raises
+    ------
+    ValueError
+        Another convention.
     """
     weighted = {name: getattr(weights, name) * values for name, values in parts.items()}
     if convention == "mean":

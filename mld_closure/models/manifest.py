@@ -1,4 +1,4 @@
-"""Bundles as directories: finding, checking and describing them without torch, and writing them whole.
+"""Bundles as directories: find, check and describe them without torch; write them crash-safe.
 
 A bundle is `bundle.json` (format version, configuration, units, provenance, size and SHA-256 of every other
 file) and safetensors files. Neither can carry code, so opening a bundle runs none.
@@ -17,14 +17,15 @@ from typing import Any
 
 from .. import durable
 from .. import fields as field_table
-from ..config import ConfigError, from_dict
+from ..config import from_dict
+from ..errors import BundleError, ConfigError
 from .settings import ModelConfig
 
 FORMAT = "mld-closure-bundle"
 VERSION = 1
 MANIFEST = "bundle.json"
 SHIPPED = Path(__file__).resolve().parents[1] / "bundles"
-KEYS = {
+KEYS: dict[str, type] = {
     "config": dict,
     "fields": dict,
     "pixel": float,
@@ -38,12 +39,8 @@ KEYS = {
 }
 
 
-class BundleError(ValueError):
-    """A bundle that cannot be used: one line naming the file, what is wrong and the cure."""
-
-
 def resolve(path_or_name: str | Path) -> Path:
-    """The directory of a bundle, given its path or the name of a shipped one; BundleError if none."""
+    """The directory of a bundle, by path or by the name of a shipped one; BundleError if there is none."""
     path = Path(path_or_name)
     if path.is_dir():
         return path
@@ -57,7 +54,7 @@ def resolve(path_or_name: str | Path) -> Path:
 
 
 def is_bundle(path_or_name: str | Path) -> bool:
-    """Whether there is a bundle with that path or name; says nothing about its being valid."""
+    """Whether there is a bundle with that path or name; its content is not checked."""
     try:
         return (resolve(path_or_name) / MANIFEST).is_file()
     except BundleError:
@@ -65,12 +62,12 @@ def is_bundle(path_or_name: str | Path) -> bool:
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The checked content of `bundle.json`; BundleError if it is missing, damaged or of another version."""
+    """The content of `bundle.json`, checked; BundleError if it is missing, damaged or of another version."""
     path = directory / MANIFEST
     try:
         manifest = json.loads(path.read_text())
     except FileNotFoundError:
-        raise BundleError(f"{directory} has no {MANIFEST}, so it is no bundle") from None
+        raise BundleError(f"{directory} has no {MANIFEST}, so it is not a bundle") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as err:
         raise BundleError(f"{path} is damaged ({err}); copy the bundle again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -142,9 +139,28 @@ def field_scaling(names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 
 def describe(path_or_name: str | Path) -> dict[str, Any]:
-    """What is in a bundle, after checking every file of it: JSON-ready numbers and texts, SI units.
+    """What is in a bundle, after a check of every file; torch is not needed.
 
-    Needs no torch. Raises BundleError as `Bundle.load` does, except for tensors of the wrong shape.
+    Parameters
+    ----------
+    path_or_name
+        Directory of the bundle, or the name of one that is shipped with the package.
+
+    Returns
+    -------
+    dict
+        JSON-ready numbers (SI units) and texts by name, such as `pixel` (m) and `meso_step` (s).
+
+    Raises
+    ------
+    BundleError
+        As `Bundle.load`, except for tensors of the wrong shape, which are not read.
+
+    Examples
+    --------
+    >>> from mld_closure.models.manifest import describe
+    >>> describe("hmx-compact")["horizon"]
+    31
     """
     directory = resolve(path_or_name)
     manifest = read_manifest(directory)
@@ -173,10 +189,10 @@ def describe(path_or_name: str | Path) -> dict[str, Any]:
 
 
 def write_directory(path: Path, files: Mapping[str, bytes], overwrite: bool = False) -> None:
-    """Write a bundle's files to a temporary directory, flush them, and rename it to `path`.
+    """Crash-safe write of a bundle: to a temporary directory, flushed to disk, then renamed to `path`.
 
-    An interrupted write leaves nothing at `path`, or the bundle that was there. Raises FileExistsError where
-    `path` exists, unless it is a bundle and `overwrite` is set.
+    An interrupted write leaves `path` as it was. Raises FileExistsError where `path` exists, unless it is a
+    bundle and `overwrite` is set.
     """
     if path.exists() and not (overwrite and (path / MANIFEST).is_file()):
         cure = "choose another name" if overwrite else "choose another name or allow overwriting"
@@ -217,4 +233,4 @@ def _count(directory: Path, name: str, manifest: Mapping[str, Any]) -> int:
         header = json.loads(data[8 : 8 + size])
         return sum(math.prod(t["shape"]) for key, t in header.items() if key != "__metadata__")
     except (ValueError, AttributeError, KeyError, TypeError) as err:
-        raise BundleError(f"{directory / name} is no safetensors file: {err}") from None
+        raise BundleError(f"{directory / name} is not a safetensors file: {err}") from None

@@ -1,22 +1,24 @@
 """PARCv2, the baseline: a network that learns d(state)/dt in physical space from advection and diffusion.
 
-Written from the description in arXiv:2402.12503; it evolves the frame itself, so its "latent" is the state.
-A feature U-Net sees the whole state; for each field (once for the velocity pair) a mapping network, its
-normalisation modulated by the field's finite-difference terms (SPADE, arXiv:1903.07291), gives the rate of
-change per frame; Heun or Runge-Kutta integrates it over the frame interval.
+Written from the description in arXiv:2402.12503. It evolves the frame itself, so its "latent" is the state. A
+feature U-Net sees the whole state. For each field (once for both velocity components) a mapping network gives
+the rate of change per frame; its normalisation is modulated by finite-difference terms of the field (SPADE,
+arXiv:1903.07291). Heun or Runge-Kutta integrates the rate over the frame interval.
 
-Chosen here, where the description leaves room:
-- 1 x 1 convolutions: sizes of 15.1 and 19.2 million parameters and 5,883 GFLOP for a 320 x 480 step are met
-  by 38 of 128 to 128 channels beyond those spelled out; 2 end the U-Net, 9 stand in each mapping network (one
-  on entry, one after each of three SPADEs, two units and a shortcut in the residual block).
-- Velocities enter the advection term in pixels per frame, so that the term is the true rate in these units.
-- Normalisation takes mean and variance over the space of each sample, in training and evaluation alike.
-Why: statistics over batch and space would make a sample's result depend on its batch neighbours.
+Where the description leaves a choice, this was chosen:
+
+- Some 1 x 1 convolutions. The published sizes (15.1 and 19.2 million parameters) and cost (5,883 GFLOP for a
+  step of 320 x 480) require 38 convolutions of 128 to 128 channels more than the description names: 2 at the
+  end of the U-Net and 9 in each of the four mapping networks (one at the entry, one after each of three
+  SPADEs, two units and a shortcut in the residual block).
+- Velocities enter the advection term in pixels per frame, so the term is the true rate in these units.
+- Normalisation uses mean and variance over the pixels of each sample, in training and in evaluation.
+Why: with statistics over batch and pixels the result for a sample would depend on the rest of its batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,9 +26,8 @@ import torch
 from torch import nn
 
 from .. import fields as field_table
-from ..grids import check_frame
 from .differences import advection, laplacian
-from .dynamics import Latent, LatentDynamics
+from .dynamics import Latent, LatentDynamics, check_frames
 from .integrators import INTEGRATORS
 from .layers import conv, down, leaky, unit, up
 
@@ -35,11 +36,27 @@ VELOCITY = ("velocity_x", "velocity_y")
 
 @dataclass(frozen=True)
 class ParcConfig:
-    """What a PARCv2 model is made of; `ParcConfig()` is the published size.
+    """Sizes and options of a PARCv2 model; `ParcConfig()` is the published size.
 
-    fields: the state in order, velocity last; base: channels of the first level; integrator of one frame;
-    pixel (m) and interval between frames (s), which turn m/s into pixels per frame; noise: standard deviation
-    added to the features in training.
+    Attributes
+    ----------
+    fields : tuple of str
+        The state in order; the last two are velocity_x and velocity_y.
+    base : int
+        Channels of the first level.
+    integrator : {"rk4", "heun"}
+        Integrates over one frame.
+    pixel : float
+        Side of a pixel [m].
+    interval : float
+        Time between two frames [s]; with `pixel` it converts m/s to pixels per frame.
+    noise : float
+        Standard deviation of the noise added to the features in training.
+
+    Raises
+    ------
+    ValueError
+        Impossible fields or sizes.
     """
 
     fields: tuple[str, ...] = (*field_table.MODEL_FIELDS, *VELOCITY)
@@ -66,27 +83,27 @@ class ParcConfig:
 
     @property
     def features(self) -> int:
-        """Channels that the feature U-Net hands to the mapping networks."""
+        """Channels that the feature U-Net passes to the mapping networks."""
         return 2 * self.base
 
     def slices(self) -> dict[str, slice]:
-        """Channel of each field in the state, as a slice."""
+        """Return the channel of each field in the state, as a slice."""
         return field_table.latent_slices(self.fields, 1)
 
 
 class FeatureNet(nn.Module):
-    """State (b, field, y, x) -> features (b, 2 base, y, x); y and x multiples of 16.
+    """The feature U-Net: state (b, field, y, x) -> features (b, 2 base, y, x); y and x multiples of 16.
 
-    Five levels of one unit each; of the four units on the way up the second and the fourth see the skip of
-    their level.
+    Five levels of one unit each. Of the four units on the way up, the second and the fourth also see the
+    output of their level on the way down.
     """
 
     def __init__(self, c_in: int, base: int) -> None:
         super().__init__()
-        self.levels = nn.ModuleList(
+        self.levels: nn.ModuleList = nn.ModuleList(
             [unit(c_in, base), *(unit(base * 2**i, base * 2 ** (i + 1)) for i in range(4))]
         )
-        self.ups = nn.ModuleList(
+        self.ups: nn.ModuleList = nn.ModuleList(
             [
                 unit(16 * base, 8 * base),
                 unit(12 * base, 4 * base),
@@ -94,8 +111,9 @@ class FeatureNet(nn.Module):
                 unit(3 * base, 2 * base),
             ]
         )
-        self.out = unit(2 * base, 2 * base, 1)
-        self.down, self.up = down(), up()
+        self.out: nn.Sequential = unit(2 * base, 2 * base, 1)
+        self.down: nn.Module = down()
+        self.up: nn.Module = up()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         skips = []
@@ -109,13 +127,13 @@ class FeatureNet(nn.Module):
 
 
 class Spade(nn.Module):
-    """Normalised features, scaled and shifted pixel by pixel by convolutions of `terms`."""
+    """Normalised features, scaled and shifted pixel by pixel by convolutions of the explicit terms."""
 
     def __init__(self, terms: int, features: int) -> None:
         super().__init__()
-        self.shared = nn.Sequential(conv(terms, features, 3), leaky())
-        self.scale = conv(features, features, 3, slope=None, gain=0.1)
-        self.shift = conv(features, features, 3, slope=None, gain=0.1)
+        self.shared: nn.Sequential = nn.Sequential(conv(terms, features, 3), leaky())
+        self.scale: nn.Conv2d = conv(features, features, 3, slope=None, gain=0.1)
+        self.shift: nn.Conv2d = conv(features, features, 3, slope=None, gain=0.1)
 
     def forward(self, x: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
         h = self.shared(terms)
@@ -123,29 +141,31 @@ class Spade(nn.Module):
 
 
 class SpadeConv(nn.Module):
-    """SPADE, LeakyReLU, 1 x 1 convolution."""
+    """SPADE, LeakyReLU and a 1 x 1 convolution."""
 
     def __init__(self, terms: int, features: int) -> None:
         super().__init__()
-        self.spade, self.activate = Spade(terms, features), leaky()
-        self.conv = conv(features, features, 1, slope=None)
+        self.spade: Spade = Spade(terms, features)
+        self.activate: nn.Module = leaky()
+        self.conv: nn.Conv2d = conv(features, features, 1, slope=None)
 
     def forward(self, x: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
         return self.conv(self.activate(self.spade(x, terms)))
 
 
 class Mapping(nn.Module):
-    """Features (b, features, y, x) and explicit terms (b, terms, y, x) -> rate of change (b, out, y, x)."""
+    """The mapping network of one field: features and explicit terms -> rate of change (b, out, y, x)."""
 
     def __init__(self, terms: int, features: int, out: int, noise: float) -> None:
         super().__init__()
         self.noise = noise
-        self.entry = conv(features, features, 1, slope=None)
-        self.first, self.second = SpadeConv(terms, features), SpadeConv(terms, features)
-        self.skip = SpadeConv(terms, features)
-        self.residual = nn.Sequential(unit(features, features, 1), unit(features, features, 1))
-        self.shortcut = conv(features, features, 1, slope=None)
-        self.out = conv(features, out, 1, slope=None, gain=0.1)
+        self.entry: nn.Conv2d = conv(features, features, 1, slope=None)
+        self.first: SpadeConv = SpadeConv(terms, features)
+        self.second: SpadeConv = SpadeConv(terms, features)
+        self.skip: SpadeConv = SpadeConv(terms, features)
+        self.residual: nn.Sequential = nn.Sequential(unit(features, features, 1), unit(features, features, 1))
+        self.shortcut: nn.Conv2d = conv(features, features, 1, slope=None)
+        self.out: nn.Conv2d = conv(features, out, 1, slope=None, gain=0.1)
 
     def forward(self, features: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
         x = self.entry(features)
@@ -156,16 +176,17 @@ class Mapping(nn.Module):
 
 
 class Parc(nn.Module):
-    """PARCv2 with the interface of `LatentDynamics`; latent mean = state, its logvar has no channel.
+    """PARCv2 with the interface of `LatentDynamics`.
 
-    Frames hold `config.fields` scaled to [0, 1]; one `advance` is one frame interval.
+    The latent mean is the state, its log-variance has no channel. Frames hold `config.fields`, scaled to [0,
+    1]; one `advance` is one frame interval.
     """
 
     def __init__(self, config: ParcConfig) -> None:
         super().__init__()
         self.config = config
-        self.features = FeatureNet(len(config.fields), config.base)
-        self.mappings = nn.ModuleDict(
+        self.features: FeatureNet = FeatureNet(len(config.fields), config.base)
+        self.mappings: nn.ModuleDict = nn.ModuleDict(
             {
                 name: Mapping(2 if name == "temperature" else 1, config.features, 1, config.noise)
                 for name in config.fields[:-2]
@@ -175,20 +196,22 @@ class Parc(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def encode(self, fields: torch.Tensor) -> Latent:
-        """The state itself, from frames (b, field, y, x) in [0, 1] units.
+        """Return the state itself, from frames (b, field, y, x) scaled to [0, 1].
 
-        Raises ValueError for a wrong number of fields or sides that are no multiples of 32.
+        Raises
+        ------
+        ValueError
+            A wrong number of fields, or sides that are no multiples of 32.
         """
-        if fields.ndim != 4 or fields.shape[1] != len(self.config.fields):
-            raise ValueError(
-                f"frames of shape {tuple(fields.shape)}; expected (batch, {len(self.config.fields)}, y, x) "
-                f"with the fields {', '.join(self.config.fields)}"
-            )
-        check_frame(*fields.shape[-2:])
+        check_frames(fields, self.config.fields)
         return Latent(fields.contiguous(memory_format=torch.channels_last), fields[:, :0])
 
     def advance(self, latent: Latent, load: torch.Tensor | None = None, steps: int = 1) -> Latent:
-        """The state `steps` frames later, clamped to [0, 1] before each; the load is in the state already."""
+        """Return the state `steps` frames later.
+
+        The state is clipped to [0, 1] before each frame. `load` is not used: the state already contains the
+        load.
+        """
         integrate, state = INTEGRATORS[self.config.integrator], latent.mean
         for _ in range(steps):
             state = integrate(self.rate, state.clamp(0.0, 1.0), 1.0)
@@ -200,7 +223,13 @@ class Parc(nn.Module):
         fields: Sequence[str] | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
-        """Frames (b, field, y, x) of all fields, or of those named; ValueError for a generator."""
+        """Return frames (b, field, y, x) of all fields, or of the named ones.
+
+        Raises
+        ------
+        ValueError
+            A field that this model does not have, or a generator, as the model cannot sample.
+        """
         if generator is not None:
             raise ValueError("PARCv2 is deterministic, so it cannot sample; leave out the generator")
         if fields is None:
@@ -210,17 +239,29 @@ class Parc(nn.Module):
             raise ValueError(f"no field '{unknown[0]}' in this model; it has {', '.join(slices)}")
         return torch.cat([latent.mean[:, slices[name]] for name in fields], dim=1)
 
-    check_sampling = LatentDynamics.check_sampling
-    rollout_latents = LatentDynamics.rollout_latents
-    trajectory = LatentDynamics.trajectory
+    check_sampling: Callable[..., None] = LatentDynamics.check_sampling
+    rollout_latents: Callable[..., Latent] = LatentDynamics.rollout_latents
+    trajectory: Callable[..., torch.Tensor] = LatentDynamics.trajectory
 
     def rate(self, state: torch.Tensor) -> torch.Tensor:
-        """d(state)/d(frame), (b, field, y, x) from a state (b, field, y, x) in [0, 1] units."""
+        """Return d(state)/d(frame), (b, field, y, x), of a state (b, field, y, x) scaled to [0, 1]."""
         terms, features = self.explicit_terms(state), self.features(state)
         return torch.cat([net(features, terms[name]) for name, net in self.mappings.items()], dim=1)
 
     def explicit_terms(self, state: torch.Tensor) -> dict[str, torch.Tensor]:
-        """What modulates each mapping network: advection per frame; for temperature diffusion as well."""
+        """Return the finite-difference terms that modulate each mapping network.
+
+        Parameters
+        ----------
+        state : tensor (b, field, y, x)
+            State scaled to [0, 1].
+
+        Returns
+        -------
+        dict of str to tensor (b, terms, y, x)
+            Advection per frame; for the temperature also its Laplacian per pixel squared. The key "velocity"
+            holds both components.
+        """
         pixels = self.config.interval / self.config.pixel  # m/s to pixels per frame
         u, v = (
             field_table.get(name).unscale(state[:, channel]) * pixels
@@ -235,5 +276,5 @@ class Parc(nn.Module):
         return terms | {"velocity": moved[:, -2:]}
 
     def parts(self) -> dict[str, nn.Module]:
-        """The networks by part name."""
+        """Return the networks by name of the part."""
         return {"features": self.features, "mappings": self.mappings}

@@ -1,4 +1,7 @@
-"""A PARCv2 baseline on disk: one safetensors file with the configuration in its header; runs no code."""
+"""A PARCv2 baseline on disk: one safetensors file with the configuration in its header.
+
+Reading such a file cannot run code.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ FORMAT = "mld-closure-parc-1"
 
 
 def save_parc(model: Parc, path: str | Path) -> None:
-    """Write the model to `path`, whole or not at all."""
+    """Write a model to `path` in one crash-safe atomic step."""
     path = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     with published(path) as temporary:
@@ -27,9 +30,25 @@ def save_parc(model: Parc, path: str | Path) -> None:
 
 
 def load_parc(path: str | Path, device: str | torch.device = "cpu") -> Parc:
-    """The model written by `save_parc`, in evaluation mode; frozen.
+    """Read a model written by `save_parc`; it is frozen and in evaluation mode.
 
-    Raises FileNotFoundError, or ValueError for a file of another kind or with tensors that do not fit.
+    Parameters
+    ----------
+    path : path
+        The file.
+    device : str or torch.device
+        Where to put the model.
+
+    Returns
+    -------
+    Parc
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        A file of another kind, or tensors that do not fit its configuration.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such baseline file: {path}")
@@ -38,7 +57,7 @@ def load_parc(path: str | Path, device: str | torch.device = "cpu") -> Parc:
             head = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as err:
-        raise ValueError(f"{path} is no safetensors file: {err}") from None
+        raise ValueError(f"{path} is not a safetensors file: {err}") from None
     if head.get("format") != FORMAT:
         raise ValueError(f"{path}: its format is {head.get('format')!r}; a PARCv2 baseline has '{FORMAT}'")
     with torch.device("meta"):

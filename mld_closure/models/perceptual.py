@@ -1,7 +1,7 @@
-"""The feature extractor of the perceptual loss: the convolutional part of an ImageNet-trained InceptionV3.
+"""The feature extractor of the perceptual loss: the convolutions of an InceptionV3 trained on ImageNet.
 
-No weights are shipped and none are downloaded: torchvision is an optional package, and the file with its
-weights is the user's to bring.
+No weights are included and none are downloaded: torchvision is an optional package, and the user provides the
+file with its weights.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-SMALLEST_SIDE = 75  # InceptionV3's five poolings and unpadded convolutions leave nothing of smaller images
+SMALLEST_SIDE = 75  # pixels; poolings and unpadded convolutions reduce smaller images to nothing
 
 
 class InceptionFeatures(nn.Module):
-    """Images (b, 3, y, x) in [0, 1] -> features (b, 2048, about y/32, about x/32); frozen."""
+    """Frozen network: images (b, 3, y, x) in [0, 1] -> features (b, 2048, about y/32, about x/32)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -26,26 +26,42 @@ class InceptionFeatures(nn.Module):
                 break
             if name != "AuxLogits":
                 stages.append(stage)
-        self.stages = nn.Sequential(*stages)
+        self.stages: nn.Sequential = nn.Sequential(*stages)
         self.requires_grad_(False)
         self.eval()
 
     def train(self, mode: bool = True) -> InceptionFeatures:
-        """Stays in evaluation mode: its batch statistics are those of ImageNet."""
+        """Do nothing: the network stays in evaluation mode, with the batch statistics of ImageNet."""
         return super().train(False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if min(x.shape[-2:]) < SMALLEST_SIDE:
             raise ValueError(
-                f"images of {x.shape[-2]} x {x.shape[-1]} pixels; InceptionV3 needs {SMALLEST_SIDE} each way"
+                f"images of {x.shape[-2]} x {x.shape[-1]} pixels; InceptionV3 needs {SMALLEST_SIDE} per side"
             )
         return self.stages(2.0 * x - 1.0)  # trained on [-1, 1]
 
 
 def inception_v3(weights: str | Path) -> InceptionFeatures:
-    """InceptionV3 with the torchvision state dict in the file `weights`.
+    """Load InceptionV3 from a file.
 
-    Raises ImportError without torchvision, FileNotFoundError without the file, ValueError for other content.
+    Parameters
+    ----------
+    weights : path
+        The state dict of torchvision's InceptionV3.
+
+    Returns
+    -------
+    InceptionFeatures
+
+    Raises
+    ------
+    ImportError
+        torchvision is not installed.
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file holds something else.
     """
     try:
         from torchvision.models import inception_v3 as build

@@ -1,8 +1,9 @@
-"""The readout head: homogenised quantities of a frame straight from its latents, without decoding.
+"""The readout head: homogenised quantities of a frame directly from its latents, without decoding.
 
-Convolutions give local quantities at every latent pixel and mean pooling makes one number of each, so the
-head serves frames of any size and a fraction of the whole is the mean of fractions of its parts. The hot-spot
-temperature is the mean of local ones weighted by local hot area, as in the definition.
+Convolutions give local quantities at every latent pixel, and the mean over the frame makes one number of
+each. So the head works for frames of any size, and a fraction of a frame is the mean of the fractions of its
+parts. The hot-spot temperature is the mean of the local ones, weighted by the local hot area, as in its
+definition.
 """
 
 from __future__ import annotations
@@ -20,19 +21,34 @@ from .. import fields as field_table
 from ..fields import FRACTIONS, HOT, QUANTITIES
 from .bundle import BundleError, Extra
 from .layers import conv, units
+from .scaling import channel_moments
 
 EXTRA = "readout_head"  # its name among the extras of a bundle
 
-_QUIET = -3.0  # initial bias of local fractions: an untrained head sees little reaction
+_QUIET = -3.0  # initial bias of local fractions: an untrained head reads little reaction
 
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Shape of a readout head.
+    """Sizes of a readout head.
 
-    latent_size: channels of the latents it reads. width: features. depth: units of convolutions.
-    load_input: the scaled load enters as one more, constant channel. burn_rate_error: root-mean-square error
-    (1/s) of the burn rate that training measured on rollouts; None where it was not measured.
+    Attributes
+    ----------
+    latent_size : int
+        Channels of the latents that it reads.
+    width : int
+        Feature channels.
+    depth : int
+        Number of units (pairs of convolutions).
+    load_input : bool
+        Whether the scaled load enters as one more, constant channel.
+    burn_rate_error : float or None
+        RMSE of the burn rate on rollouts, measured in training [1/s]; None if it was not measured.
+
+    Raises
+    ------
+    ValueError
+        Sizes below 1 or a negative error.
     """
 
     latent_size: int
@@ -57,8 +73,10 @@ class ReadoutHead(nn.Module):
         self.config = config
         self.register_buffer("shift", torch.zeros(1, config.latent_size, 1, 1))
         self.register_buffer("scale", torch.ones(1, config.latent_size, 1, 1))
-        self.features = units(config.depth, config.latent_size + int(config.load_input), config.width)
-        self.local = conv(config.width, len(QUANTITIES), 1, slope=None, gain=0.3)
+        self.features: nn.Sequential = units(
+            config.depth, config.latent_size + int(config.load_input), config.width
+        )
+        self.local: nn.Conv2d = conv(config.width, len(QUANTITIES), 1, slope=None, gain=0.3)
         with torch.no_grad():
             for name in FRACTIONS:
                 self.local.bias[list(QUANTITIES).index(name)] = _QUIET
@@ -66,23 +84,37 @@ class ReadoutHead(nn.Module):
 
     @torch.no_grad()
     def fit_scaling(self, mean: torch.Tensor) -> None:
-        """Standardise by average and deviation per channel of latent means (..., channel, y, x)."""
-        channels = mean.movedim(-3, 0).flatten(1).double()  # (channel, everything else)
-        std = channels.std(dim=1, correction=0)
-        self.shift.copy_(channels.mean(dim=1).view_as(self.shift))
-        self.scale.copy_(torch.where(std > 1e-6, std, 1.0).view_as(self.scale))
+        """Fit the standardisation per channel to latent means (..., channel, y, x)."""
+        average, std = channel_moments(mean)
+        self.shift.copy_(average.view_as(self.shift))
+        self.scale.copy_(std.view_as(self.scale))
 
     def forward(self, mean: torch.Tensor, load: torch.Tensor | None = None) -> torch.Tensor:
-        """Quantities (b, 6); `load` (b,) is the scaled load, needed where the head takes it.
+        """Read the quantities of frames.
 
-        Raises ValueError for a wrong number of channels or a missing load.
+        Parameters
+        ----------
+        mean : tensor (b, latent_size, y, x)
+            Latent means.
+        load : tensor (b,), optional
+            Scaled load; required where the head has `load_input`.
+
+        Returns
+        -------
+        tensor (b, 6)
+            `QUANTITIES` in SI units.
+
+        Raises
+        ------
+        ValueError
+            A wrong number of channels, or a missing load.
         """
         return pool_maps(self.maps(mean, load))
 
     def maps(self, mean: torch.Tensor, load: torch.Tensor | None = None) -> torch.Tensor:
-        """Local quantities (b, 6, y, x), whose means over the frame `pool_maps` turns into `QUANTITIES`.
+        """Return local quantities (b, 6, y, x), which `pool_maps` turns into `QUANTITIES`.
 
-        Raises ValueError for a wrong number of channels or a missing load.
+        Arguments and errors are those of `forward`.
         """
         if mean.ndim != 4 or mean.shape[1] != self.config.latent_size:
             raise ValueError(
@@ -111,14 +143,19 @@ class ReadoutHead(nn.Module):
         )
 
     def to_extra(self) -> Extra:
-        """The head as a part of a bundle: `bundle.extras[EXTRA] = head.to_extra()`."""
+        """Return the head as a part of a bundle: `bundle.extras[EXTRA] = head.to_extra()`."""
         state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
         return Extra(config_room.to_dict(self.config), state)
 
     @classmethod
     def from_extra(cls, extra: Extra) -> ReadoutHead:
-        """The head stored in a bundle, frozen, on the device of its tensors; BundleError for one that is
-        damaged."""
+        """Return the head stored in a bundle, frozen, on the device of its tensors.
+
+        Raises
+        ------
+        BundleError
+            The stored head is damaged.
+        """
         try:
             with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay
                 head = cls(config_room.from_dict(HeadConfig, extra.config, "readout head"))
@@ -130,9 +167,17 @@ class ReadoutHead(nn.Module):
 
 
 def pool_maps(maps: torch.Tensor) -> torch.Tensor:
-    """`QUANTITIES` (b, 6) of maps (b, 6, y, x) that hold the hot-spot temperature times the hot area.
+    """Average maps over the frame.
 
-    Where no area is hot the hot-spot temperature is 0 K.
+    Parameters
+    ----------
+    maps : tensor (b, 6, y, x)
+        Local quantities; the hot-spot temperature is multiplied by the hot area.
+
+    Returns
+    -------
+    tensor (b, 6)
+        `QUANTITIES` in SI units; the hot-spot temperature is 0 K where no area is hot.
     """
     pooled = maps.mean(dim=(-2, -1))
     area, heat = pooled[:, 0], pooled[:, 1]
@@ -141,11 +186,22 @@ def pool_maps(maps: torch.Tensor) -> torch.Tensor:
 
 
 def targets_from_fields(frames: Mapping[str, Any], threshold: float = HOT) -> dict[str, Any]:
-    """`QUANTITIES` of frames, from their fields: numpy arrays or tensors (..., y, x) by name, SI units.
+    """Compute the true `QUANTITIES` of frames from their fields.
 
-    Hot-spot temperature: mean over the pixels hotter than `threshold` (K), 0 K where there are none. Burned
-    fraction: share of the mass, or of the pixels where the density is missing. Quantities whose field is
-    missing are left out. Values of shape (...).
+    The hot-spot temperature is the mean over the hot pixels, 0 K where there are none. The burned fraction is
+    a share of the mass, or of the pixels if there is no density.
+
+    Parameters
+    ----------
+    frames : mapping of str to array or tensor (..., y, x)
+        Fields in SI units.
+    threshold : float
+        A pixel hotter than this is hot [K].
+
+    Returns
+    -------
+    dict of str to array or tensor (...)
+        Quantities in SI units, without those whose field is missing.
     """
     found: dict[str, Any] = {}
     over = (-2, -1)
@@ -167,16 +223,24 @@ def targets_from_fields(frames: Mapping[str, Any], threshold: float = HOT) -> di
 
 
 def stack_targets(found: Mapping[str, np.ndarray], names: Sequence[str] = tuple(QUANTITIES)) -> np.ndarray:
-    """Targets as float32 (..., len(names)); NaN, which the loss leaves out, where a quantity is missing."""
+    """Stack targets to float32 (..., len(names)); NaN, which losses ignore, where a quantity is missing."""
     shape = next(iter(found.values())).shape
     return np.stack([found.get(n, np.full(shape, np.nan)) for n in names], axis=-1).astype(np.float32)
 
 
 def head_loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean squared error over the batch, each quantity in units of its error size, summed over quantities.
+    """Return the squared error of quantities, averaged over the batch and summed over quantities.
 
-    predicted, target: (b, 6) in SI units. Targets that are NaN do not count, nor does the hot-spot
-    temperature where no pixel is hot. Frames in which nothing counts for a quantity give it no loss.
+    Parameters
+    ----------
+    predicted, target : tensor (b, 6)
+        `QUANTITIES` in SI units; each error is divided by the error size of its quantity. NaN targets do not
+        count, nor does the hot-spot temperature where no pixel is hot.
+
+    Returns
+    -------
+    scalar tensor
+        A quantity of which no target counts adds zero.
     """
     sizes = torch.tensor([size for _, size in QUANTITIES.values()]).to(predicted)
     counts = torch.isfinite(target)

@@ -1,7 +1,8 @@
-"""What a readout head learns from: its quantities per latent pixel, from true fields, and the loss on them.
+"""Training targets of a readout head: its quantities per latent pixel, from true fields, and the losses.
 
-Maps have the channels of `QUANTITIES` in a form in which the whole is the mean of its parts: the hot-spot
-temperature comes multiplied by the hot area, the burned fraction as share of the mass of the mean pixel.
+The maps have the channels of `QUANTITIES`, in a form in which the value of a frame is the mean over its
+pixels: the hot-spot temperature is multiplied by the hot area, and the burned fraction by the mass of the
+pixel relative to the mean mass.
 """
 
 from __future__ import annotations
@@ -11,18 +12,29 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from ..fields import HOT, QUANTITIES
 from ..grids import LATENT_FACTOR
-from .readout_head import HOT, QUANTITIES, head_loss, pool_maps
+from .readout_head import head_loss, pool_maps
 
-# Sizes of an error of one latent pixel that count as one in the loss, in the order of `QUANTITIES`
+# Errors of one latent pixel that count as one in the loss, in the order of `QUANTITIES`
 LOCAL_SIZES = (0.3, 600.0, 0.3, 500.0, 3e9, 0.3)
 NEEDED = ("temperature", "pressure", "microstructure", "reaction_progress", "density")
 
 
 def maps_from_fields(frames: Mapping[str, np.ndarray], threshold: float = HOT) -> np.ndarray:
-    """Maps (..., 6, y/8, x/8), float32, of true frames (..., y, x) by name in SI units.
+    """Compute the maps of true frames.
 
-    Channels whose field is missing are NaN; without density every pixel weighs alike.
+    Parameters
+    ----------
+    frames : mapping of str to array (..., y, x)
+        Fields in SI units. Without density all pixels have the same weight.
+    threshold : float
+        A pixel hotter than this is hot [K].
+
+    Returns
+    -------
+    float32 array (..., 6, y/8, x/8)
+        SI units; channels whose field is missing are NaN.
     """
     shape = next(iter(frames.values())).shape
     small = (*shape[:-2], shape[-2] // LATENT_FACTOR, shape[-1] // LATENT_FACTOR)
@@ -43,10 +55,17 @@ def maps_from_fields(frames: Mapping[str, np.ndarray], threshold: float = HOT) -
 
 
 def readout_loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Squared errors of maps (b, 6, y, x), per latent pixel and pooled over the frame, in SI units.
+    """Return the squared errors of maps, per latent pixel and averaged over the frame, summed.
 
-    Each in units of its error size, averaged over the batch and summed over quantities. Targets that are NaN
-    do not count.
+    Parameters
+    ----------
+    predicted, target : tensor (b, 6, y, x)
+        Maps in SI units; each error is divided by the error size of its quantity. NaN targets do not count.
+
+    Returns
+    -------
+    scalar tensor
+        Averaged over the batch, summed over quantities.
     """
     known = torch.isfinite(target)
     sizes = torch.tensor(LOCAL_SIZES).to(predicted).view(-1, 1, 1)
@@ -56,9 +75,17 @@ def readout_loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def curve_loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Squared errors of the hot area and of the burned fraction of whole frames, in hundredths, added.
+    """Return the squared errors of hot area and burned fraction of whole frames, in hundredths, added.
 
-    Maps (b, 6, y, x); averaged over the batch; targets that are NaN do not count.
+    Parameters
+    ----------
+    predicted, target : tensor (b, 6, y, x)
+        Maps; NaN targets do not count.
+
+    Returns
+    -------
+    scalar tensor
+        Averaged over the batch.
     """
     which = [list(QUANTITIES).index(name) for name in ("hotspot_area_fraction", "burned_fraction")]
     read, wanted = (maps[:, which].mean(dim=(-2, -1)) for maps in (predicted, target))
@@ -68,7 +95,7 @@ def curve_loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def _blocks(values: np.ndarray) -> np.ndarray:
-    """Mean over the pixels behind each latent pixel."""
+    """Mean over the pixels of each latent pixel."""
     *lead, ny, nx = values.shape
     n = LATENT_FACTOR
     return values.reshape(*lead, ny // n, n, nx // n, n).mean(axis=(-3, -1), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What a surrogate is built from: fields, sizes and options, with presets that configuration may override."""
+"""Configuration of a surrogate: fields, sizes and options, with presets."""
 
 from __future__ import annotations
 
@@ -14,17 +14,35 @@ from .. import fields as field_table
 class ModelConfig:
     """Everything that decides the shape and the meaning of the networks.
 
-    fields: names, in the order in which latents are stacked.
-    base: channels of the first level of the VAEs; the paper has 64.
-    evolution_base: the same for the evolution networks; None takes `base`.
-    latent_channels: latent channels of one field.
-    evolution: kind of the latent-evolution networks.
-    residual: networks give the change of the latents (z + F(z)), their last layer linear and small at first.
-    standardize: networks see latents standardised per channel; the numbers are fitted to data and stored.
-    load_conditioning: the coupled networks see the scaled load as one more, constant channel.
-    evolve_logvar: False leaves out the log-variance networks; only deterministic rollouts are possible then.
-    meso_micro_ratio: micro steps in one meso step.
-    load_range: piston speeds (m/s) that map to load 0 and 1.
+    Attributes
+    ----------
+    fields : tuple of str
+        Fields in the order in which latents are stacked.
+    base : int
+        Channels of the first level of the VAEs; 64 in the paper.
+    evolution_base : int or None
+        Channels of the first level of the evolution networks; None takes `base`.
+    latent_channels : int
+        Latent channels per field.
+    evolution : {"unet", "resnet16"}
+        Kind of the evolution networks.
+    residual : bool
+        Networks give the change of the latents, z + F(z). Their last layer is linear and starts small.
+    standardize : bool
+        Networks see latents standardised per channel; shift and scale are fitted to data and stored.
+    load_conditioning : bool
+        The coupled networks see the scaled load as one more, constant channel.
+    evolve_logvar : bool
+        False leaves out the log-variance networks; then only deterministic rollouts are possible.
+    meso_micro_ratio : int
+        Micro steps per meso step.
+    load_range : (float, float)
+        Piston speeds that the networks see as load 0 and 1 [m/s].
+
+    Raises
+    ------
+    ValueError
+        Unknown or repeated fields, sizes below 1, or a range that does not increase.
     """
 
     fields: tuple[str, ...] = field_table.MODEL_FIELDS
@@ -57,11 +75,11 @@ class ModelConfig:
             raise ValueError(f"evolution '{self.evolution}': choose unet | resnet16")
         low, high = self.load_range
         if not low < high:
-            raise ValueError(f"load_range must rise, got {low} to {high} m/s")
+            raise ValueError(f"load_range must increase, got {low} to {high} m/s")
 
     @property
     def latent_size(self) -> int:
-        """Channels of the stacked latent: fields times latent channels."""
+        """Channels of the stacked latent: number of fields times latent channels."""
         return len(self.fields) * self.latent_channels
 
     @property
@@ -70,11 +88,11 @@ class ModelConfig:
         return self.base if self.evolution_base is None else self.evolution_base
 
     def slices(self) -> dict[str, slice]:
-        """Channel slice of each field in the stacked latent."""
+        """Return the channels of each field in the stacked latent."""
         return field_table.latent_slices(self.fields, self.latent_channels)
 
     def scale_load(self, piston_speed: Any) -> Any:
-        """The load the networks see: piston speed (m/s) with `load_range` mapped to [0, 1], unclipped."""
+        """Return the load that the networks see: `load_range` [m/s] scaled to [0, 1], without clipping."""
         low, high = self.load_range
         return (piston_speed - low) / (high - low)
 
@@ -86,12 +104,28 @@ PRESETS: dict[str, ModelConfig] = {
 
 
 def from_table(table: Mapping[str, Any], where: str = "model") -> ModelConfig:
-    """A `ModelConfig` from a configuration table: an optional `preset` and any keys that differ from it.
+    """Build a `ModelConfig` from a configuration table.
 
+    Parameters
+    ----------
+    table : mapping
+        An optional `preset` and the keys that differ from it.
+    where : str
+        Where the table comes from; used in messages.
+
+    Returns
+    -------
+    ModelConfig
+
+    Raises
+    ------
+    ConfigError
+        An unknown preset or key, or a value that is refused.
+
+    Examples
+    --------
     >>> from_table({"preset": "compact", "base": 24}).base
     24
-
-    Raises ConfigError for an unknown preset or key and for a bad value.
     """
     table = dict(table)
     name = table.pop("preset", "paper")

@@ -7,32 +7,43 @@ from torch import nn
 
 from .layers import conv, down, leaky, unit, units, up
 
-RESIDUAL_GAIN = 0.1  # initial weights of a linear last layer: the untrained network changes little
+RESIDUAL_GAIN = 0.1  # factor on initial weights of a linear last layer; an untrained network changes little
 
 
 class UNet(nn.Module):
-    """(b, c_in, y, x) -> (b, c_out, y, x); y and x multiples of 4.
+    """Evolution network (b, c_in, y, x) -> (b, c_out, y, x); y and x must be multiples of 4.
 
-    `linear` leaves out the last LeakyReLU and makes the last layer small at first: the form for networks that
-    give a change. Source: Azarfar et al., arXiv:2506.12996.
+    Parameters
+    ----------
+    c_in, c_out : int
+        Channels.
+    base : int
+        Channels of the first level.
+    linear : bool
+        Leave out the last LeakyReLU and start with a small last layer, for networks that give a change.
+
+    References
+    ----------
+    Azarfar et al., arXiv:2506.12996.
     """
 
     def __init__(self, c_in: int, c_out: int, base: int = 64, linear: bool = False) -> None:
         super().__init__()
-        self.level0 = units(3, c_in, base)
-        self.level1 = units(3, base, 2 * base)
-        self.level2 = units(3, 2 * base, 4 * base)
-        self.up1 = units(3, 6 * base, 2 * base)
-        self.up0 = units(3, 3 * base, base)
+        self.level0: nn.Sequential = units(3, c_in, base)
+        self.level1: nn.Sequential = units(3, base, 2 * base)
+        self.level2: nn.Sequential = units(3, 2 * base, 4 * base)
+        self.up1: nn.Sequential = units(3, 6 * base, 2 * base)
+        self.up0: nn.Sequential = units(3, 3 * base, base)
         last = (
             [conv(c_out, c_out, 1, slope=None, gain=RESIDUAL_GAIN)]
             if linear
             else [conv(c_out, c_out, 1), leaky()]
         )
-        self.out = nn.Sequential(
+        self.out: nn.Sequential = nn.Sequential(
             unit(base, c_out, 1), unit(c_out, c_out, 1), conv(c_out, c_out, 1), leaky(), *last
         )
-        self.down, self.up = down(), up()
+        self.down: nn.Module = down()
+        self.up: nn.Module = up()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         a = self.level0(x)  # (b, base, y, x)

@@ -1,7 +1,11 @@
-"""The variational autoencoder of one field: a frame in [0, 1] to latent means and log-variances and back.
+"""The variational autoencoder (VAE) of one field: frame to latent means and log-variances, and back.
 
-Architecture: Azarfar et al., arXiv:2506.12996. Fully convolutional, so one network serves frames of any size
-whose sides are multiples of 8; the two scales share it.
+It is fully convolutional, so one network serves frames of any size whose sides are multiples of 8. Both
+scales share it.
+
+References
+----------
+Azarfar et al., arXiv:2506.12996.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from .layers import conv, down, leaky, unit, units, up
 
 
 class VAEOutput(NamedTuple):
-    """Reconstruction (b, 1, y, x) and the latent it was decoded from (b, channels, y/8, x/8)."""
+    """Reconstruction (b, 1, y, x), and mean and log-variance of the latent (b, channels, y/8, x/8)."""
 
     reconstruction: torch.Tensor
     mean: torch.Tensor
@@ -24,11 +28,11 @@ class VAEOutput(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """(b, 1, y, x) -> means and log-variances, (b, latent_channels, y/8, x/8) each."""
+    """Frame (b, 1, y, x) -> means and log-variances, (b, latent_channels, y/8, x/8) each."""
 
     def __init__(self, base: int, latent_channels: int) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(
+        self.trunk: nn.Sequential = nn.Sequential(
             unit(1, base),
             down(),
             unit(base, 2 * base),
@@ -37,8 +41,8 @@ class Encoder(nn.Module):
             down(),
             units(2, 4 * base, 8 * base),
         )
-        self.mean = conv(8 * base, latent_channels, 3, slope=None)
-        self.logvar = conv(8 * base, latent_channels, 3, slope=None)
+        self.mean: nn.Conv2d = conv(8 * base, latent_channels, 3, slope=None)
+        self.logvar: nn.Conv2d = conv(8 * base, latent_channels, 3, slope=None)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         features = self.trunk(x)  # (b, 8 base, y/8, x/8)
@@ -46,7 +50,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Sequential):
-    """(b, latent_channels, y/8, x/8) -> (b, 1, y, x), linear at the end."""
+    """Latent (b, latent_channels, y/8, x/8) -> frame (b, 1, y, x); the last layer is linear."""
 
     def __init__(self, base: int, latent_channels: int) -> None:
         super().__init__(
@@ -64,33 +68,54 @@ class Decoder(nn.Sequential):
 
 
 class VAE(nn.Module):
-    """Encoder and decoder of one field; `base` is the width of the first level (64 in the paper)."""
+    """Encoder and decoder of one field.
+
+    Parameters
+    ----------
+    base : int
+        Channels of the first level; 64 in the paper.
+    latent_channels : int
+        Channels of the latent.
+    """
 
     def __init__(self, base: int = 64, latent_channels: int = LATENT_CHANNELS) -> None:
         super().__init__()
-        self.encoder = Encoder(base, latent_channels)
-        self.decoder = Decoder(base, latent_channels)
+        self.encoder: Encoder = Encoder(base, latent_channels)
+        self.decoder: Decoder = Decoder(base, latent_channels)
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Means and log-variances (b, latent_channels, y/8, x/8) of frames (b, 1, y, x) scaled to [0, 1]."""
+        """Return means and log-variances (b, latent_channels, y/8, x/8) of frames (b, 1, y, x) in [0, 1]."""
         return self.encoder(x)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Frames (b, 1, y, x) of latents (b, latent_channels, y/8, x/8); not clipped to [0, 1]."""
+        """Return frames (b, 1, y, x), not clipped to [0, 1], of latents (b, latent_channels, y/8, x/8)."""
         return self.decoder(z)
 
     def forward(self, x: torch.Tensor, generator: torch.Generator | None = None) -> VAEOutput:
-        """Encode and decode frames (b, 1, y, x): from the mean, or a sample where a generator is given."""
+        """Encode frames (b, 1, y, x) and decode the mean, or a sample if a generator is given."""
         mean, logvar = self.encode(x)
         z = mean if generator is None else sample(mean, logvar, generator)
         return VAEOutput(self.decode(z), mean, logvar)
 
 
 def sample(mean: torch.Tensor, logvar: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """mean + exp(logvar / 2) * eps with standard normal eps.
+    """Draw a sample of a latent: mean + exp(logvar / 2) * eps with standard normal eps.
 
-    Source: Kingma and Welling, arXiv:1312.6114, section 2.4.
-    The generator must live on the device of the tensors.
+    Parameters
+    ----------
+    mean, logvar : tensor
+        Latent, of any shape.
+    generator : torch.Generator
+        On the device of the tensors.
+
+    Returns
+    -------
+    tensor
+        In the shape of `mean`.
+
+    References
+    ----------
+    Kingma and Welling, arXiv:1312.6114, section 2.4.
     """
     eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + torch.exp(0.5 * logvar) * eps

@@ -1,1 +1,1 @@
-"""Microstructure by the patch: the image of a whole sample, patches of it for cells, tiles of wide frames."""
+"""The microstructure of a specimen, and its patches: one per cell, copied out and added back."""

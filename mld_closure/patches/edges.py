@@ -1,4 +1,4 @@
-"""What lies beyond the edge of an image: its reflection (edge pixel not repeated) or its periodic copy."""
+"""Pixels beyond the edge of an image: mirrored ("reflect", edge pixel not repeated) or periodic ("wrap")."""
 
 from __future__ import annotations
 
@@ -10,16 +10,30 @@ EDGES = ("reflect", "wrap")
 
 
 def check_edge(edge: str) -> str:
-    """`edge` itself; ValueError unless it is one of EDGES."""
+    """Return `edge`; ValueError unless it is one of `EDGES`."""
     if edge not in EDGES:
         raise ValueError(f"unknown edge rule '{edge}'; known: {', '.join(EDGES)}")
     return edge
 
 
 def source_indices(start: int, count: int, n: int, edge: str) -> np.ndarray:
-    """Which of n pixels stands at the places start .. start + count - 1, as (count,) int64.
+    """Return which pixel of the image stands at each place along one axis, beyond the edges too.
 
-    The rules are those of `numpy.pad`, modes "reflect" and "wrap", and hold at any distance.
+    The rules are those of `numpy.pad` with the modes "reflect" and "wrap", at any distance from the image.
+
+    Parameters
+    ----------
+    start, count : int
+        The places start ... start + count - 1; 0 is the first pixel of the image.
+    n : int
+        Number of pixels of the image along this axis.
+    edge : {"reflect", "wrap"}
+        What stands beyond the edge.
+
+    Returns
+    -------
+    int64 array (count,)
+        Pixel numbers, 0 to n - 1.
     """
     places = np.arange(start, start + count, dtype=np.int64)
     if edge == "wrap":
@@ -30,7 +44,18 @@ def source_indices(start: int, count: int, n: int, edge: str) -> np.ndarray:
 
 
 def runs(start: int, count: int, n: int, edge: str) -> Iterator[tuple[slice, int, int, bool]]:
-    """The same map as contiguous pieces: (target slice, first source pixel, length, whether turned round)."""
+    """Give the map of `source_indices` as contiguous pieces.
+
+    Parameters
+    ----------
+    start, count, n, edge
+        As in `source_indices`.
+
+    Yields
+    ------
+    (slice, int, int, bool)
+        Places relative to `start`, first source pixel, length, and whether the piece is in reversed order.
+    """
     length = n if edge == "wrap" else max(n - 1, 1)
     place = start
     while place < start + count:

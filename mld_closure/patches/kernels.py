@@ -1,29 +1,31 @@
 """Compiled loops that copy patches out of an image and add them back.
 
-Patches wholly inside the image are copied row by row; the others take their overhang through index tables.
-Why: the rows of a patch lie far apart in memory and the processor guesses wrongly what comes next, so each
-row is asked for a few rows ahead. What it fetches beyond the end of a row is the row of the next patch, where
-that comes next: so patches are visited in the order in which they lie in the image (README, Performance).
+A patch that lies inside the image is copied row by row. A patch that crosses an edge looks up the pixels
+beyond the edge in index tables.
+Why: the rows of a patch lie far apart in memory, and the processor does not predict the next address. So each
+row is prefetched a few rows ahead. At the end of a patch the rows of the next patch are prefetched; patches
+are therefore visited in the order in which they lie in the image.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+from ..compile_cache import njit
+
+jit = njit(nogil=True, error_model="numpy")
 ROWS_AHEAD = 8
-LINE = 16  # float32 values in a cache line
+LINE = 16  # float32 values per cache line
 
 
 @intrinsic
 def _prefetch(typing_context: Any, row: Any, index: Any) -> Any:
-    """Ask for the cache line of row[index] (unit stride) in the second-level cache; never faults."""
+    """Prefetch the cache line of row[index] (unit stride) into the second-level cache; never faults."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])
@@ -40,7 +42,7 @@ def _prefetch(typing_context: Any, row: Any, index: Any) -> Any:
 
 @jit
 def _visits(ranks, cells):
-    """Positions in `cells` by rising rank."""
+    """Positions in `cells`, sorted by rank."""
     ranked = np.empty(cells.size, np.int64)
     rises = True
     for k in range(cells.size):
@@ -51,7 +53,7 @@ def _visits(ranks, cells):
 
 @jit
 def _next_corner(corners, interior, cells, visits, i):
-    """Corner of the patch after visit i, or that of visit i where the next crosses an edge or is missing."""
+    """Corner of the patch of the next visit; of this visit if the next crosses an edge or is missing."""
     c = cells[visits[i]]
     if i + 1 < visits.size and interior[cells[visits[i + 1]]]:
         c = cells[visits[i + 1]]
@@ -60,6 +62,7 @@ def _next_corner(corners, interior, cells, visits, i):
 
 @jit
 def _gather_whole(image, x, y, next_x, next_y, out):
+    """Copy a patch that lies inside the image, prefetching rows ahead."""
     h, w = out.shape
     for j in range(h):
         ahead = j + ROWS_AHEAD
@@ -76,6 +79,7 @@ def _gather_whole(image, x, y, next_x, next_y, out):
 
 @jit
 def _gather_across(image, x, y, rows, columns, out):
+    """Copy a patch that crosses an edge of the image."""
     nx = image.shape[1]
     h, w = out.shape
     left, right = min(max(-x, 0), w), max(min(w, nx - x), 0)
@@ -92,7 +96,7 @@ def _gather_across(image, x, y, rows, columns, out):
 
 @jit
 def first_outside(cells, n):
-    """Position of the first entry of `cells` outside 0 .. n - 1; -1 if there is none."""
+    """Return the position of the first entry of `cells` outside 0 ... n - 1; -1 if there is none."""
     for k in range(cells.size):
         if cells[k] < 0 or cells[k] >= n:
             return k
@@ -101,10 +105,24 @@ def first_outside(cells, n):
 
 @jit
 def gather(image, corners, interior, ranks, rows, columns, cells, out):
-    """out[k] (h, w) = the patch of cell cells[k].
+    """Copy the patch of cell cells[k] to out[k], for all k.
 
-    corners: (n, 2) x, y of the lower left pixels; interior: (n,) whether a patch crosses no edge; ranks: (n,)
-    their order in the image; rows, columns: image row (column) standing at place p, at index p + h (p + w).
+    Parameters
+    ----------
+    image : array (ny, nx)
+        Source.
+    corners : int64 array (n, 2)
+        x and y of the corner pixel with the smallest x and y of each patch.
+    interior : boolean array (n,)
+        Whether the patch lies inside the image.
+    ranks : int64 array (n,)
+        Position of each patch in the order in which patches lie in the image.
+    rows, columns : int64 arrays
+        Image row (column) that stands at place p, stored at index p + h (p + w).
+    cells : int64 array (m,)
+        Cells wanted.
+    out : array (m, h, w)
+        Target.
     """
     visits = _visits(ranks, cells)
     for i in range(visits.size):
@@ -119,6 +137,7 @@ def gather(image, corners, interior, ranks, rows, columns, cells, out):
 
 @jit
 def _add_whole(patch, weight, weighted, x, y, next_x, next_y, out):
+    """Add a patch that lies inside the image, prefetching rows ahead."""
     h, w = patch.shape
     for j in range(h):
         ahead = j + ROWS_AHEAD
@@ -140,6 +159,7 @@ def _add_whole(patch, weight, weighted, x, y, next_x, next_y, out):
 
 @jit
 def _add_across(patch, weight, weighted, x, y, rows, columns, out):
+    """Add a patch that crosses an edge of the image."""
     h, w = patch.shape
     for j in range(h):
         whole = out[rows[y + h + j]]
@@ -152,10 +172,22 @@ def _add_across(patch, weight, weighted, x, y, rows, columns, out):
 
 @jit
 def scatter_add(patches, weights, weighted, shared, corners, interior, ranks, rows, columns, cells, out):
-    """Transpose of `gather`: out[place of pixel] += weight * patches[k], over all pixels of all patches.
+    """Add patches to an image: the transpose of `gather`.
 
-    weights: (n, h, w), by cell; (1, h, w) where `shared`; unread unless `weighted`. Sums over patches go in
-    the order of the patches in the image.
+    Where patches overlap, they are added in the order in which they lie in the image.
+
+    Parameters
+    ----------
+    patches : array (m, h, w)
+        Source; patch k belongs to cell cells[k].
+    weights : array (n, h, w) or (1, h, w)
+        Factors by cell, or one for all where `shared`; not read unless `weighted`.
+    weighted, shared : bool
+        How `weights` is used.
+    corners, interior, ranks, rows, columns, cells
+        As in `gather`.
+    out : array (ny, nx)
+        Changed in place.
     """
     visits = _visits(ranks, cells)
     for i in range(visits.size):

@@ -1,4 +1,4 @@
-"""Patches of one image for many cells: where they lie is worked out once, then they are copied often."""
+"""Patches of one image for many cells: their places are computed once, then patches are copied many times."""
 
 from __future__ import annotations
 
@@ -14,16 +14,29 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class PatchPlan:
-    """The places of n patches of equal shape in an image, one a cell.
-
-    image_shape: (ny, nx) in pixels. offsets: (n, 2), the x and y of each patch's corner of least x and y, in
-    pixels (whole numbers) or, where `pixel` (m) is given, in m, taken to the nearest pixel. patch_shape:
-    (h, w) in pixels. edge: what stands beyond the image, "reflect" or "wrap" as in `numpy.pad`. Under
-    "reflect" a patch must touch the image.
+    """The places of n patches of one shape in an image, one patch per cell.
 
     `gather` and `scatter_add` are transposes of each other: <gather(x), y> = <x, scatter_add(y)>.
 
-    Raises ValueError for shapes, offsets and edges that make no sense, and for an image smaller than a patch.
+    Parameters
+    ----------
+    image_shape : (int, int)
+        (ny, nx) [pixels].
+    offsets : array (n, 2)
+        x and y of the corner with the smallest x and y of each patch, in whole pixels; or in m if `pixel` is
+        given, then rounded to the nearest pixel.
+    patch_shape : (int, int)
+        (h, w) [pixels].
+    edge : {"reflect", "wrap"}
+        What stands beyond the edge of the image, as in `numpy.pad`. With "reflect" a patch must overlap the
+        image.
+    pixel : float, optional
+        Side of a pixel [m].
+
+    Raises
+    ------
+    ValueError
+        Impossible shapes, offsets or edge rule, or an image that is smaller than a patch.
     """
 
     def __init__(
@@ -35,9 +48,9 @@ class PatchPlan:
         *,
         pixel: float | None = None,
     ) -> None:
-        self.image_shape = _shape("image_shape", image_shape)
-        self.patch_shape = _shape("patch_shape", patch_shape)
-        self.edge = check_edge(edge)
+        self.image_shape: tuple[int, int] = _shape("image_shape", image_shape)
+        self.patch_shape: tuple[int, int] = _shape("patch_shape", patch_shape)
+        self.edge: str = check_edge(edge)
         self.pixel = pixel
         (ny, nx), (h, w) = self.image_shape, self.patch_shape
         if h > ny or w > nx:
@@ -52,7 +65,7 @@ class PatchPlan:
             _check_touching(corners, self.image_shape, self.patch_shape)
         x, y = corners[:, 0], corners[:, 1]
         self.offsets = corners
-        self.interior = (x >= 0) & (y >= 0) & (x + w <= nx) & (y + h <= ny)
+        self.interior: np.ndarray = (x >= 0) & (y >= 0) & (x + w <= nx) & (y + h <= ny)
         self._ranks = np.empty(len(corners), np.int64)
         self._ranks[np.lexsort((x, y))] = np.arange(len(corners))
         self._rows = source_indices(-h, ny + 2 * h, ny, edge)
@@ -64,11 +77,27 @@ class PatchPlan:
         return len(self.offsets)
 
     def gather(self, image: Any, out: np.ndarray | None = None, cells: Any = None) -> np.ndarray:
-        """Copy patches out of an image; given `out` (and integer `cells`), only their order is allocated.
+        """Copy patches out of an image.
 
-        image: (ny, nx) array or memory map of real numbers, or a Specimen. cells: (m,) numbers of the cells
-        wanted, all n by default. out: (m, h, w), float32 or float64, rows contiguous; made as float32 by
-        default. Returns out. Raises ValueError for wrong shapes, types, cells or specimens.
+        Parameters
+        ----------
+        image : array (ny, nx) or Specimen
+            Real numbers; may be a memory map.
+        out : array (m, h, w), optional
+            float32 or float64, with contiguous rows. Allocated as float32 by default; if it is given, almost
+            nothing is allocated.
+        cells : int array (m,), optional
+            Numbers of the cells wanted; all n by default.
+
+        Returns
+        -------
+        array (m, h, w)
+            `out`, with patch k of cell cells[k].
+
+        Raises
+        ------
+        ValueError
+            Wrong shapes, types or cell numbers, or a specimen that does not fit this plan.
         """
         cells = self._cells(cells)
         shape = (len(cells), *self.patch_shape)
@@ -92,10 +121,28 @@ class PatchPlan:
     def scatter_add(
         self, patches: np.ndarray, out: np.ndarray, weights: np.ndarray | None = None, cells: Any = None
     ) -> np.ndarray:
-        """Add patches to an image where `gather` takes them from: out += sum of weight * patch. Returns out.
+        """Add patches to an image at the places from which `gather` takes them: out += weight * patch.
 
-        patches: (m, h, w); out: (ny, nx), changed in place; both float32 or float64. weights: none, (h, w)
-        for all, or (n, h, w) by cell (also where only some `cells` are added). cells: (m,) as in `gather`.
+        Parameters
+        ----------
+        patches : array (m, h, w)
+            float32 or float64.
+        out : array (ny, nx)
+            float32 or float64; changed in place.
+        weights : array (h, w) or (n, h, w), optional
+            Factors for all cells, or by cell (for all n cells also where `cells` is given).
+        cells : int array (m,), optional
+            Cells to which the patches belong; all n by default.
+
+        Returns
+        -------
+        array (ny, nx)
+            `out`.
+
+        Raises
+        ------
+        ValueError
+            Wrong shapes, types or cell numbers.
         """
         cells = self._cells(cells)
         _check_array("patches", patches, (len(cells), *self.patch_shape))
@@ -115,9 +162,23 @@ class PatchPlan:
         return out
 
     def partition_of_unity(self, window: np.ndarray | None = None) -> np.ndarray:
-        """Weights (n, h, w), float32, with which overlapping patches sum to 1 wherever a patch lies.
+        """Return weights with which overlapping patches sum to 1 wherever there is a patch.
 
-        window: (h, w) positive weights before normalisation, ones by default. Takes an image of float64.
+        Needs memory for one float64 image.
+
+        Parameters
+        ----------
+        window : array (h, w), optional
+            Positive weights before they are normalised; ones by default.
+
+        Returns
+        -------
+        float32 array (n, h, w)
+
+        Raises
+        ------
+        ValueError
+            A window of another shape, or with values that are not positive.
         """
         window = np.ones(self.patch_shape) if window is None else np.asarray(window, float)
         if window.shape != self.patch_shape or not window.min() > 0:
@@ -130,13 +191,14 @@ class PatchPlan:
         return weights
 
     def _cells(self, cells: Any) -> np.ndarray:
+        """Checked cell numbers as int64; all cells for None."""
         if cells is None:
             return self._all
         cells = np.asarray(cells)
         if cells.size == 0:
             return self._all[:0]
         if cells.ndim != 1 or cells.dtype.kind not in "iu":
-            raise ValueError(f"cells must be a list of whole numbers, got {cells.dtype} {cells.shape}")
+            raise ValueError(f"cells must be a list of integers, got {cells.dtype} {cells.shape}")
         cells = cells.astype(np.int64, copy=False)
         wrong = kernels.first_outside(cells, len(self))
         if wrong >= 0:
@@ -144,6 +206,7 @@ class PatchPlan:
         return cells
 
     def _check_specimen(self, specimen: Specimen) -> None:
+        """Raise ValueError for a specimen of another shape or pixel size."""
         if specimen.shape != self.image_shape:
             raise ValueError(f"specimen is {specimen.shape}, the plan was made for {self.image_shape}")
         if self.pixel is not None and not same_pixel(specimen.pixel, self.pixel):
@@ -153,6 +216,7 @@ class PatchPlan:
             )
 
     def _gather_windows(self, specimen: Specimen, out: np.ndarray, cells: np.ndarray) -> None:
+        """Copy patches of a specimen that is generated on demand."""
         h, w = self.patch_shape
         for k, cell in enumerate(cells):
             x, y = self.offsets[cell]
@@ -160,8 +224,9 @@ class PatchPlan:
 
 
 def _shape(name: str, shape: tuple[int, int]) -> tuple[int, int]:
+    """`shape` as two ints; ValueError unless it has two positive entries."""
     if len(shape) != 2 or min(shape) < 1:
-        raise ValueError(f"{name} must be (ny, nx) with at least one pixel each way, got {tuple(shape)}")
+        raise ValueError(f"{name} must be (ny, nx) with at least one pixel each, got {tuple(shape)}")
     return int(shape[0]), int(shape[1])
 
 
@@ -182,36 +247,39 @@ def _pixels(offsets: Any, pixel: float | None) -> np.ndarray:
     if (corners != given).any():
         wrong = int((corners != given).any(axis=1).argmax())
         raise ValueError(
-            f"offset {tuple(given[wrong].tolist())} of cell {wrong} is no whole number of pixels; "
-            f"give pixel= where offsets are in m"
+            f"offset {tuple(given[wrong].tolist())} of cell {wrong} is not a whole number of pixels; "
+            f"pass pixel= if the offsets are in m"
         )
     return corners
 
 
 def _check_touching(corners: np.ndarray, image: tuple[int, int], patch: tuple[int, int]) -> None:
+    """Raise ValueError for a patch that does not overlap the image."""
     low, high = (-patch[1], -patch[0]), (image[1], image[0])
     outside = ((corners <= low) | (corners >= high)).any(axis=1)
     if outside.any():
         k = int(outside.argmax())
         raise ValueError(
             f"patch of cell {k} at (x, y) = {tuple(corners[k].tolist())} px lies outside the image of "
-            f"{image[0]} x {image[1]}: move it, or repeat the image with edge='wrap'"
+            f"{image[0]} x {image[1]}: move it, or make the image periodic with edge='wrap'"
         )
 
 
 def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise ValueError for a wrong shape or type, or a target that is read-only."""
     if array.shape != shape or array.dtype not in FLOATS:
         raise ValueError(
             f"{name} must be {shape} of float32 or float64, got {array.shape} of {array.dtype.name}"
         )
     if name == "out" and not array.flags.writeable:
-        raise ValueError("out is read-only; give an array that may be written")
+        raise ValueError("out is read-only; pass a writable array")
 
 
 def _check_image(image: np.ndarray, shape: tuple[int, int]) -> None:
+    """Raise ValueError for an image of wrong shape, type or byte order."""
     if image.shape != shape:
         raise ValueError(f"image is {image.shape}, the plan was made for {shape}")
     if image.dtype.kind not in "biu" and image.dtype.newbyteorder("=") not in FLOATS:
-        raise ValueError(f"image holds {image.dtype.name}; give whole numbers, float32 or float64")
+        raise ValueError(f"image holds {image.dtype.name}; it must hold integers, float32 or float64")
     if not image.dtype.isnative:
-        raise ValueError(f"image holds {image.dtype.str} in foreign byte order; store it as float32")
+        raise ValueError(f"image holds {image.dtype.str} in non-native byte order; store it as float32")

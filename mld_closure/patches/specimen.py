@@ -12,34 +12,73 @@ from typing import Any
 import numpy as np
 
 from mld_closure.patches.edges import check_edge, runs
+from mld_closure.patches.image_files import grey_picture, image_dataset
 from mld_closure.patches.voids import VoidPlane, VoidRules
 
 PIXEL_TOLERANCE = 1e-3
 BOUND_TOLERANCE = 1e-6  # how far beyond 0 and 1 stored solid fractions may lie
 CHUNK_CACHE = 64 * 2**20  # bytes of an HDF5 file kept unpacked
-GREY_MODES = {"1": 1, "L": 255, "I;16": 65535, "F": 1}  # Pillow's names, and the value of solid
 
-Reader = Callable[[int, int, int, int], Any]
+_Reader = Callable[[int, int, int, int], Any]
 
 
 def same_pixel(a: float, b: float) -> bool:
-    """Whether two pixel sizes agree within 0.1 %."""
+    """Whether two pixel sizes (m) agree within 0.1 %."""
     return abs(a - b) <= PIXEL_TOLERANCE * abs(b)
 
 
 class Specimen:
-    """Solid fraction mu of a sample, 1 solid and 0 void, read window by window.
+    """Solid fraction of a sample, 1 in solid and 0 in a void, read window by window.
 
-    Made by `generate`, `open` or `from_array`. shape: (ny, nx) in pixels; pixel: side in m; edge: what a
-    window shows beyond the sample unless it says otherwise, "reflect" or "wrap" as in `numpy.pad`; array: the
-    whole image where it lies in memory, else None. Usable as a context; `close` lets go of the file.
+    Made by `generate`, `open` or `from_array`. As a context manager it closes its file at the end.
+
+    Parameters
+    ----------
+    shape
+        Size of the sample (ny, nx) in pixels.
+    pixel
+        Side of a pixel (m).
+    read
+        Function of (x0, y0, nx, ny) that returns solid fractions (ny, nx) inside the sample.
+    edge
+        What a window shows beyond the sample: `reflect` (the edge pixel is not repeated) or `wrap`
+        (periodic), as in `numpy.pad`.
+    array
+        The whole image (ny, nx) where it is in memory.
+    close
+        Called by `close`, to close the file.
+
+    Attributes
+    ----------
+    shape : tuple[int, int]
+        Size (ny, nx) in pixels.
+    pixel : float
+        Side of a pixel (m).
+    edge : str
+        `reflect` or `wrap`.
+    array : numpy.ndarray or None
+        The whole image (ny, nx) where it is in memory.
+
+    Raises
+    ------
+    ValueError
+        The shape is not that of an image, the pixel is not positive, or the edge rule is unknown.
+
+    Examples
+    --------
+    >>> from mld_closure import Specimen
+    >>> sample = Specimen.generate((2000, 4000), pixel=50e-9, seed=1, porosity=0.08)
+    >>> sample
+    Specimen of 2000 x 4000 pixels of 50 nm: 0.1 x 0.2 mm, edge reflect, read by windows
+    >>> sample.window(x0=1000, y0=500, nx=64, ny=32).shape
+    (32, 64)
     """
 
     def __init__(
         self,
         shape: tuple[int, int],
         pixel: float,
-        read: Reader,
+        read: _Reader,
         *,
         edge: str = "reflect",
         array: np.ndarray | None = None,
@@ -49,8 +88,10 @@ class Specimen:
             raise ValueError(f"a specimen is an image (ny, nx) of at least one pixel, got {tuple(shape)}")
         if not pixel > 0:
             raise ValueError(f"pixel size must be positive, got {pixel} m")
-        self.shape, self.pixel = (int(shape[0]), int(shape[1])), float(pixel)
-        self.edge, self.array = check_edge(edge), array
+        self.shape: tuple[int, int] = (int(shape[0]), int(shape[1]))
+        self.pixel: float = float(pixel)
+        self.edge: str = check_edge(edge)
+        self.array: np.ndarray | None = array
         self._read, self._close = read, close
 
     @classmethod
@@ -64,10 +105,32 @@ class Specimen:
         rules: VoidRules | None = None,
         edge: str = "reflect",
     ) -> Specimen:
-        """A sample of randomly placed elliptic voids, made where it is looked at and never kept whole.
+        """A sample of randomly placed elliptic voids, computed only in the windows that are read.
 
-        shape: (ny, nx) in pixels of side `pixel` (m). Equal seed, porosity and rules give equal voids at
-        any shape and pixel size. Raises ValueError for values out of range (see VoidPlane).
+        Parameters
+        ----------
+        shape
+            Size of the sample (ny, nx) in pixels.
+        pixel
+            Side of a pixel (m).
+        seed
+            Equal seed, porosity and rules give equal voids at any shape and pixel size.
+        porosity
+            Area fraction of the voids, above 0 and at most 0.25.
+        rules
+            Sizes, aspect ratios and least distance of the voids (m).
+        edge
+            What a window shows beyond the sample: `reflect` or `wrap`.
+
+        Returns
+        -------
+        Specimen
+            The sample.
+
+        Raises
+        ------
+        ValueError
+            A value is out of range, or the voids cannot be placed as close as asked.
         """
         plane = VoidPlane(seed, porosity, rules)
         return cls(
@@ -76,7 +139,35 @@ class Specimen:
 
     @classmethod
     def from_array(cls, mu: Any, pixel: float, *, edge: str = "reflect") -> Specimen:
-        """A sample held in an array (ny, nx) of solid fractions; memory maps are read lazily."""
+        """A sample from an array in memory, or from a memory map, of which only windows are read.
+
+        Parameters
+        ----------
+        mu
+            Solid fractions (ny, nx), 1 in solid and 0 in a void.
+        pixel
+            Side of a pixel (m).
+        edge
+            What a window shows beyond the sample: `reflect` or `wrap`.
+
+        Returns
+        -------
+        Specimen
+            The sample.
+
+        Raises
+        ------
+        ValueError
+            The array is not an image, or holds values outside [0, 1].
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mld_closure import Specimen
+        >>> sample = Specimen.from_array(np.ones((64, 96)), pixel=50e-9)
+        >>> [round(1e6 * side, 3) for side in sample.extent]  # um
+        [3.2, 4.8]
+        """
         array, in_memory = np.asarray(mu), not isinstance(mu, np.memmap)
         if in_memory and array.dtype in (np.bool_, np.float16):
             array = array.astype(np.float32)
@@ -99,13 +190,44 @@ class Specimen:
         *,
         edge: str = "reflect",
     ) -> Specimen:
-        """A sample kept in a file: HDF5 or .npy, read by windows, or a grey picture, read at once.
+        """A sample from a file: HDF5 or .npy, read by windows, or a grey picture, read at once.
 
-        dataset: name of a two-dimensional HDF5 dataset, needed where the file has several. pixel: side in m;
-        an HDF5 file may state it as an attribute `pixel` of the dataset or the file, and must then agree
-        within 0.1 %. In a picture black is void and white is solid.
+        In a picture black is void and white is solid.
 
-        Raises FileNotFoundError, ValueError for what is no such image, ImportError without Pillow.
+        Parameters
+        ----------
+        path
+            The file: .h5, .hdf5, .hdf, .npy, or a picture that Pillow reads.
+        dataset
+            Name of a two-dimensional HDF5 dataset; needed where the file has several.
+        pixel
+            Side of a pixel (m). An HDF5 file may give it as an attribute `pixel` of the dataset or of the
+            file; both must then agree within 0.1 %.
+        edge
+            What a window shows beyond the sample: `reflect` or `wrap`.
+
+        Returns
+        -------
+        Specimen
+            The sample; `close` it, or use it as a context manager.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        ValueError
+            The file is not such an image, or does not say how large a pixel is.
+        ImportError
+            A picture is read without Pillow.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mld_closure import Specimen
+        >>> np.save("sample.npy", np.ones((64, 96), np.float32))
+        >>> with Specimen.open("sample.npy", pixel=50e-9) as sample:
+        ...     sample.shape
+        (64, 96)
         """
         path = Path(path)
         if not path.is_file():
@@ -113,12 +235,12 @@ class Specimen:
         if path.suffix.lower() in (".h5", ".hdf5", ".hdf"):
             return cls._open_hdf5(path, dataset, pixel, edge)
         if dataset is not None:
-            raise ValueError(f"{path} is no HDF5 file (.h5, .hdf5), so it has no dataset '{dataset}'")
+            raise ValueError(f"{path} is not an HDF5 file (.h5, .hdf5), so it has no dataset '{dataset}'")
         if pixel is None:
             raise ValueError(f"{path} does not say how large a pixel is; give pixel= in m")
         if path.suffix.lower() == ".npy":
             return cls.from_array(np.load(path, mmap_mode="r"), pixel, edge=edge)
-        return cls.from_array(_grey_picture(path), pixel, edge=edge)
+        return cls.from_array(grey_picture(path), pixel, edge=edge)
 
     @classmethod
     def _open_hdf5(cls, path: Path, dataset: str | None, pixel: float | None, edge: str) -> Specimen:
@@ -129,7 +251,7 @@ class Specimen:
         except OSError as err:
             raise ValueError(f"{path} cannot be read as HDF5: {err}") from err
         try:
-            data = _image_dataset(file, dataset, path)
+            data = image_dataset(file, dataset, path)
             stated = data.attrs.get("pixel", file.attrs.get("pixel"))
             if pixel is None and stated is None:
                 raise ValueError(f"{path} does not say how large a pixel is; give pixel= in m")
@@ -151,11 +273,24 @@ class Specimen:
 
     @property
     def extent(self) -> tuple[float, float]:
-        """Height and width in m."""
+        """Height and width of the sample (m)."""
         return self.shape[0] * self.pixel, self.shape[1] * self.pixel
 
     def check_model(self, pixel: float, patch_shape: tuple[int, int]) -> None:
-        """ValueError unless a model of this pixel size (m) and patch shape (h, w) can be served from here."""
+        """Check that a model can take its patches from this sample.
+
+        Parameters
+        ----------
+        pixel
+            Side of the model's pixels (m).
+        patch_shape
+            Size of its patches (ny, nx) in pixels.
+
+        Raises
+        ------
+        ValueError
+            The pixel sizes differ by more than 0.1 %, or a patch is larger than the sample.
+        """
         if not same_pixel(self.pixel, pixel):
             raise ValueError(
                 f"specimen has pixels of {self.pixel:g} m, the model of {pixel:g} m: more than 0.1 % apart; "
@@ -166,10 +301,28 @@ class Specimen:
     def window(
         self, x0: int, y0: int, nx: int, ny: int, *, edge: str | None = None, out: np.ndarray | None = None
     ) -> np.ndarray:
-        """Solid fraction (ny, nx), float32, from column x0 and row y0 on; `edge` rules beyond the sample.
+        """Solid fraction in a window of the sample.
 
-        out: array to fill. Raises ValueError where the window is larger than the specimen, or its values
-        are no solid fractions.
+        Parameters
+        ----------
+        x0, y0
+            First column and first row, in pixels; they may lie outside the sample.
+        nx, ny
+            Columns and rows of the window.
+        edge
+            What the window shows beyond the sample, where not the sample's own rule.
+        out
+            Array float32 (ny, nx) to fill.
+
+        Returns
+        -------
+        numpy.ndarray
+            Solid fractions, float32 (ny, nx).
+
+        Raises
+        ------
+        ValueError
+            The window is larger than the sample, or its values are outside [0, 1].
         """
         self._check_size(ny, nx)
         edge = self.edge if edge is None else check_edge(edge)
@@ -185,10 +338,18 @@ class Specimen:
         return out
 
     def close(self) -> None:
-        """Let go of the file, if there is one; windows cannot be read afterwards."""
+        """Close the file, if there is one; windows cannot be read afterwards."""
         if self._close is not None:
             self._close()
             self._read = _closed
+
+    def __repr__(self) -> str:
+        height, width = (1e3 * side for side in self.extent)
+        where = "read by windows" if self.array is None else "in memory"
+        return (
+            f"Specimen of {self.shape[0]} x {self.shape[1]} pixels of {1e9 * self.pixel:.4g} nm: "
+            f"{height:.3g} x {width:.3g} mm, edge {self.edge}, {where}"
+        )
 
     def __enter__(self) -> Specimen:
         return self
@@ -214,34 +375,3 @@ def _check_values(mu: np.ndarray, where: str) -> None:
     low, high = mu.min(), mu.max()
     if not (low >= -BOUND_TOLERANCE and high <= 1 + BOUND_TOLERANCE):
         raise ValueError(f"{where} holds values from {low} to {high}; solid fractions lie between 0 and 1")
-
-
-def _image_dataset(file: Any, name: str | None, path: Path) -> Any:
-    found: list[str] = []
-    file.visititems(lambda key, item: found.append(key) if len(getattr(item, "shape", ())) == 2 else None)
-    if name is None and len(found) == 1:
-        name = found[0]
-    if name is None:
-        raise ValueError(f"{path} has {len(found)} images ({', '.join(found) or 'none'}); name one: dataset=")
-    if name.strip("/") not in found:
-        raise ValueError(f"{path} has no image '{name}'; it has: {', '.join(found) or 'none'}")
-    return file[name]
-
-
-def _grey_picture(path: Path) -> np.ndarray:
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as err:
-        raise ImportError(
-            f"reading {path} needs Pillow, which comes with matplotlib; "
-            f"install it, or store the image as HDF5 or .npy"
-        ) from err
-    try:
-        with Image.open(path) as picture:
-            if picture.mode not in GREY_MODES:
-                raise ValueError(f"{path} is a picture of mode {picture.mode}; save it in grey without alpha")
-            return np.asarray(picture, np.float32) / GREY_MODES[picture.mode]
-    except UnidentifiedImageError as err:
-        raise ValueError(f"{path} is no picture; specimens are .h5, .npy or grey pictures") from err
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
-        raise ValueError(f"{path} is too large for a picture: {err}; store it as HDF5 or .npy") from err

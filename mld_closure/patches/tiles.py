@@ -1,4 +1,4 @@
-"""A wide frame as overlapping tiles of one model frame, and back, blended smoothly."""
+"""A wide frame as overlapping tiles of the size that a network takes, and back, smoothly blended."""
 
 from __future__ import annotations
 
@@ -8,14 +8,33 @@ from mld_closure.patches.plan import PatchPlan
 
 
 class Tiles:
-    """Overlapping tiles of equal shape that cover a frame, with weights that sum to 1 everywhere.
+    """Overlapping tiles of one shape that cover a frame, with weights that sum to 1 at every pixel.
 
-    frame_shape, tile_shape: (ny, nx) in pixels. overlap: least number of pixels two neighbours share, across
-    y and across x alike. multiple: tiles begin at multiples of this, e.g. grids.FRAME_MULTIPLE, so that the
-    latents of a frame can be tiled as the frame is (`coarsen`). The frame's edges are never ramped.
+    The weights fall smoothly over the overlaps; at the edges of the frame they stay at 1.
 
-    rows, columns: first row (column) of each row (column) of tiles; weights: (n, h, w), float32, tiles
-    numbered along x first; `plan` is their PatchPlan. Raises ValueError where tiles cannot cover the frame.
+    Parameters
+    ----------
+    frame_shape, tile_shape : (int, int)
+        (ny, nx) [pixels].
+    overlap : int
+        Smallest number of pixels that two neighbours share, along y and along x.
+    multiple : int
+        Tiles begin at multiples of this. With `grids.FRAME_MULTIPLE` the latents of a frame can be tiled like
+        the frame (`coarsen`).
+
+    Attributes
+    ----------
+    rows, columns : list of int
+        First row (column) of each row (column) of tiles.
+    weights : float32 array (n, h, w)
+        Tiles are numbered along x first.
+    plan : PatchPlan
+        The places of the tiles.
+
+    Raises
+    ------
+    ValueError
+        The tiles cannot cover the frame.
     """
 
     def __init__(
@@ -34,23 +53,31 @@ class Tiles:
     def _lay(
         self, frame: tuple[int, int], tile: tuple[int, int], rows: list[int], columns: list[int]
     ) -> None:
-        self.frame_shape, self.tile_shape = tuple(frame), tuple(tile)
-        self.rows, self.columns = rows, columns
-        self.plan = PatchPlan(frame, [(x, y) for y in rows for x in columns], tile)
+        self.frame_shape: tuple[int, int] = (frame[0], frame[1])
+        self.tile_shape: tuple[int, int] = (tile[0], tile[1])
+        self.rows: list[int] = rows
+        self.columns: list[int] = columns
+        self.plan: PatchPlan = PatchPlan(frame, [(x, y) for y in rows for x in columns], tile)
         down, across = _weights(rows, tile[0], frame[0]), _weights(columns, tile[1], frame[1])
         weights = down[:, None, :, None] * across[None, :, None, :]  # (rows, columns, h, w)
-        self.weights = weights.reshape(-1, *tile).astype(np.float32)  # (n, h, w)
+        self.weights: np.ndarray = weights.reshape(-1, *tile).astype(np.float32)  # (n, h, w)
 
     def __len__(self) -> int:
         return len(self.plan)
 
     def coarsen(self, factor: int) -> Tiles:
-        """The same tiles on a grid `factor` times coarser, as the latents of these tiles need."""
+        """Return the same tiles on a grid that is `factor` times coarser, for example on the latent grid.
+
+        Raises
+        ------
+        ValueError
+            A length is no multiple of `factor`.
+        """
         lengths = (*self.frame_shape, *self.tile_shape, *self.rows, *self.columns)
         if any(n % factor for n in lengths):
             raise ValueError(
                 f"tiles of {self.tile_shape} at {self.rows}, {self.columns} do not divide by {factor}; "
-                f"give multiple={factor} and frames that are multiples of it"
+                f"pass multiple={factor} and use frames that are multiples of it"
             )
         coarse = object.__new__(Tiles)
         coarse._lay(
@@ -62,7 +89,19 @@ class Tiles:
         return coarse
 
     def split(self, frames: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Tiles (n, ..., h, w) of frames (..., ny, nx), float32 or float64; the inverse of `blend`."""
+        """Cut frames into tiles; `blend` is the inverse.
+
+        Parameters
+        ----------
+        frames : array (..., ny, nx)
+            float32 or float64, contiguous.
+        out : array (n, ..., h, w), optional
+            Where to write the tiles.
+
+        Returns
+        -------
+        array (n, ..., h, w)
+        """
         flat = _flat(frames, self.frame_shape)
         lead = frames.shape[:-2]
         if out is None:
@@ -73,7 +112,19 @@ class Tiles:
         return out
 
     def blend(self, tiles: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Frames (..., ny, nx) whose pixels are the weighted means of the tiles (n, ..., h, w) over them."""
+        """Assemble frames from tiles: each pixel is the weighted mean of the tiles over it.
+
+        Parameters
+        ----------
+        tiles : array (n, ..., h, w)
+            float32 or float64, contiguous.
+        out : array (..., ny, nx), optional
+            Where to write the frames.
+
+        Returns
+        -------
+        array (..., ny, nx)
+        """
         lead = tiles.shape[1:-2]
         if out is None:
             out = np.empty((*lead, *self.frame_shape), tiles.dtype)
@@ -85,7 +136,7 @@ class Tiles:
 
 
 def _begins(n: int, tile: int, overlap: int, multiple: int) -> list[int]:
-    """First pixels of the fewest, evenly spread tiles that cover n pixels."""
+    """First pixels of the smallest number of evenly spread tiles that cover n pixels."""
     if n < tile:
         raise ValueError(f"frame of {n} pixels is smaller than a tile of {tile}: pad it or use smaller tiles")
     if n == tile:
@@ -106,7 +157,7 @@ def _begins(n: int, tile: int, overlap: int, multiple: int) -> list[int]:
 
 
 def _weights(begins: list[int], tile: int, n: int) -> np.ndarray:
-    """Weights (tiles, tile) along one axis: smooth ramps 3 t^2 - 2 t^3 over the overlaps, sum 1 at all n."""
+    """Weights (tiles, tile) along one axis: ramps 3 t^2 - 2 t^3 over the overlaps; their sum is 1."""
     places = np.arange(tile) + 0.5
     weights = np.ones((len(begins), tile))
     for k in range(1, len(begins)):
@@ -123,18 +174,21 @@ def _weights(begins: list[int], tile: int, n: int) -> np.ndarray:
 
 
 def _flat(frames: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Frames as (-1, ny, nx) without a copy."""
     if frames.shape[-2:] != shape:
         raise ValueError(f"frames must be (..., {shape[0]}, {shape[1]}), got {frames.shape}")
     return _view(frames, (-1, *shape))
 
 
 def _flat_tiles(tiles: np.ndarray, n: int, lead: tuple[int, ...], shape: tuple[int, int]) -> np.ndarray:
+    """Tiles as (n, -1, h, w) without a copy."""
     if tiles.shape != (n, *lead, *shape):
         raise ValueError(f"tiles must be {(n, *lead, *shape)}, got {tiles.shape}")
     return _view(tiles, (n, -1, *shape))
 
 
 def _view(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The array in another shape without a copy; ValueError if it is not contiguous."""
     if not array.flags.c_contiguous:
         raise ValueError(f"array of {array.shape} must be contiguous; pass numpy.ascontiguousarray of it")
     return array.reshape(shape)

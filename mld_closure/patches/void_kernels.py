@@ -1,24 +1,26 @@
-"""Compiled parts of the void generator: its random numbers, the placing of voids, their image.
+"""Compiled parts of the void generator: random numbers, placement of voids, and drawing them.
 
-A void is a row (x, y, a, b, angle): centre, semi-axes a >= b and the angle of a to x; lengths in m, rad.
+A void is an ellipse, stored as a row (x, y, a, b, angle): centre [m], semi-axes a >= b [m], and the angle
+from the x axis to a [rad].
 """
 
 from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
-SUPERSAMPLING = 4
-TRIES = 2000
+from ..compile_cache import njit
+
+jit = njit(nogil=True, error_model="numpy")
+SUPERSAMPLING = 4  # samples per pixel along x and along y
+TRIES = 2000  # attempts to place one void
 DIRECTIONS = np.deg2rad([0, *(sign * d for d in range(5, 80, 5) for sign in (1, -1))])
 
 
 @jit
 def _mix(z):
-    """The output function of splitmix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195)."""
+    """Output function of splitmix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195)."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
@@ -26,16 +28,18 @@ def _mix(z):
 
 @jit
 def _uniform(state):
-    """The next number in (0, 1) of the stream `state` (1,) uint64."""
+    """Next random number in (0, 1) of the stream `state`, a uint64 array (1,)."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     return (np.float64(_mix(state[0]) >> np.uint64(11)) + 0.5) * 2.0**-53
 
 
 @jit
 def _clear(a, b, gap):
-    """Whether a line with at least `gap` on it between the two ellipses was found: sure, never optimistic.
+    """Whether two ellipses are certainly at least `gap` apart.
 
-    Two convex bodies lie a distance g apart if and only if a strip of width g separates them.
+    Two convex bodies are a distance g apart if and only if a strip of width g separates them; some directions
+    of the strip are tried. So False may be wrong for ellipses that are just far enough apart, True is never
+    wrong.
     """
     dx, dy = b[0] - a[0], b[1] - a[1]
     distance = math.hypot(dx, dy)
@@ -57,7 +61,7 @@ def _clear(a, b, gap):
 
 @jit
 def _sizes(state, area, median, sigma, smallest, largest):
-    """Diameters, largest first, whose circles have `area` within half a smallest one."""
+    """Diameters, largest first; the total area of the circles is right to within half of the smallest one."""
     least = 0.25 * math.pi * smallest**2
     found = np.empty(int(area / least) + 2)
     n, rest = 0, area
@@ -74,10 +78,31 @@ def _sizes(state, area, median, sigma, smallest, largest):
 
 @jit
 def place(seed, i, j, tile, area, sizes, aspects, gap, around):
-    """Voids (n, 5) with centres in tile (i, j) of side `tile`, clear of each other and of `around` (m, 5).
+    """Place voids at random in one tile, without overlap.
 
-    sizes: median, sigma, smallest, largest; aspects: least, greatest b/a. Ends early, with fewer voids than
-    drawn, where one finds no place; the second result is the number drawn.
+    Parameters
+    ----------
+    seed, i, j : int
+        Seed of the plane, and column and row of the tile.
+    tile : float
+        Side of the tile [m].
+    area : float
+        Area of the voids to place [m2].
+    sizes : (float, float, float, float)
+        Median, sigma (of the logarithm), smallest and largest diameter; lengths in m.
+    aspects : (float, float)
+        Smallest and largest b/a.
+    gap : float
+        Smallest distance between two voids [m].
+    around : array (m, 5)
+        Voids of neighbouring tiles, to be avoided.
+
+    Returns
+    -------
+    voids : array (n, 5)
+        Fewer than drawn where no place was found for one of them; the search ends there.
+    drawn : int
+        Number of voids drawn.
     """
     state = np.empty(1, np.uint64)
     state[0] = _mix(_mix(_mix(np.uint64(seed)) ^ np.uint64(i)) ^ np.uint64(j))
@@ -107,9 +132,21 @@ def place(seed, i, j, tile, area, sizes, aspects, gap, around):
 
 @jit
 def carve(mu, x0, y0, pixel, voids):
-    """Take the voids out of mu, the solid fraction (ny, nx) of the pixels from (x0, y0) on: 4 x 4 samples.
+    """Subtract voids from an image of the solid fraction, with 4 x 4 samples per pixel.
 
-    Each sample is worth 1/16, so float32 sums are exact and no order or window changes a bit.
+    Each sample counts 1/16, so sums in float32 are exact, and the result depends neither on the order of the
+    voids nor on the window.
+
+    Parameters
+    ----------
+    mu : float32 array (ny, nx)
+        Solid fraction; changed in place.
+    x0, y0 : int
+        Column and row of the first pixel in the plane.
+    pixel : float
+        Side of a pixel [m].
+    voids : array (n, 5)
+        The voids.
     """
     ny, nx = mu.shape
     step = pixel / SUPERSAMPLING

@@ -70,10 +70,24 @@ def launched_size() -> int:
 
 
 def default_comm() -> Any:
-    """COMM_WORLD when started by an MPI launcher with several processes, else a `SerialComm`.
+    """The communicator of all processes that a launcher such as mpirun started together.
 
-    Only the command line uses this; library calls take the communicator as an argument. Raises RuntimeError
-    when a launcher started several processes and mpi4py is missing or belongs to another MPI.
+    Library calls take a communicator as an argument and never use this by themselves.
+
+    Returns
+    -------
+    communicator
+        mpi4py's COMM_WORLD, or a `SerialComm` for a program started without a launcher.
+
+    Raises
+    ------
+    RuntimeError
+        Where a launcher started several processes and mpi4py is missing or belongs to another MPI.
+
+    Examples
+    --------
+    >>> default_comm().size
+    1
     """
     expected = launched_size()
     if expected == 1:

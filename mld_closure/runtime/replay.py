@@ -17,30 +17,51 @@ from .placement import spread
 
 
 def replay(path: str | Path, bundle: Any, comm: Any = None, **options: Any) -> Response:
-    """Make a recorded failing call again, without the hydrocode. Collective.
+    """Repeat a recorded call that failed, without the hydrocode: its error is raised again.
+
+    On several ranks the call is collective; each rank owns some of the cells and gets their response.
 
     Parameters
     ----------
     path
-        One folder under `failures`, written on any number of ranks.
+        One folder in the folder `failures` of the closure; written on any number of ranks.
     bundle
-        The bundle that served.
+        The bundle the closure had: its path, its name, or a `Bundle`.
     comm
-        None, or a communicator; each of several ranks owns some of the cells and gets their response.
-    options
-        What `open` takes; options of a group stand beside those that were recorded.
+        None, or a communicator with the calls of mpi4py's.
+    **options
+        What `open` takes, in place of the recorded options.
 
     Returns
     -------
     Response
-        What the call returns now.
+        What the call returns if it does not fail this time; of this rank's cells.
 
     Raises
     ------
     ClosureError
-        The error of the call, and where the folder holds no recorded call.
+        The error of the recorded call, or `path` is not a recorded call.
     FileNotFoundError
-        Where there is none.
+        There is no recorded call at `path`.
+
+    Examples
+    --------
+    A call with a pressure that is not a number fails and is recorded; the replay fails in the same way:
+
+    >>> import numpy as np
+    >>> import mld_closure as mld
+    >>> bundle = mld.testing.random_networks(base=2)
+    >>> with mld.open(bundle, threads=1, failures="failed") as closure:
+    ...     closure.register([7], patches=np.ones((1, 32, 96), np.float32))
+    ...     closure.begin_step(0.0, 1e-9)
+    ...     closure.advance(pressure=np.array([np.nan]))
+    Traceback (most recent call last):
+    mld_closure.errors.ClosureError: pressure of cell 7 is not finite (nan Pa); ...
+    >>> import pathlib
+    >>> recorded = next(pathlib.Path("failed").iterdir())
+    >>> mld.replay(recorded, bundle, threads=1)
+    Traceback (most recent call last):
+    mld_closure.errors.ClosureError: pressure of cell 7 is not finite (nan Pa); ...
     """
     ranks = SerialComm() if comm is None else comm
     call = Attempt(ranks)

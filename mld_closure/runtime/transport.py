@@ -79,6 +79,11 @@ class Transport:
         return {**parts, **(self._seconds if self.size > 1 else {})}
 
     @property
+    def traffic(self) -> tuple[int, int]:
+        """Rows and bytes that this rank has sent to others."""
+        return self.exchange.rows_sent, self.exchange.bytes_sent
+
+    @property
     def shadow(self) -> Any:
         """The second reader of this rank's server, or None."""
         return None if self.server is None else self.server.rollout.shadow
@@ -152,7 +157,7 @@ class Transport:
         self,
         call: Attempt,
         ids: np.ndarray,
-        state: CellState,
+        slot: np.ndarray,
         server: np.ndarray,
         block: np.ndarray,
         place: np.ndarray,
@@ -161,12 +166,12 @@ class Transport:
     ) -> np.ndarray:
         """Have latent states of cells (k,) of this rank kept or freed, and all else of the step forgotten.
 
-        block, place (k,): where their servers have them, -1 for cells that took no frame. time (s): the
-        middle of the step. Returns slots (k,)."""
+        slot, server (k,): where they are, or are to be. block, place (k,): where their servers have them,
+        -1 for cells that took no frame. time (s): the middle of the step. Returns slots (k,)."""
         moves = np.empty(len(ids), MOVE)
-        for name, values in (("id", ids), ("block", block), ("place", place), ("keep", keep)):
+        columns = {"id": ids, "slot": slot, "block": block, "place": place, "keep": keep}
+        for name, values in columns.items():
             moves[name] = values
-        moves["slot"] = state.slot
         if not self.settle(call, len(moves)).any():
             self.forget()
             return np.empty(0, np.int32)

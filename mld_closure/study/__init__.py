@@ -1,1 +1,1 @@
-"""A study: a case of the reference hydrocode from TOML to results."""
+"""A case of the reference hydrocode, from TOML to results; `run.run` is `mld_closure.run`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,39 +11,77 @@ import numpy as np
 from ..config import ConfigError, from_dict
 
 NAMES = ("dns", "ignition-growth")
+WHERE = "closure options: fallback"
 
 
-def make_fallback(choice: str | dict[str, Any], bundle: Any, burned: str) -> Any:
-    """The fallback of a case: `dns`, or a table with kind = "dns" | "ignition-growth" and its constants.
+@dataclass(frozen=True)
+class FallbackChoice:
+    """The entry `fallback` of `[closure.options]`: its kind, and the constants of `ignition-growth`."""
+
+    kind: str
+    constants: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_table(cls, choice: str | Mapping[str, Any] | FallbackChoice) -> FallbackChoice:
+        """From `"dns"`, or a table with `kind` = "dns" | "ignition-growth" and constants.
+
+        Raises ConfigError naming what cannot be used.
+        """
+        if isinstance(choice, FallbackChoice):
+            return choice
+        table = {"kind": choice} if isinstance(choice, str) else dict(choice)
+        kind = table.pop("kind", None)
+        if kind not in NAMES:
+            raise ConfigError(f"{WHERE} '{kind}': choose {' | '.join(NAMES)}")
+        if kind == "dns" and table:
+            raise ConfigError(f"{WHERE} 'dns' takes no constants, got {', '.join(table)}")
+        if "compression" in table:
+            raise ConfigError(f"{WHERE}: 'compression' comes from the bundle; leave it out")
+        if kind == "ignition-growth":
+            _law(table, None)
+        return cls(kind, table)
+
+
+def make_fallback(choice: str | Mapping[str, Any] | FallbackChoice, bundle: Any) -> Any:
+    """The fallback that a case asks for, ready for `mld_closure.open`.
 
     `dns` simulates the cell's own patch under its own load, once, over the bundle's horizon; a meso cell
-    takes as long as a meso case of training data, and holds its last values beyond the horizon. burned: what
-    the closure's burned fractions are a share of (`Settings.burned`). Raises ConfigError naming what cannot
-    be used.
+    takes as long as a meso case of training data, and holds its last values beyond the horizon.
+
+    Parameters
+    ----------
+    choice : str, mapping or FallbackChoice
+        See `FallbackChoice.from_table`.
+    bundle : Bundle
+        The surrogate's.
+
+    Raises
+    ------
+    ConfigError
+        Naming what cannot be used.
     """
-    table = {"kind": choice} if isinstance(choice, str) else dict(choice)
-    kind = table.pop("kind", None)
-    if kind not in NAMES:
-        raise ConfigError(f"closure options: fallback '{kind}': choose {' | '.join(NAMES)}")
-    if kind == "dns":
-        if table:
-            raise ConfigError(f"closure options: fallback 'dns' takes no constants, got {', '.join(table)}")
-        return _dns(bundle, burned)
-    from ..closure.fallback import IgnitionGrowth
+    choice = FallbackChoice.from_table(choice)
+    if choice.kind == "dns":
+        return _dns(bundle)
     from ..surrogate.frame0 import LoadTable
 
-    compression = LoadTable.from_bundle(bundle).compression
-    return from_dict(IgnitionGrowth, {**table, "compression": compression}, "closure options: fallback")
+    return _law(choice.constants, LoadTable.from_bundle(bundle).compression)
 
 
-def _dns(bundle: Any, burned: str) -> Any:
-    from ..closure.fallback import CurveFallback
+def _law(constants: Mapping[str, Any], compression: Any) -> Any:
+    from ..closure.fallback.ignition_growth import IgnitionGrowth
+
+    return from_dict(IgnitionGrowth, {**constants, "compression": compression}, WHERE)
+
+
+def _dns(bundle: Any) -> Any:
+    from ..closure.fallback.curve import CurveFallback
     from ..dns.cases import PRESETS, record
     from ..models.readout_head import stack_targets, targets_from_fields
     from ..surrogate.frame0 import LoadTable
     from ..surrogate.own_material import own_burned, own_share
 
-    table = LoadTable.from_bundle(bundle) if burned == "own material" else None
+    table = LoadTable.from_bundle(bundle)
     case = replace(
         PRESETS["meso"],
         pixel=bundle.pixel,
@@ -53,10 +92,8 @@ def _dns(bundle: Any, burned: str) -> Any:
     def simulate(patch: np.ndarray, up: float) -> tuple[np.ndarray, np.ndarray]:
         movie, _ = record(np.asarray(patch, float), up, case)
         times, values = np.array(case.times), stack_targets(targets_from_fields(movie))
-        if table is not None:
-            loads, solid = np.full(len(times), up), np.full(len(times), patch.mean(dtype=np.float64))
-            length = patch.shape[1] * bundle.pixel
-            values = own_burned(values, own_share(table, loads, solid, times, length))
-        return times, values
+        loads, solid = np.full(len(times), up), np.full(len(times), patch.mean(dtype=np.float64))
+        length = patch.shape[1] * bundle.pixel
+        return times, own_burned(values, own_share(table, loads, solid, times, length))
 
     return CurveFallback(simulate)

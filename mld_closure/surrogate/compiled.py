@@ -6,7 +6,8 @@ load only files you made or trust, as with any program. The bundle itself stays 
 needed: it encodes, reads out and says what the numbers mean.
 
 Why: kernels are generated for one processor, torch version, frame size and precision, and another one's would
-crash or be wrong in silence; so everything is compared before the library is touched.
+crash or be wrong in silence; so everything is compared before the library is touched, and the first step of a
+loaded library is compared with the eager one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ..device import Device
 from ..grids import LATENT_FACTOR
 from ..models.bundle import BundleError
 from ..models.dynamics import Latent, LatentDynamics
+from .agreement import require_agreement, trial_latents
 from .options import EngineOptions
 
 KEY = "mld_closure"  # of our facts in the metadata of a package
@@ -143,8 +145,8 @@ class CompiledStep:
             )
         tensors = [latent.mean, latent.logvar, load] if self._with_logvar else [latent.mean, load]
         tensors = [self._padded(t.float()).contiguous() for t in tensors]
-        for _ in range(self._repeats):
-            tensors[:-1] = self._loader.run(tensors)
+        for _ in range(self._repeats):  # the library takes its inputs as packed, in whatever order they lie
+            tensors[:-1] = [t.contiguous() for t in self._loader.run(tensors)]
         if self._with_logvar:
             return Latent(tensors[0][:count], tensors[1][:count])
         return Latent(tensors[0][:count], latent.logvar)
@@ -157,12 +159,20 @@ class CompiledStep:
 def load_step(
     options: EngineOptions, bundle: str, model: LatentDynamics, device: Device
 ) -> CompiledStep | None:
-    """The compiled step that the options name, checked against what it is to serve; None for none."""
+    """The compiled step that the options name, checked against what it is to serve; None for none.
+
+    Raises FileNotFoundError, and BundleError for a file that does not fit, or whose step of random latents
+    differs from the eager one (`agreement.TOLERANCE`).
+    """
     if options.compiled is None:
         return None
-    facts = read_facts(options.compiled)
-    check(options.compiled, facts, bundle, options.scale, device, options.micro_batch)
-    return CompiledStep(options.compiled, facts, model)
+    path = options.compiled
+    facts = read_facts(path)
+    check(path, facts, bundle, options.scale, device, options.micro_batch)
+    step = CompiledStep(path, facts, model)
+    step.fit(options)
+    require_agreement(str(path), step, model, facts.precision, *trial_latents(model, facts.frame_shape))
+    return step
 
 
 def _size(shape: tuple[int, int]) -> str:

@@ -1,1 +1,1 @@
-"""The one training loop and the stages it runs."""
+"""Training: stages, losses, samples, the loop that runs them, scores of rollouts, and baselines."""

@@ -1,4 +1,4 @@
-"""Checkpoints that a kill cannot tear: written beside, synced, renamed; read without running code."""
+"""Checkpoints: crash-safe atomic writes, read without running code from the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ FORMAT = 1
 
 
 def save(path: str | Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors, numbers, text, lists, dicts) so that `path` holds either the old or the new."""
+    """Write the state of a stage; `path` holds the complete old or the complete new state at any time.
+
+    Parameters
+    ----------
+    path : path
+        Checkpoint file; its folder is created.
+    state : dict
+        Tensors, numbers, texts, lists and dicts.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with published(path) as temporary, open(temporary, "wb") as file:
@@ -21,21 +29,32 @@ def save(path: str | Path, state: dict[str, Any]) -> None:
 
 
 def load(path: str | Path) -> dict[str, Any] | None:
-    """The state written by `save`, on the CPU; None where there is no file. ValueError for another format."""
+    """Read the state written by `save`, on the CPU.
+
+    Returns
+    -------
+    dict or None
+        None if there is no file.
+
+    Raises
+    ------
+    ValueError
+        A file that cannot be read or has another format.
+    """
     path = Path(path)
     if not path.exists():
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as err:
-        raise ValueError(f"{path} is no readable checkpoint ({err}); remove it to train anew") from None
+        raise ValueError(f"{path} is not a readable checkpoint ({err}); remove it to train again") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise ValueError(f"{path}: this version reads checkpoint format {FORMAT}; remove it to train anew")
+        raise ValueError(f"{path}: this version reads checkpoint format {FORMAT}; remove it to train again")
     return state
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Replace the text file at `path` in one move."""
+    """Replace a text file in one crash-safe atomic step; its folder is created."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with published(path) as temporary:

@@ -1,7 +1,8 @@
-"""The curriculum: a list of phases (horizon, length), walked through by steps taken or by share of the time.
+"""The curriculum: a list of phases (horizon, length), followed by steps or by share of the time.
 
-A stage's progress runs from 0 to 1. Without a time budget it is steps / total steps, so that phases, learning
-rate and validations fall on exact steps; with one it is the larger of that and the share of the time used.
+The progress of a stage runs from 0 to 1. Without a time budget it is steps / total steps, so phases, learning
+rate and validations fall on exact steps. With a budget it is the larger of that and the used share of the
+time.
 """
 
 from __future__ import annotations
@@ -13,10 +14,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Phase:
-    """One part of a stage: how far ahead it looks and how long it lasts (steps or epochs, exactly one).
+    """One part of a stage: how many steps a rollout has, and how long the phase lasts.
 
-    `crop` (pixels for a VAE, latent pixels for dynamics; 0 = whole frame) and `decode_every` (steps between
-    decoded losses; 0 = never) replace the stage's own values where given.
+    Attributes
+    ----------
+    horizon : int
+        Steps of a rollout.
+    steps, epochs : int, float
+        Length of the phase; exactly one of them is given.
+    crop : int or None
+        Side of the crop in pixels (VAE) or latent pixels (dynamics); 0 for whole frames, None for the value
+        of the stage.
+    decode_every : int or None
+        Steps from one loss on decoded fields to the next; 0 for never, None for the value of the stage.
+
+    Raises
+    ------
+    ValueError
+        A horizon below 1, or not exactly one length.
     """
 
     horizon: int = 1
@@ -34,22 +49,44 @@ class Phase:
             )
 
     def length(self, windows: int, batch: int) -> int:
-        """Steps this phase takes when an epoch is `windows` samples in batches of `batch`."""
+        """Return the steps of this phase if an epoch has `windows` samples in batches of `batch`."""
         return self.steps or max(1, math.ceil(self.epochs * windows / batch))
 
 
 class Curriculum:
-    """Phases one after the other; `lengths` are their steps."""
+    """Phases one after the other.
+
+    Parameters
+    ----------
+    phases : sequence of Phase
+        At least one.
+    windows : callable
+        Samples per epoch in a phase.
+    batch : int
+        Samples per step over all processes.
+
+    Attributes
+    ----------
+    lengths : tuple of int
+        Steps of each phase.
+    total : int
+        Steps of all phases.
+
+    Raises
+    ------
+    ValueError
+        There is no phase.
+    """
 
     def __init__(self, phases: Sequence[Phase], windows: Callable[[Phase], int], batch: int) -> None:
         if not phases:
             raise ValueError("a stage needs at least one phase")
-        self.phases = tuple(phases)
-        self.lengths = tuple(phase.length(windows(phase), batch) for phase in phases)
-        self.total = sum(self.lengths)
+        self.phases: tuple[Phase, ...] = tuple(phases)
+        self.lengths: tuple[int, ...] = tuple(phase.length(windows(phase), batch) for phase in phases)
+        self.total: int = sum(self.lengths)
 
     def at(self, progress: float) -> int:
-        """Number of the phase in force at `progress` in [0, 1)."""
+        """Return the number of the phase at `progress`, 0 to 1."""
         done, place = 0, progress * self.total
         for i, length in enumerate(self.lengths):
             done += length
@@ -59,7 +96,21 @@ class Curriculum:
 
 
 def learning_rate(progress: float, start: float, end: float, warmup: float = 0.0) -> float:
-    """Cosine decay from `start` to `end` over progress 0..1, after a linear rise over the first `warmup`."""
+    """Return the learning rate: a linear rise, then a cosine decay.
+
+    Parameters
+    ----------
+    progress : float
+        0 to 1.
+    start, end : float
+        Largest and last learning rate.
+    warmup : float
+        Share of the progress in which the rate rises.
+
+    Returns
+    -------
+    float
+    """
     if progress < warmup:
         return start * (progress + 1e-3) / (warmup + 1e-3)
     part = (progress - warmup) / (1.0 - warmup)

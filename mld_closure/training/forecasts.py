@@ -1,6 +1,6 @@
-"""What is said about a whole movie given its frame 0, by a model's rollout or otherwise, and what is true.
+"""Forecasts of whole movies from frame 0, by the rollout of a model or otherwise, and the truth.
 
-A forecaster is a function of a case number; all of them are scored alike (see `scoring`).
+A forecaster is a function of a case number; `scoring` compares all of them in the same way.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import numpy as np
 import torch
 
 from .. import fields as field_table
+from ..fields import QUANTITIES
 from ..metrics.calibration import EnsembleMoments
 from ..metrics.hotspots import HotspotCurves, burned_fraction, curves_from, hot_fraction, hotspot_curves
-from ..models.readout_head import QUANTITIES, ReadoutHead
+from ..models.readout_head import ReadoutHead
 
-SEEN = 1e-3  # hot share of a frame from which on a readout head is asked for a hot-spot temperature
-TOLERANCE = 1e-2  # relative, of frame intervals and pixel sizes that should agree
+SEEN = 1e-3  # smallest hot share of a frame for which the hot-spot temperature of a readout head is used
+TOLERANCE = 1e-2  # relative difference allowed between frame intervals that should be equal
 
 
 class Reader(Protocol):
-    """What scoring asks of a file of trajectories (`data.trajectories.Trajectories`)."""
+    """What scoring needs of a trajectory file (`data.trajectories.Trajectories`)."""
 
     n_cases: int
     times: np.ndarray  # (time,) s
@@ -33,11 +34,11 @@ class Reader(Protocol):
     scalars: Mapping[str, np.ndarray]  # (case,) each
 
     def read(self, case: int, fields: Sequence[str] | None = None, frames: Any = ...) -> np.ndarray:
-        """Frames of a case, float32 (time, field, y, x) in SI units."""
+        """Return frames of a case, float32 (time, field, y, x) in SI units."""
 
 
 class Model(Protocol):
-    """The part of a surrogate's interface that a rollout needs."""
+    """The part of the interface of a surrogate that a rollout needs."""
 
     config: Any
     encode: Callable[..., Any]
@@ -47,11 +48,22 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Forecast:
-    """A movie or hot-spot curves or both, frame 0 included, SI units.
+    """A movie, or hot-spot curves, or both; frame 0 included, SI units.
 
-    movie: (time, field, y, x); curves: (time,) each; burned: burned fraction stated beside them (time,);
-    mean, std: of an ensemble, (time, field, y, x), with the number of its members; latents: means (time,
-    channel, y, x) in the model's own units.
+    Attributes
+    ----------
+    movie : array (time, field, y, x) or None
+        Forecast fields.
+    curves : HotspotCurves or None
+        Arrays (time,).
+    burned : array (time,) or None
+        Burned fraction, where the forecaster gives one directly.
+    mean, std : array (time, field, y, x) or None
+        Mean and standard deviation of an ensemble.
+    members : int
+        Number of members of the ensemble.
+    latents : array (time, channel, y, x) or None
+        Latent means, unscaled.
     """
 
     movie: np.ndarray | None = None
@@ -67,7 +79,13 @@ Forecaster = Callable[[int], Forecast]
 
 
 def frame_interval(data: Reader) -> float:
-    """Time between frames (s); ValueError unless there are two and they are evenly spaced."""
+    """Return the time between two frames [s].
+
+    Raises
+    ------
+    ValueError
+        Fewer than two frames, or frames that are not evenly spaced.
+    """
     steps = np.diff(np.asarray(data.times, np.float64))
     if not len(steps) or np.ptp(steps) > TOLERANCE * steps.mean():
         raise ValueError(
@@ -89,14 +107,39 @@ def rollout(
     restart: int | None = None,
     report: Callable[[int], None] = lambda frame: None,
 ) -> Forecaster:
-    """Forecasts by `model` from frame 0 of a case over all its frames; the latent's mean is decoded.
+    """Make forecasts by a model, from frame 0 of a case.
 
-    members: samples drawn beside that for an ensemble (0 or at least 2); precision: `fp32`, `bf16` or
-    `bf16-decode`, by autocast; frames: how many, frame 0 included, where not as many as the data have;
-    sample: decode a sample of the latent instead of its mean; restart: start anew from the true frame after
-    so many steps, 0 = only encode and decode each true frame; report: called with the number of each
-    finished frame. Raises ValueError for fields the data lack, a load they do not give, or a model that
-    cannot sample.
+    Parameters
+    ----------
+    model : Model
+        The surrogate.
+    data : Reader
+        Trajectories in SI units.
+    members : int
+        Members of an ensemble, 0 or at least 2: samples of each latent, in addition to the movie.
+    seed : int
+        Seed of the samples; case numbers are added to it.
+    precision : {"fp32", "bf16", "bf16-decode"}
+        Used by autocast.
+    frames : int, optional
+        Number of frames, frame 0 included; by default that of the data.
+    sample : bool
+        Whether the movie shows a sample of each latent instead of its mean.
+    keep_latents : bool
+        Whether the forecast includes the latent means.
+    restart : int, optional
+        Restart from the true frame after so many steps; 0 only encodes and decodes each true frame.
+    report : callable
+        Called with the number of each finished frame.
+
+    Returns
+    -------
+    Forecaster
+
+    Raises
+    ------
+    ValueError
+        Fields or a load that the data do not have, or samples of a model that cannot sample.
     """
     names = tuple(model.config.fields)
     if missing := [name for name in names if name not in data.fields]:
@@ -154,7 +197,7 @@ def rollout(
 def _latents(
     model: Model, data: Reader, case: int, load: torch.Tensor | None, frames: int, restart: int | None
 ) -> Iterator[Any]:
-    """Latents of frames 0, 1, ...: rolled out from frame 0, or from the truth every `restart` frames."""
+    """Latents of frames 0, 1, ...: a rollout from frame 0, restarted from the truth every `restart` steps."""
     device = next(model.parameters()).device
     names = tuple(model.config.fields)
 
@@ -178,10 +221,29 @@ def _latents(
 def read_rollout(
     model: Model, head: ReadoutHead, data: Reader, *, precision: str = "fp32", restart: int | None = None
 ) -> Forecaster:
-    """Forecasts of the curves alone, as a readout head reads them off the model's rollout from frame 0.
+    """Make forecasts of curves only, read by a readout head from the rollout of a model.
 
-    precision, restart: as in `rollout`. A hot spot has a temperature where the hot area is `SEEN` of the
-    frame at least. Raises ValueError for a load that the data do not give.
+    A frame has a hot-spot temperature if at least the share `SEEN` of it is hot.
+
+    Parameters
+    ----------
+    model : Model
+        The surrogate.
+    head : ReadoutHead
+        Reads the latents.
+    data : Reader
+        Trajectories in SI units.
+    precision, restart
+        As in `rollout`.
+
+    Returns
+    -------
+    Forecaster
+
+    Raises
+    ------
+    ValueError
+        A load that the data do not have.
     """
     device = next(model.parameters()).device
     names = list(QUANTITIES)
@@ -208,10 +270,22 @@ def read_rollout(
 
 
 def truth_curves(data: Reader, case: int) -> tuple[HotspotCurves, np.ndarray]:
-    """Hot-spot curves and burned fraction (time,) of a case: what forecasts of it are held against.
+    """Return the true hot-spot curves and the true burned fraction of a case.
 
-    The burned fraction is that of the mass where the file holds reaction progress (mass-weighted where it
-    holds the density too), else the hot share of the frame.
+    Parameters
+    ----------
+    data : Reader
+        Trajectories in SI units.
+    case : int
+        Case number.
+
+    Returns
+    -------
+    curves : HotspotCurves
+        Arrays (time,).
+    burned : array (time,)
+        Burned share of the mass; without density the mean reaction progress; without reaction progress the
+        hot share of the frame.
     """
     weights = [name for name in ("reaction_progress", "density") if name in data.fields]
     movie = data.read(case, ["temperature", *weights])
@@ -222,6 +296,7 @@ def truth_curves(data: Reader, case: int) -> tuple[HotspotCurves, np.ndarray]:
 
 
 def _load(model: Model, data: Reader, case: int, device: torch.device) -> torch.Tensor | None:
+    """Scaled load of a case (1,), or None if the model takes none."""
     if not model.config.load_conditioning:
         return None
     speed = data.scalars["piston_speed"][case] if "piston_speed" in data.scalars else np.nan

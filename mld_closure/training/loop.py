@@ -1,8 +1,9 @@
-"""The one training loop: step, validate, checkpoint, resume; every stage goes through it.
+"""The training loop of every stage: step, validate, write checkpoints, continue after a stop.
 
-Step n is a function of the weights and of (seed, n) alone, and a checkpoint holds everything that steps
-change (weights, optimizer, averaged weights, best weights so far, history), so that on a CPU an interrupted
-and resumed run equals the uninterrupted one bit for bit. Under a time budget a run follows the clock instead.
+Step n depends only on the weights and on (seed, n). A checkpoint holds everything that steps change: weights,
+optimizer, averaged weights, best weights so far, history. So on a CPU a run that was interrupted and
+continued equals the uninterrupted run bit for bit. With a time budget the progress depends on the time used
+instead.
 """
 
 from __future__ import annotations
@@ -22,22 +23,46 @@ from .parallel import World
 
 
 class Task(Protocol):
-    """What a stage gives the loop: networks with named losses, batches, and a judgement of the whole."""
+    """What a stage gives to the loop: networks with named losses, batches and validation."""
 
-    objective: nn.Module  # forward(**batch) -> dict of scalar losses; its parameters that require grad learn
-    weights: Mapping[str, float]  # of the named losses
+    objective: nn.Module  # forward(**batch) -> dict of scalar losses; parameters that require grad learn
+    weights: Mapping[str, float]  # by name of the loss
     curriculum: Curriculum
 
     def batch(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
-        """Arguments of the objective for these sample numbers."""
+        """Return the arguments of the objective for these sample numbers."""
 
     def validate(self) -> dict[str, float]:
-        """Named numbers on cases set aside; `score`, where there is one, chooses the weights (lower wins)."""
+        """Return named numbers on the validation cases; the lowest `score`, if given, selects the weights."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a stage is run; lengths are in steps, times in seconds."""
+    """How a stage is run.
+
+    Attributes
+    ----------
+    batch : int
+        Samples per step and process.
+    lr, lr_end, warmup : float
+        Arguments of `curriculum.learning_rate`.
+    betas : (float, float)
+        Of the Adam optimizer.
+    clip : float
+        Largest norm of the gradient; 0 for no limit.
+    ema : float
+        Decay of the averaged weights; 0 for no averaging.
+    bf16 : bool
+        Compute in bfloat16 by autocast.
+    select : bool
+        Keep the weights with the best validation score.
+    validations : int
+        Number of validations over the stage.
+    checkpoint_every, record_every : int
+        Steps from one checkpoint, or one entry of the history, to the next.
+    seed : int
+        Seed of samples and noise.
+    """
 
     batch: int = 8
     lr: float = 1e-4
@@ -56,7 +81,19 @@ class Plan:
 
 @dataclass
 class Progress:
-    """Where a stage stands: what is reported after every step and kept in its checkpoint."""
+    """Progress of a stage, reported after every step and kept in its checkpoint.
+
+    Attributes
+    ----------
+    step : int
+        Steps taken.
+    seconds : float
+        Time used, earlier calls included [s].
+    fraction : float
+        Progress, 0 to 1.
+    finished : bool
+        Whether the stage is over.
+    """
 
     step: int = 0
     seconds: float = 0.0
@@ -75,15 +112,43 @@ def fit(
     identity: str = "",
     report: Callable[[Progress, dict[str, float]], None] = lambda progress, losses: None,
 ) -> tuple[Progress, list[dict[str, Any]]]:
-    """Train `task.objective` in place from where `checkpoint` left off; returns progress and history.
+    """Train `task.objective` in place, continuing from the checkpoint if there is one.
 
-    `budget` (s) bounds the stage's time over all sittings: phases and learning rate are then squeezed to fit.
-    `stop` is asked after every step; once true, a checkpoint is written and the call returns with
-    `finished` False. `identity` names what the stage starts from; a checkpoint with another is refused. When
-    the stage is finished the objective holds the chosen weights: the best validated (`plan.select`), else the
-    averaged (`plan.ema`), else the last.
+    Once the stage is finished, the objective holds the selected weights: the best validated ones
+    (`plan.select`), otherwise the averaged ones (`plan.ema`), otherwise the last ones.
 
-    Raises RuntimeError when a loss stops being finite, ValueError for a checkpoint that does not belong here.
+    Parameters
+    ----------
+    task : Task
+        What to train.
+    plan : Plan
+        How to train.
+    checkpoint : path
+        Checkpoint file.
+    world : World, optional
+        The processes that train together.
+    budget : float, optional
+        Largest time of the stage, earlier calls included [s]. Phases and learning rate are shortened to fit.
+    stop : callable
+        Called after every step; if it returns True, a checkpoint is written and the call returns, with
+        `finished` False.
+    identity : str
+        Identifies networks, data and settings; a checkpoint with another identity is refused.
+    report : callable
+        Called with progress and losses after every step.
+
+    Returns
+    -------
+    progress : Progress
+    history : list of dict
+        Recorded losses and validations.
+
+    Raises
+    ------
+    RuntimeError
+        A loss is not finite.
+    ValueError
+        The checkpoint belongs to something else, or there is nothing to train.
     """
     world = world or World()
     run = _Run(task, plan, Path(checkpoint), world, budget, identity)
@@ -99,7 +164,7 @@ def fit(
 
 
 class _Run:
-    """The state of one stage while it trains."""
+    """State of one stage during training."""
 
     def __init__(
         self, task: Task, plan: Plan, path: Path, world: World, budget: float | None, identity: str
@@ -123,7 +188,7 @@ class _Run:
         task.objective.train()
 
     def step(self) -> dict[str, float]:
-        """Take one step, then validate, record and checkpoint where they are due."""
+        """Take one step; then validate, record and write a checkpoint where due."""
         begun = time.perf_counter()
         progress, plan, total = self.progress, self.plan, self.task.curriculum.total
         before = progress.fraction
@@ -155,7 +220,7 @@ class _Run:
         return losses
 
     def _descend(self, phase: Phase, rate: float) -> dict[str, float]:
-        """One optimizer step; returns the losses' values, the weighted sum as `total`."""
+        """Take one optimizer step; returns the values of the losses, and their weighted sum as `total`."""
         plan, step, world = self.plan, self.progress.step, self.world
         torch.manual_seed(hash((plan.seed, step, world.rank)) & 0x7FFFFFFF)
         first = (step * world.size + world.rank) * plan.batch
@@ -188,6 +253,7 @@ class _Run:
         return values
 
     def _record(self, phase: Phase, rate: float) -> None:
+        """Append the mean losses since the last entry to the history."""
         means = {name: value / self.summed for name, value in self.sums.items()}
         self.history.append(
             {
@@ -201,7 +267,7 @@ class _Run:
         self.sums, self.summed = {}, 0
 
     def _validate(self) -> None:
-        """Judge the averaged weights (the present ones without averaging); rank 0 does it for all."""
+        """Validate the averaged weights, or the current ones without averaging, on rank 0 for all ranks."""
         if self.world.rank == 0:
             with _Swapped(self.learning, self.average), torch.no_grad():
                 self.task.objective.eval()
@@ -216,7 +282,7 @@ class _Run:
         self.world.wait()
 
     def _finish(self) -> None:
-        """Put the chosen weights into the objective, the same on every rank."""
+        """Copy the selected weights into the objective, the same on every rank."""
         chosen = self.best or self.average
         with torch.no_grad():
             for name, value in chosen.items():
@@ -225,7 +291,7 @@ class _Run:
         self.progress.finished = True
 
     def save(self) -> None:
-        """Write the checkpoint (rank 0)."""
+        """Write the checkpoint, on rank 0."""
         if self.world.rank != 0:
             return
         checkpoints.save(
@@ -252,7 +318,7 @@ class _Run:
             return
         if set(state["weights"]) != set(self.learning) or state["identity"] != self.identity:
             raise ValueError(
-                f"{self.path} belongs to other networks, data or settings; remove it to train this stage anew"
+                f"{self.path} belongs to other networks, data or settings; remove it to train again"
             )
         load_weights(self.learning, state["weights"])
         self.progress = Progress(**state["progress"])
@@ -266,7 +332,7 @@ class _Run:
 
 
 class _Swapped:
-    """Holds other values in the parameters while inside the `with` block."""
+    """Replaces the values of parameters inside the `with` block."""
 
     def __init__(self, parameters: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
         self.parameters, self.values = parameters, values
@@ -280,11 +346,11 @@ class _Swapped:
 
 
 def load_weights(into: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
-    """Copy `values` into the tensors of the same name, in place; ValueError where a shape differs."""
+    """Copy `values` into the tensors of the same names, in place; ValueError where a shape differs."""
     with torch.no_grad():
         for name, value in values.items():
             if into[name].shape != value.shape:
                 raise ValueError(
-                    f"{name}: stored {tuple(value.shape)}, needed {tuple(into[name].shape)}: another model"
+                    f"{name}: stored {tuple(value.shape)}, needed {tuple(into[name].shape)}; another model"
                 )
             into[name].copy_(value)

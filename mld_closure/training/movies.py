@@ -1,15 +1,14 @@
-"""A data file as training sees it: scaled frames and latents in memory maps, and the split of its cases.
+"""A data file as training uses it: scaled frames and latents in memory maps, and its split into cases.
 
-Both are computed once and kept beside the run, named after what they were made from: the data file's
-identity, the fields, and for latents the VAEs' weights. When one of these changes, so does the name, and the
-old map is removed.
+Both are computed once and stored in the folder of the run. The name of a map contains a hash of what it was
+made from: the data file, the fields and, for latents, the weights of the VAEs. When one of these changes, a
+new map is made and the old one is removed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,10 +18,10 @@ from torch import nn
 
 from ..data.trajectories import Trajectories
 from ..data.windows import Split
-from ..fields import get
+from ..durable import published
+from ..fields import QUANTITIES, get
 from ..grids import LATENT_FACTOR, check_frame
 from ..models.dynamics import Latent, LatentDynamics
-from ..models.readout_head import QUANTITIES
 from ..models.readout_maps import NEEDED, maps_from_fields
 from .parallel import World
 
@@ -30,11 +29,40 @@ Fill = Callable[[np.ndarray], None]
 
 
 class Movies:
-    """One data file: `frames` (case, time, field, y, x), scaled; after `encode` also `mean` and `logvar`.
+    """The movies of one data file.
 
-    Latents are (variant, case, time, channel, y/8, x/8); variant 1, where asked for, is the movie mirrored in
-    y. `load` (case,) is the piston speed in m/s, None where the file does not say. Raises ValueError for
-    frames whose sides are no multiples of 32 and KeyError for a field the file lacks.
+    Parameters
+    ----------
+    role : {"micro", "meso"}
+        Scale of the file, used in the names of the maps.
+    trajectories : Trajectories
+        The file.
+    fields : sequence of str
+        Fields wanted.
+    split : Split
+        Cases for training and for validation.
+    folder : path
+        Where maps are stored.
+    world : World, optional
+        The processes that train together; rank 0 computes the maps.
+
+    Attributes
+    ----------
+    frames : array (case, time, field, y, x)
+        Frames scaled to [0, 1].
+    mean, logvar : array (variant, case, time, channel, y/8, x/8)
+        Latents, after `encode`. Variant 1, if requested, is the movie mirrored in y.
+    rolled : array like `mean`
+        Latent means of rollouts, after `roll`.
+    load : array (case,) or None
+        Piston speeds [m/s]; None if the file has none.
+
+    Raises
+    ------
+    ValueError
+        Frames whose sides are no multiples of 32.
+    KeyError
+        A field that the file does not have.
     """
 
     def __init__(
@@ -47,12 +75,16 @@ class Movies:
         world: World | None = None,
     ) -> None:
         check_frame(*trajectories.shape)
-        self.role, self.trajectories, self.fields, self.split = role, trajectories, tuple(fields), split
-        self.folder, self.world = Path(folder), world or World()
-        self.load = trajectories.scalars.get("piston_speed")
-        self.identity = digest({"file": file_identity(trajectories.path), "fields": list(self.fields)})
+        self.role: str = role
+        self.trajectories: Trajectories = trajectories
+        self.fields: tuple[str, ...] = tuple(fields)
+        self.split: Split = split
+        self.folder: Path = Path(folder)
+        self.world: World = world or World()
+        self.load: np.ndarray | None = trajectories.scalars.get("piston_speed")
+        self.identity: str = digest({"file": file_identity(trajectories.path), "fields": list(self.fields)})
         shape = (trajectories.n_cases, trajectories.n_frames, len(self.fields), *trajectories.shape)
-        self.frames = self._map(f"{role}-frames", self.identity, shape, self._fill_frames)
+        self.frames: np.ndarray = self._map(f"{role}-frames", self.identity, shape, self._fill_frames)
         self.mean: np.ndarray | None = None
         self.logvar: np.ndarray | None = None
         self.rolled: np.ndarray | None = None
@@ -64,13 +96,23 @@ class Movies:
         return self.frames.shape[1]
 
     def channel(self, name: str) -> int:
-        """Place of a field in `frames`; ValueError with the fields there are."""
+        """Return the position of a field in `frames`; ValueError for a field that is not there."""
         if name not in self.fields:
             raise ValueError(f"no field '{name}' among those trained on: {', '.join(self.fields)}")
         return self.fields.index(name)
 
     def encode(self, model: LatentDynamics, *, mirror: bool, bf16: bool = False) -> None:
-        """Encode all frames with the model's VAEs, or open what an earlier call left."""
+        """Encode all frames with the VAEs of the model, or open the map of an earlier call.
+
+        Parameters
+        ----------
+        model : LatentDynamics
+            Its VAEs encode.
+        mirror : bool
+            Whether mirrored movies are encoded too.
+        bf16 : bool
+            Compute in bfloat16 by autocast.
+        """
         device = next(model.parameters()).device
         key = digest(
             {"data": self.identity, "vaes": weights_hash(model.vaes), "mirror": mirror, "bf16": bf16}
@@ -94,9 +136,9 @@ class Movies:
         self.mean, self.logvar = self._map(f"{self.role}-latents", key, shape, fill)
 
     def roll(self, model: LatentDynamics, *, bf16: bool = False) -> None:
-        """Roll the model out from frame 0 of every case: `rolled`, means of the same shape as `mean`.
+        """Roll the model out from frame 0 of every case into `rolled`, or open the map of an earlier call.
 
-        Frame 0 is the encoded one. Opens what an earlier call with the same weights left.
+        Frame 0 of `rolled` is the encoded true frame.
         """
         device = next(model.parameters()).device
         key = digest({"data": self.identity, "model": weights_hash(model), "bf16": bf16})
@@ -121,7 +163,7 @@ class Movies:
 
     @property
     def maps(self) -> np.ndarray:
-        """What a readout head learns, (case, time, 6, y/8, x/8); see `models.readout_maps`."""
+        """Targets of a readout head, (case, time, 6, y/8, x/8), from `models.readout_maps`."""
         if self._maps is None:
             cases, times, _, ny, nx = self.frames.shape
             shape = (cases, times, len(QUANTITIES), ny // LATENT_FACTOR, nx // LATENT_FACTOR)
@@ -129,30 +171,28 @@ class Movies:
         return self._maps
 
     def _fill_maps(self, out: np.ndarray) -> None:
+        """Compute the targets of a readout head."""
         names = [name for name in NEEDED if name in self.trajectories.fields]
         for case in range(len(out)):
             values = self.trajectories.read(case, names)  # (time, field, y, x)
             out[case] = maps_from_fields({name: values[:, i] for i, name in enumerate(names)})
 
     def _fill_frames(self, out: np.ndarray) -> None:
+        """Read and scale all frames."""
         for case in range(len(out)):
             values = self.trajectories.read(case, self.fields)  # (time, field, y, x)
             for i, name in enumerate(self.fields):
                 out[case, :, i] = get(name).scale(values[:, i])
 
     def _map(self, role: str, key: str, shape: tuple[int, ...], fill: Fill) -> np.ndarray:
-        """The memory map called `role` made from what `key` stands for; computed if it is not there."""
+        """The memory map called `role` for the hash `key`; computed by `fill` if it does not exist."""
         path = self.folder / f"{role}-{key}.npy"
         if self.world.rank == 0 and not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            try:
+            with published(path) as temporary:
                 array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
                 fill(array)
                 array.flush()
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
             for old in self.folder.glob(f"{role}-*.npy"):
                 if old != path:
                     old.unlink()
@@ -161,7 +201,7 @@ class Movies:
 
 
 def mirrored(frames: np.ndarray, fields: Sequence[str]) -> np.ndarray:
-    """Scaled frames (..., field, y, x) turned upside down; velocity across changes its sign."""
+    """Return scaled frames (..., field, y, x) mirrored in y; velocity_y changes its sign."""
     out = frames[..., ::-1, :]
     if "velocity_y" in fields:
         i, field = list(fields).index("velocity_y"), get("velocity_y")
@@ -171,13 +211,13 @@ def mirrored(frames: np.ndarray, fields: Sequence[str]) -> np.ndarray:
 
 
 def file_identity(path: str | Path) -> dict[str, str | int]:
-    """What tells a data file from another or from its own later self: place, size, time of last change."""
+    """Return path, size and time of change, which tell a data file from others and from later versions."""
     info = Path(path).stat()
     return {"path": str(Path(path).resolve()), "size": info.st_size, "modified": info.st_mtime_ns}
 
 
 def weights_hash(module: nn.Module) -> str:
-    """SHA-256 over names, shapes and bytes of a module's parameters and buffers."""
+    """Return the SHA-256 of names, shapes and bytes of the parameters and buffers of a module."""
     total = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         total.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
@@ -186,5 +226,5 @@ def weights_hash(module: nn.Module) -> str:
 
 
 def digest(value: object) -> str:
-    """Short name for a JSON-ready value."""
+    """Return a short hash of a value that can be written as JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

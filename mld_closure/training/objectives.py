@@ -1,8 +1,9 @@
-"""What each kind of stage makes small: modules from a batch to named scalar losses.
+"""The objectives of the stages: modules that turn a batch into named scalar losses.
 
-Batches hold per sample the window (b, time, channel, y, x) and where inside it the losses look: `scored` and
-`decoded` are corners (y, x) in latent pixels, one a sample. What should not learn is frozen by the caller.
-Why: losses are a module's forward so that gradients of several processes can be averaged on the way.
+A batch holds per sample a window (b, time, channel, y, x). `scored` and `decoded` say where in it the losses
+are taken: one corner (y, x) per sample, in latent pixels. The caller freezes what must not learn.
+Why: the losses are computed in the forward pass of a module, so that gradients of several processes can be
+averaged by DistributedDataParallel.
 """
 
 from __future__ import annotations
@@ -22,23 +23,46 @@ from ..models.vae import VAE
 
 Corners = Sequence[tuple[int, int]]
 
-HOT_KNEE = 0.3  # scaled temperature (1710 K) from which a place counts as hot
-DECODER_REACH = 4  # latent pixels around a place that its decoded value depends on
+DECODER_REACH = 4  # distance in latent pixels over which a decoded value depends on the latents
 
 
 class VAEObjective(nn.Module):
-    """Reconstruction from sampled latents, divergence and edges of one field, each per pixel of the frame.
+    """Losses of the VAE of one field, each per pixel of the frame.
 
-    `reconstruction` is the squared error plus `l1` times the absolute one, hot places counting
-    1 + `hot_weight` times (temperature).
+    Parameters
+    ----------
+    vae : VAE
+        The network.
+    kinds : sequence of str
+        Of "reconstruction", "kl", "edge". The reconstruction is decoded from sampled latents; its loss is the
+        squared error plus `l1` times the absolute error.
+    hot_weight : float
+        Hot places count 1 + hot_weight times (for temperatures).
+    l1 : float
+        Factor of the absolute error.
     """
 
     def __init__(self, vae: VAE, kinds: Sequence[str], *, hot_weight: float = 0.0, l1: float = 0.0) -> None:
         super().__init__()
-        self.vae, self.kinds, self.hot_weight, self.l1 = vae, tuple(kinds), hot_weight, l1
+        self.vae: VAE = vae
+        self.kinds: tuple[str, ...] = tuple(kinds)
+        self.hot_weight: float = hot_weight
+        self.l1: float = l1
 
     def forward(self, x: Tensor, eps: Tensor) -> dict[str, Tensor]:
-        """Losses for frames x (b, 1, y, x) and noise eps (b, channel, y/8, x/8)."""
+        """Return the losses.
+
+        Parameters
+        ----------
+        x : tensor (b, 1, y, x)
+            Frames scaled to [0, 1].
+        eps : tensor (b, channel, y/8, x/8)
+            Standard normal noise.
+
+        Returns
+        -------
+        dict of str to scalar tensor
+        """
         mean, logvar = self.vae.encode(x)
         mean, logvar = mean.float(), logvar.float()
         y = self.vae.decode(mean + torch.exp(0.5 * logvar) * eps).float()
@@ -54,14 +78,32 @@ class VAEObjective(nn.Module):
 
 
 class DynamicsObjective(nn.Module):
-    """Consistency of a latent rollout with the encoded movie, and of its decoded frames with the true ones.
+    """Losses of a latent rollout: against the encoded movie, and of its decoded frames against the true ones.
 
-    step: one frame ahead, `Latent -> Latent`, with or without coupling. kinds: of "mean", "logvar", "field",
-    "hot", "area", "readout", "curve"; "hot" is the hot-weighted error of temperature, averaged over pixels
-    and summed over steps like the others, "area" that of the hot area of decoded parts, "readout" that of
-    what `head` reads, which also reads the window's first frame, "curve" that of its hot area and burned
-    fraction of the whole. Why the last: where hot spots ignite cannot be foretold to the pixel, how many can.
-    Models that standardise latents are judged on standardised ones.
+    Models that standardise latents are compared in standardised latents.
+    Why the loss "curve": the pixels where hot spots ignite cannot be predicted, but their number can.
+
+    Parameters
+    ----------
+    dynamics : LatentDynamics
+        The model.
+    step : callable
+        One frame ahead, from (model, latent, load) to a latent; with or without coupling.
+    kinds : sequence of str
+        "mean", "logvar": latents. "field": decoded fields. "hot": decoded temperature, hot pixels weighted;
+        averaged over pixels and summed over steps like the others. "area": hot area of decoded parts.
+        "readout": what `head` reads from the rollout and from the first frame. "curve": hot area and burned
+        fraction that `head` reads from whole frames or the scored part.
+    fields : sequence of str
+        Fields that are decoded; all by default.
+    hot_weight, l1 : float
+        Of the loss "hot", as in `losses.hot_weighted_loss`.
+    latent_hot_weight : float
+        Weight of hot places in the loss "mean".
+    head : ReadoutHead, optional
+        For the losses "readout" and "curve".
+    truncate : int
+        Gradients flow back through at most so many steps; 0 for all.
     """
 
     def __init__(
@@ -79,10 +121,14 @@ class DynamicsObjective(nn.Module):
     ) -> None:
         super().__init__()
         self.head = head
-        self.dynamics, self.step, self.kinds = dynamics, step, tuple(kinds)
-        self.latent_hot_weight, self.truncate = latent_hot_weight, truncate
-        self.fields = tuple(fields) or dynamics.config.fields
-        self.hot_weight, self.l1 = hot_weight, l1
+        self.dynamics: LatentDynamics = dynamics
+        self.step: Callable[[LatentDynamics, Latent, Tensor | None], Latent] = step
+        self.kinds: tuple[str, ...] = tuple(kinds)
+        self.latent_hot_weight: float = latent_hot_weight
+        self.truncate: int = truncate
+        self.fields: tuple[str, ...] = tuple(fields) or dynamics.config.fields
+        self.hot_weight: float = hot_weight
+        self.l1: float = l1
 
     def forward(
         self,
@@ -98,13 +144,31 @@ class DynamicsObjective(nn.Module):
         heat: Tensor | None = None,
         maps: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Losses of the window mean, logvar (b, horizon + 1, channel, y, x), rolled out from its first frame.
+        """Return the losses of windows, rolled out from their first frame.
 
-        load: (b,) as the model takes it. truth: (b, time, field, y, x), the pixels of the decoded part in the
-        last frames of the window, with the fields `fields` and a size 8 times `decoded_size`. eps: (b, time,
-        channel, y, x) to decode a sample instead of the mean. heat: (b, horizon, 1, y, x), the highest true
-        temperature in [0, 1] behind each latent pixel; where it is high, errors of means count
-        1 + `latent_hot_weight` times. maps: (b, horizon + 1, 6, y, x), what the head should read.
+        Parameters
+        ----------
+        mean, logvar : tensor (b, horizon + 1, channel, y, x)
+            Encoded windows.
+        load : tensor (b,), optional
+            Scaled load.
+        scored, scored_size
+            Corners and size of the part on which losses are taken, in latent pixels; all by default.
+        decoded, decoded_size
+            The same for the decoded part.
+        truth : tensor (b, time, field, 8 y, 8 x), optional
+            True frames of the decoded part, for the last frames of the windows.
+        eps : tensor (b, time, channel, y, x), optional
+            Noise, to decode a sample instead of the mean.
+        heat : tensor (b, horizon, 1, y, x), optional
+            Highest true temperature in each latent pixel, scaled; where it is high, errors of means count up
+            to 1 + latent_hot_weight times.
+        maps : tensor (b, horizon + 1, 6, y, x), optional
+            Targets of the head.
+
+        Returns
+        -------
+        dict of str to scalar tensor
         """
         latent = Latent(mean[:, 0], logvar[:, 0])
         steps = []
@@ -130,6 +194,7 @@ class DynamicsObjective(nn.Module):
         corners: Corners | None,
         size: tuple[int, int] | None,
     ) -> dict[str, Tensor]:
+        """Losses on what the head reads."""
         times = mean.shape[1]
         load = load.repeat_interleave(times) if self.head.config.load_input else None
         read = self.head.maps(mean.flatten(0, 1), load).unflatten(0, (-1, times))
@@ -150,6 +215,7 @@ class DynamicsObjective(nn.Module):
         size: tuple[int, int] | None,
         heat: Tensor | None,
     ) -> dict[str, Tensor]:
+        """Losses on latents."""
         slices, out = self.dynamics.config.slices(), {}
         for kind, p, t in zip(("mean", "logvar"), predicted, target, strict=True):
             if kind not in self.kinds:
@@ -159,7 +225,7 @@ class DynamicsObjective(nn.Module):
                 shift, scale = getattr(scaling, f"{kind}_shift"), getattr(scaling, f"{kind}_scale")
                 p, t = (p - shift) / scale, (t - shift) / scale
             if heat is not None and kind == "mean":
-                emphasis = 1.0 + self.latent_hot_weight * (heat / HOT_KNEE).clamp(0.0, 1.0)
+                emphasis = losses.hot_emphasis(heat, self.latent_hot_weight)
                 p = t + (p - t) * emphasis.sqrt()
             if corners is not None:
                 p, t = cut(p, corners, size), cut(t, corners, size)
@@ -174,6 +240,7 @@ class DynamicsObjective(nn.Module):
         size: tuple[int, int] | None,
         eps: Tensor | None,
     ) -> dict[str, Tensor]:
+        """Losses on decoded fields."""
         mean, logvar = (part[:, -truth.shape[1] :] for part in predicted)
         z = mean if eps is None else mean + torch.exp(0.5 * logvar) * eps
         frames = decode_part(self.dynamics, z, self.fields, corners, size)
@@ -193,26 +260,26 @@ class DynamicsObjective(nn.Module):
 
 
 class HeadObjective(nn.Module):
-    """What a readout head makes of latents, against the truth behind them."""
+    """Loss of a readout head on given latents."""
 
     def __init__(self, head: ReadoutHead) -> None:
         super().__init__()
         self.head = head
 
     def forward(self, mean: Tensor, maps: Tensor, load: Tensor | None = None) -> dict[str, Tensor]:
-        """Loss for latent means (b, channel, y, x) and maps (b, 6, y, x)."""
+        """Return the loss for latent means (b, channel, y, x) and target maps (b, 6, y, x)."""
         return {"readout": readout_loss(self.head.maps(mean, load), maps)}
 
 
 class ParcObjective(nn.Module):
-    """Mean absolute error of all channels of a rollout of the rival, averaged over steps."""
+    """Mean absolute error of all fields in a rollout of the PARCv2 baseline, averaged over steps."""
 
     def __init__(self, parc: Parc) -> None:
         super().__init__()
         self.parc = parc
 
     def forward(self, state: Tensor) -> dict[str, Tensor]:
-        """Loss of the window state (b, horizon + 1, field, y, x), rolled out from its first frame."""
+        """Return the loss of windows (b, horizon + 1, field, y, x), rolled out from their first frame."""
         latent, total = Latent(state[:, 0], state[:, 0, :0]), state.new_zeros(())
         for k in range(1, state.shape[1]):
             latent = self.parc.advance(latent)
@@ -221,7 +288,7 @@ class ParcObjective(nn.Module):
 
 
 def cut(z: Tensor, corners: Corners, size: Sequence[int]) -> Tensor:
-    """The part of `size` (y, x) at each sample's corner, from (b, ..., y, x)."""
+    """Cut a part of `size` (y, x) at the corner of each sample from (b, ..., y, x)."""
     ny, nx = size
     return torch.stack([z[i, ..., y : y + ny, x : x + nx] for i, (y, x) in enumerate(corners)])
 
@@ -233,10 +300,27 @@ def decode_part(
     corners: Corners | None = None,
     size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Decode a part of latents (b, time, channel, y, x) to (b, time, field, 8 y', 8 x').
+    """Decode a part of latents.
 
-    The part of `size` latent pixels at each sample's corner equals the same part of the whole decoded frame:
-    the decoder is given the `DECODER_REACH` pixels around it that it sees, or the frame's own edge.
+    The result equals the same part of the whole decoded frame: the decoder also sees the `DECODER_REACH`
+    latent pixels around the part, or the edge of the frame.
+
+    Parameters
+    ----------
+    dynamics : LatentDynamics
+        Its VAEs decode.
+    z : tensor (b, time, channel, y, x)
+        Latents.
+    fields : sequence of str
+        Fields wanted.
+    corners : sequence of (int, int), optional
+        Corner of the part in each sample, in latent pixels; whole frames by default.
+    size : (int, int), optional
+        Size of the part in latent pixels.
+
+    Returns
+    -------
+    tensor (b, time, field, 8 y', 8 x')
     """
     b, times, _, ny, nx = z.shape
     slices: Mapping[str, slice] = dynamics.config.slices()

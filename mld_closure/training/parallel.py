@@ -1,4 +1,4 @@
-"""Data parallelism: one process, or the ranks that `torchrun` started (gloo on CPUs, nccl on GPUs)."""
+"""Data parallelism: one process, or the ranks started by `torchrun` (gloo on CPUs, nccl on GPUs)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from torch import nn
 
 @dataclass(frozen=True)
 class World:
-    """This process's place among those that train together."""
+    """Rank of this process and number of processes that train together."""
 
     rank: int = 0
     size: int = 1
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """`module`, its gradients averaged over the ranks where there are several."""
+        """Return `module`, wrapped so that gradients are averaged if there are several ranks."""
         if self.size == 1:
             return module
         return nn.parallel.DistributedDataParallel(module)
 
     def share(self, value: Any) -> Any:
-        """Rank 0's `value` (plain Python) on every rank."""
+        """Return the `value` of rank 0 (plain Python objects) on every rank."""
         if self.size == 1:
             return value
         box = [value]
@@ -35,22 +35,30 @@ class World:
         return box[0]
 
     def share_tensors(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Overwrite `tensors` with rank 0's."""
+        """Overwrite `tensors` with those of rank 0."""
         if self.size > 1:
             with torch.no_grad():
                 for tensor in tensors:
                     dist.broadcast(tensor, src=0)
 
     def wait(self) -> None:
-        """Return when every rank has come here."""
+        """Wait until every rank has called this."""
         if self.size > 1:
             dist.barrier()
 
 
 def connect(device: str) -> tuple[World, str]:
-    """Join the group that `torchrun` describes in the environment; returns the place and this rank's device.
+    """Join the group of processes that `torchrun` describes in the environment.
 
-    Without `torchrun` this is one process on `device`. On GPUs each local rank takes its own.
+    Parameters
+    ----------
+    device : str
+        Device wanted. With several processes on GPUs each local rank takes its own GPU.
+
+    Returns
+    -------
+    (World, str)
+        Rank and size, and the device of this rank; one process on `device` without `torchrun`.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return World(), device
@@ -64,9 +72,10 @@ def connect(device: str) -> tuple[World, str]:
 
 
 def disconnect(world: World) -> None:
-    """Leave the group joined with `connect`, all ranks together.
+    """Leave the group joined with `connect`; every rank must call it.
 
-    Wrapped modules in reference cycles hold the group; they go first, or its threads outlive it at exit.
+    Wrapped modules in reference cycles keep the group alive. They are collected first, because otherwise
+    threads of the group still run at exit.
     """
     if world.size > 1 and dist.is_initialized():
         gc.collect()

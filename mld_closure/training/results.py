@@ -1,4 +1,4 @@
-"""What a run leaves behind: the history as JSON and CSV, the bundle, the rival's weights."""
+"""The files that a run writes at its end: history as JSON and CSV, and the bundle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ History = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def write_history(folder: Path, history: History) -> None:
-    """`history.json`, the recorded lines of every stage, and `history.csv`, the same as one table."""
+    """Write `history.json`, the entries of every stage, and `history.csv`, the same as one table."""
     checkpoints.write_text(folder / "history.json", json.dumps(history, indent=1))
     rows = [{"stage": name, **row} for name, lines in history.items() for row in lines]
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -36,8 +36,8 @@ def write_history(folder: Path, history: History) -> None:
     checkpoints.write_text(folder / "history.csv", text.getvalue())
 
 
-def judgement(history: Sequence[Mapping[str, Any]], best: bool) -> dict[str, float]:
-    """The numbers of the validation with the lowest score, or of the last one; empty where there was none."""
+def selected_validation(history: Sequence[Mapping[str, Any]], best: bool) -> dict[str, float]:
+    """Return the numbers of the validation with the lowest score, or of the last one; empty without any."""
     found = [
         {k.removeprefix("validation "): v for k, v in row.items() if k.startswith("validation ")}
         for row in history
@@ -56,10 +56,28 @@ def make_bundle(
     splits: Mapping[str, Split],
     facts: Mapping[str, Any],
 ) -> Bundle:
-    """The trained models as a bundle; `facts` join its provenance.
+    """Make a bundle of the trained models.
 
-    Pixel, time step and horizon (a movie's length in meso frames) are those of the meso data, or of the micro
-    data where there are no others; the load range is that of all data, or the model's where they give none.
+    Pixel, time step and horizon (length of a movie in meso frames) are those of the meso data, or of the
+    micro data if there are no others. The load range covers all data; without piston speeds it is that of the
+    model.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The configuration of the run.
+    networks : Networks
+        The trained networks.
+    files : mapping of str to Trajectories
+        Data by scale, "micro" and "meso".
+    splits : mapping of str to Split
+        Cases for training and for validation, by scale.
+    facts : mapping
+        Added to the provenance; must have `scores`.
+
+    Returns
+    -------
+    Bundle
     """
     role = "meso" if "meso" in files else "micro"
     file, ratio = files[role], config.model_config().meso_micro_ratio

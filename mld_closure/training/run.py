@@ -1,11 +1,11 @@
-"""A whole training run: stage after stage into one folder, resumable at any step, a bundle at the end.
+"""A whole training run: all stages in one folder, continued at any step, with a bundle at the end.
 
 OUT/run.json            configuration, data, split, versions
-OUT/checkpoints/        one file a stage
+OUT/checkpoints/        one file per stage
 OUT/cache/              scaled frames and latents
 OUT/history.{json,csv}  losses and validations of all stages
 OUT/bundle/             once every stage is finished
-OUT/parc.safetensors    the rival, where a stage trained it
+OUT/parc.safetensors    the PARCv2 baseline, if a stage trained it
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ import torch
 from .. import __version__
 from ..config import ConfigError, to_dict
 from ..data.trajectories import Trajectories
-from ..data.windows import split_cases
+from ..data.windows import Split, split_cases
 from ..device import Device
 from ..models.bundle import Extra
 from ..models.dynamics import MicroDynamics
 from ..models.parc import Parc
 from ..models.parc_file import save_parc
 from . import checkpoints
-from .clock import Clock
+from .budget import Budget
 from .loop import Plan, Progress, fit
 from .movies import Movies, digest, file_identity, weights_hash
 from .parallel import World
-from .results import judgement, make_bundle, write_history
+from .results import make_bundle, selected_validation, write_history
 from .scoring import score_rollouts
 from .settings import StageConfig, TrainConfig
 from .stages import Networks, build, fit_scaling
@@ -46,7 +46,21 @@ LATENT_KINDS = ("decoupled", "coupled", "meso", "head")
 
 @dataclass
 class Summary:
-    """How far a run has come: seconds by stage, what is finished, and the bundle once there is one."""
+    """Progress of a run.
+
+    Attributes
+    ----------
+    finished, open : list of str
+        Stages that are finished, and stages that are not.
+    steps : dict of str to int
+        Steps taken, by stage.
+    seconds : dict of str to float
+        Time used, by stage [s].
+    validation : dict of str to dict
+        Validation of the selected weights, by stage.
+    bundle : Path or None
+        The bundle, once every stage is finished.
+    """
 
     finished: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
@@ -55,19 +69,44 @@ class Summary:
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     bundle: Path | None = None
 
+    def __repr__(self) -> str:
+        lines = [f"Training: {len(self.finished)} stages finished, {len(self.open)} open"]
+        for name, steps in self.steps.items():
+            scores = ", ".join(f"{k} {v:.3g}" for k, v in self.validation.get(name, {}).items())
+            lines.append(f"  {name}: {steps} steps, {self.seconds[name]:.0f} s; {scores or 'not validated'}")
+        lines += [f"  {name}: not begun" for name in self.open if name not in self.steps]
+        return "\n".join([*lines, f"  bundle: {self.bundle or 'none yet'}"])
 
-def said(stage: StageConfig) -> dict[str, Any]:
-    """What a stage says beyond defaults, so that a new option leaves old checkpoints valid."""
+
+def changed_settings(stage: StageConfig) -> dict[str, Any]:
+    """The settings of a stage that are not defaults, so that a new option leaves old checkpoints valid."""
     plain = to_dict(StageConfig(stage.name, stage.kind, stage.phases, stage.losses))
     return {k: v for k, v in to_dict(stage).items() if k in REQUIRED or v != plain.get(k)}
 
 
 class Run:
-    """One run in the folder `out`; `train` may be called again and again until everything is finished.
+    """One run in a folder; `train` may be called again until every stage is finished.
 
-    device: from `device.choose`; world: from `parallel.connect`; extras: what else the bundle should carry,
-    given the pixel size (m). Raises ConfigError where the folder holds a
-    run of another configuration or of other data.
+    Parameters
+    ----------
+    config : TrainConfig
+        What to train.
+    out : path
+        Folder of the run.
+    micro, meso : path, optional
+        Trajectory files; at least one.
+    device : Device, optional
+        From `device.choose`; the CPU by default.
+    world : World, optional
+        From `parallel.connect`; one process by default.
+    extras : callable, optional
+        Returns further parts of the bundle, given the pixel size [m].
+
+    Raises
+    ------
+    ConfigError
+        No data, data that do not fit together, or a folder that holds a run of another configuration or other
+        data.
     """
 
     def __init__(
@@ -82,14 +121,17 @@ class Run:
         extras: Callable[[float], dict[str, Extra]] | None = None,
     ) -> None:
         if micro is None and meso is None:
-            raise ConfigError("nothing to train on; give --micro FILE, --meso FILE or both")
-        self.config, self.out, self.extras = config, Path(out), extras
-        self.device, self.world = device or Device("cpu", "fp32", 1), world or World()
-        self.files = {
+            raise ConfigError("no data to train on; give --micro FILE, --meso FILE or both")
+        self.config: TrainConfig = config
+        self.out: Path = Path(out)
+        self.extras: Callable[[float], dict[str, Extra]] | None = extras
+        self.device: Device = device or Device("cpu", "fp32", 1)
+        self.world: World = world or World()
+        self.files: dict[str, Trajectories] = {
             role: Trajectories(p) for role, p in (("micro", micro), ("meso", meso)) if p is not None
         }
         aside = {"micro": config.micro_validation, "meso": config.meso_validation}
-        self.splits = {
+        self.splits: dict[str, Split] = {
             role: split_cases(file.n_cases, min(aside[role], file.n_cases - 1), config.seed)
             for role, file in self.files.items()
         }
@@ -106,22 +148,39 @@ class Run:
         report: StepReport = lambda stage, progress, losses, total, left: None,
         finished: Callable[[dict[str, list[dict[str, Any]]]], None] = lambda history: None,
     ) -> Summary:
-        """Run the named stages (all by default) in order; finished ones are only loaded.
+        """Run the named stages in order; finished ones are only loaded.
 
-        budget: seconds for all stages together, earlier sittings included; None takes the configuration's,
-        0 none. stop: asked after every step. report: called after every step with the stage, where it
-        stands, its losses, its total steps and the seconds left to it (None without a budget). finished:
-        called with the history after every stage.
+        Parameters
+        ----------
+        stages : sequence of str
+            Names of the stages to run; all by default.
+        budget : float, optional
+            Time of all stages together, earlier calls included [s]. None takes that of the configuration, 0
+            means no limit.
+        stop : callable
+            Called after every step; if it returns True, the run stops after writing a checkpoint.
+        report : callable
+            Called after every step with the stage, its progress, its losses, its number of steps and its time
+            limit [s] (None without a budget).
+        finished : callable
+            Called with the history after every stage.
 
-        Raises ConfigError where a stage needs one before it that is not finished.
+        Returns
+        -------
+        Summary
+
+        Raises
+        ------
+        ConfigError
+            A stage starts from an earlier one that is not finished.
         """
         wanted = {stage.name for stage in self.config.select(tuple(stages))}
         budget = 60.0 * self.config.budget if budget is None else budget
-        clock = Clock(budget, self.config.expanded(), self.out / "checkpoints", wanted)
+        time_budget = Budget(budget, self.config.expanded(), self.out / "checkpoints", wanted)
         networks, summary, history = self._networks(), Summary(), {}
         for stage in self.config.expanded():
             path = self._checkpoint(stage)
-            done = clock.finished.get(stage.name, False)
+            done = time_budget.finished.get(stage.name, False)
             if stage.name not in wanted and not done:
                 summary.open.append(stage.name)
                 continue
@@ -131,7 +190,7 @@ class Run:
                     f"{self.out}; run that first"
                 )
             task, identity = self._prepare(stage, networks)
-            limit = None if done else self.world.share(clock.limit(stage))
+            limit = None if done else self.world.share(time_budget.limit(stage))
             total = task.curriculum.total
             progress, history[stage.name] = fit(
                 task,
@@ -143,10 +202,10 @@ class Run:
                 identity=identity,
                 report=lambda p, losses, s=stage, n=total, m=limit: report(s, p, losses, n, m),
             )
-            clock.passed(stage, progress)
+            time_budget.close(stage)
             summary.steps[stage.name] = progress.step
             summary.seconds[stage.name] = progress.seconds
-            summary.validation[stage.name] = judgement(history[stage.name], stage.select != "last")
+            summary.validation[stage.name] = selected_validation(history[stage.name], stage.select != "last")
             (summary.finished if progress.finished else summary.open).append(stage.name)
             if self.world.rank == 0:
                 write_history(self.out, history)
@@ -161,6 +220,7 @@ class Run:
         return summary
 
     def _networks(self) -> Networks:
+        """The untrained networks."""
         torch.manual_seed(self.config.seed)
         model = self.config.model_config()
         networks = Networks(MicroDynamics(model).to(self.device.torch))
@@ -172,7 +232,7 @@ class Run:
         return networks
 
     def _prepare(self, stage: StageConfig, networks: Networks) -> tuple[Any, str]:
-        """The stage's task, and what its checkpoint must have been made from."""
+        """The task of a stage, and the identity (networks, data, settings) that its checkpoint must have."""
         model = networks.micro
         fields = self.config.parc.fields if stage.kind == "parc" else model.config.fields
         movies = {role: self._movies(role, fields) for role in self._roles_of(stage.kind)}
@@ -184,7 +244,7 @@ class Run:
                 fit_scaling(model, list(movies.values()))
         identity = digest(
             {
-                "stage": said(stage),
+                "stage": changed_settings(stage),
                 "data": {role: one.identity for role, one in movies.items()},
                 "splits": {role: [s.train, s.validation] for role, s in self.splits.items()},
                 "seed": self.config.seed,
@@ -207,10 +267,11 @@ class Run:
         return task, identity
 
     def _roles_of(self, kind: str) -> list[str]:
-        """The files a kind of stage reads: the rival the meso movies if there are any, others all."""
+        """The files that a kind of stage reads: the PARCv2 baseline only the meso file if there is one."""
         return ["meso"] if kind == "parc" and "meso" in self.files else list(self.files)
 
     def _movies(self, role: str, fields: Sequence[str]) -> Movies:
+        """The movies of one file with these fields, made once."""
         name = role if tuple(fields) == self.config.model_config().fields else f"parc-{role}"
         if name not in self.movies:
             self.movies[name] = Movies(
@@ -219,6 +280,7 @@ class Run:
         return self.movies[name]
 
     def _plan(self, stage: StageConfig) -> Plan:
+        """The plan of the loop for a stage."""
         names = ("batch", "lr", "lr_end", "warmup", "betas", "clip", "ema", "bf16", "validations")
         return Plan(
             **{name: getattr(stage, name) for name in names},
@@ -229,6 +291,7 @@ class Run:
         )
 
     def _rollout(self, stage: StageConfig) -> Callable[[Any, Movies], dict[str, float]] | None:
+        """The function that scores rollouts where a stage selects its weights by them."""
         if stage.select != "rollout":
             return None
         precision = "bf16-decode" if stage.bf16 else "fp32"
@@ -245,10 +308,11 @@ class Run:
         return score
 
     def _checkpoint(self, stage: StageConfig) -> Path:
+        """Checkpoint file of a stage."""
         return self.out / "checkpoints" / f"{stage.name}.pt"
 
     def _check_steps(self) -> None:
-        """A meso frame must be `meso_micro_ratio` micro frames long, and the pixels the same."""
+        """Raise ConfigError for a ratio of frame intervals other than `meso_micro_ratio`, or other pixels."""
         if len(self.files) < 2:
             return
         micro, meso = self.files["micro"], self.files["meso"]
@@ -263,7 +327,7 @@ class Run:
             raise ConfigError(f"pixels differ: micro {micro.pixel} m, meso {meso.pixel} m")
 
     def _claim(self) -> None:
-        """Write `run.json`, or refuse a folder that was begun with something else."""
+        """Write `run.json`, or refuse a folder that was begun with another configuration or data."""
         facts = {
             "config": to_dict(self.config),
             "data": {role: file_identity(file.path) for role, file in self.files.items()},
@@ -291,7 +355,7 @@ class Run:
         self.world.wait()
 
     def _write_models(self, networks: Networks, summary: Summary) -> Path | None:
-        """The bundle and the rival, as far as there are stages for them; returns the bundle's path."""
+        """Write bundle and PARCv2 baseline if there are stages for them; returns the path of the bundle."""
         if networks.parc is not None:
             save_parc(networks.parc, self.out / "parc.safetensors")
         if all(stage.kind == "parc" for stage in self.config.stages):

@@ -1,8 +1,8 @@
-"""Batches as functions of sample numbers: crops of frames for VAEs, windows of latents or states else."""
+"""Batches as functions of sample numbers: crops of frames for VAEs, windows of latents or of states."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,26 +16,30 @@ from .settings import READ, StageConfig
 
 Part = tuple[int, int, int, int]  # y, x, height, width
 
-PLACE_STRIDE = 4  # where a frame varies is judged on every fourth pixel
-WHOLE_FRAMES = 1 << 40  # beyond all sample numbers: seeds the choice of a file for a whole batch
-ALIGN = 4  # evolved crops begin on multiples of this: the evolution networks pool twice
+PLACE_STRIDE = 4  # crops are placed by the variation between every fourth pixel
+WHOLE_FRAMES = 1 << 40  # above all sample numbers; seeds the choice of one file for a whole batch
+ALIGN = 4  # evolved crops begin at multiples of this, because the evolution networks pool twice
 
 
 class FrameSamples:
-    """Crops (b, 1, y, x) of one field from several files, drawn in proportion to their pixels."""
+    """Crops (b, 1, y, x) of one field, drawn from several files in proportion to their pixels."""
 
     def __init__(
         self, sources: Sequence[Movies], stage: StageConfig, latent_channels: int, seed: int
     ) -> None:
-        self.sources, self.stage, self.channels, self.seed = tuple(sources), stage, latent_channels, seed
+        self.sources: tuple[Movies, ...] = tuple(sources)
+        self.stage: StageConfig = stage
+        self.channels: int = latent_channels
+        self.seed: int = seed
         pixels = [len(m.split.train) * m.n_frames * m.frames[0, 0, 0].size for m in sources]
-        self.share = np.cumsum(pixels) / sum(pixels)
+        self.share: np.ndarray = np.cumsum(pixels) / sum(pixels)
 
     def epoch(self, phase: Phase) -> int:
-        """Samples in one epoch: one a training frame."""
+        """Return the samples per epoch: one per training frame."""
         return sum(len(m.split.train) * m.n_frames for m in self.sources)
 
     def __call__(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
+        """Return the batch of these sample numbers."""
         side = self.stage.crop_in(phase)
         same = None if side else self._source(sample_rng(self.seed, WHOLE_FRAMES + step))
         x = np.stack([self._one(k, side, same) for k in samples])[:, None]  # (b, 1, y, x)
@@ -43,9 +47,11 @@ class FrameSamples:
         return {"x": torch.from_numpy(x), "eps": noise(small, samples, self.seed)}
 
     def _source(self, rng: np.random.Generator) -> Movies:
+        """A file, drawn in proportion to its pixels."""
         return self.sources[int(np.searchsorted(self.share, rng.random(), side="right"))]
 
     def _one(self, k: int, side: int, movies: Movies | None) -> np.ndarray:
+        """Sample k."""
         rng = sample_rng(self.seed, k)
         movies = movies or self._source(rng)
         case, time = rng.choice(movies.split.train), rng.integers(movies.n_frames)
@@ -65,33 +71,55 @@ class FrameSamples:
 
 
 class WindowSamples:
-    """Windows of latents with their load, crops of them, and true pixels where a decoded loss is due.
+    """Windows of latents with their load, or crops of them, and true pixels for losses on decoded fields.
 
-    Parts that are evolved are placed where temperature changes over the window with the stage's probability
-    `centred`; inside them the scored part keeps `margin` from cut edges, and the decoded part lies inside the
-    scored one.
+    With the probability `centred` of the stage, a crop is placed where the temperature changes over the
+    window. The part that is scored keeps the distance `margin` from edges that are cut; the part that is
+    decoded lies inside the scored one.
+
+    Parameters
+    ----------
+    movies : Movies
+        Encoded movies.
+    stage : StageConfig
+        Crops and losses.
+    fields : sequence of str
+        Fields that are decoded.
+    load : array (case,) or None
+        Scaled load.
+    seed : int
+        Seed of the samples.
+
+    Raises
+    ------
+    ValueError
+        The movies are not encoded.
     """
 
     def __init__(
         self, movies: Movies, stage: StageConfig, *, fields: Sequence[str], load: np.ndarray | None, seed: int
     ) -> None:
         if movies.mean is None:
-            raise ValueError(f"latents of {movies.role} are not there yet; encode them first")
-        self.movies, self.stage, self.seed, self.load = movies, stage, seed, load
-        self.channels = [movies.channel(name) for name in fields]
-        self.watched = movies.channel("temperature") if "temperature" in movies.fields else 0
-        self.size = movies.mean.shape[-2:]
+            raise ValueError(f"latents of the {movies.role} movies are missing; call encode first")
+        self.movies: Movies = movies
+        self.stage: StageConfig = stage
+        self.seed: int = seed
+        self.load: np.ndarray | None = load
+        self.channels: list[int] = [movies.channel(name) for name in fields]
+        self.watched: int = movies.channel("temperature") if "temperature" in movies.fields else 0
+        self.size: tuple[int, int] = movies.mean.shape[-2:]
         self.variants = movies.mean.shape[0] if stage.mirror else 1
 
     def windows(self, horizon: int) -> Windows:
-        """The training windows of this length."""
+        """Return the training windows of this length."""
         return Windows(self.movies.split.train, self.movies.n_frames, horizon)
 
     def epoch(self, phase: Phase) -> int:
-        """Samples in one epoch: one a window."""
+        """Return the samples per epoch: one per window."""
         return len(self.windows(phase.horizon))
 
     def __call__(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
+        """Return the batch of these sample numbers."""
         every = self.stage.decode_in(phase)
         windows = self.windows(phase.horizon)
         return self.collect(
@@ -104,7 +132,24 @@ class WindowSamples:
     def collect(
         self, places: Sequence[tuple[int, int, int]], horizon: int, *, crop: int = 0, decode: bool = False
     ) -> dict[str, Any]:
-        """The batch for (sample number, case, frame); `crop` in latent pixels, 0 for whole frames."""
+        """Return the batch of given windows.
+
+        Parameters
+        ----------
+        places : sequence of (int, int, int)
+            Sample number, case and first frame of each window.
+        horizon : int
+            Steps of a window.
+        crop : int
+            Side of the crop in latent pixels; 0 for whole frames.
+        decode : bool
+            Whether true pixels for losses on decoded fields are included.
+
+        Returns
+        -------
+        dict
+            Arguments of `DynamicsObjective.forward`.
+        """
         rows = [self._one(k, case, time, horizon, crop, decode) for k, case, time in places]
         first = rows[0]
         batch: dict[str, Any] = {
@@ -128,6 +173,7 @@ class WindowSamples:
         return batch
 
     def _one(self, k: int, case: int, time: int, horizon: int, crop: int, decode: bool) -> dict[str, Any]:
+        """The arrays of one window."""
         rng = sample_rng(self.seed, k)
         variant = int(rng.integers(2)) if self.variants == 2 else 0
         end = time + horizon + 1
@@ -158,14 +204,14 @@ class WindowSamples:
         return out
 
     def _changes(self, case: int, time: int, end: int, variant: int) -> np.ndarray:
-        """How much the watched field changes over the window, per latent pixel."""
+        """How much the watched field changes over the window, at each latent pixel."""
         half = LATENT_FACTOR // 2
         frames = self.movies.frames[case, :, self.watched, half::LATENT_FACTOR, half::LATENT_FACTOR]
         change = np.abs(frames[end].astype(np.float64) - frames[time])
         return change[::-1] if variant else change
 
     def _heat(self, case: int, begin: int, end: int, variant: int) -> np.ndarray:
-        """The highest temperature behind each latent pixel, (time, 1, y, x)."""
+        """The highest scaled temperature in each latent pixel, (time, 1, y, x)."""
         frames = self.movies.frames[case, begin:end, self.watched]
         ny, nx = self.size
         blocks = frames.reshape(len(frames), 1, ny, LATENT_FACTOR, nx, LATENT_FACTOR)
@@ -173,7 +219,7 @@ class WindowSamples:
         return heat[:, :, ::-1] if variant else heat
 
     def _place(self, changes: np.ndarray, crop: int, rng: np.random.Generator) -> tuple[Part, Part]:
-        """The evolved part and the scored part inside it, `margin` away from sides that are cut."""
+        """The evolved part, and in it the scored part, `margin` away from edges that are cut."""
         margin, sides = self.stage.margin, [min(crop, n) for n in self.size]
         inner = [s - 2 * margin if s < n else s for s, n in zip(sides, self.size, strict=True)]
         wanted = place_crop(changes, (inner[0], inner[1]), rng, centred=self.stage.centred)
@@ -186,12 +232,14 @@ class WindowSamples:
         return (*start, *sides), (*corner, *inner)
 
     def _inside(self, changes: np.ndarray, scored: Part, side: int, rng: np.random.Generator) -> Part:
+        """The decoded part inside the scored one."""
         y, x, h, w = scored
         sides = (min(side, h), min(side, w))
         dy, dx = place_crop(changes[y : y + h, x : x + w], sides, rng, centred=self.stage.centred)
         return (y + dy, x + dx, *sides)
 
     def _truth(self, case: int, begin: int, end: int, variant: int, region: Part) -> np.ndarray:
+        """True pixels (time, field, y, x) of the decoded part."""
         y, x, h, w = (LATENT_FACTOR * n for n in region)
         if variant:
             y = self.movies.frames.shape[-2] - y - h
@@ -201,19 +249,29 @@ class WindowSamples:
 
 
 class HeadSamples:
-    """Frames of latents with what a readout head should read there, of both scales in equal parts.
+    """Latents of frames with the targets of a readout head, of both scales in equal parts.
 
-    A share `rollouts` of them comes from the models' own rollouts, which must be there then.
+    The share `rollouts` of them comes from rollouts of the models, which must exist already (`Movies.roll`).
     """
 
-    def __init__(self, sources: Sequence[Movies], stage: StageConfig, scale_load: Any, seed: int) -> None:
-        self.sources, self.stage, self.scale_load, self.seed = tuple(sources), stage, scale_load, seed
+    def __init__(
+        self,
+        sources: Sequence[Movies],
+        stage: StageConfig,
+        scale_load: Callable[[Any], Any] | None,
+        seed: int,
+    ) -> None:
+        self.sources: tuple[Movies, ...] = tuple(sources)
+        self.stage: StageConfig = stage
+        self.scale_load: Callable[[Any], Any] | None = scale_load
+        self.seed: int = seed
 
     def epoch(self, phase: Phase) -> int:
-        """Samples in one epoch: one a training frame."""
+        """Return the samples per epoch: one per training frame."""
         return sum(len(m.split.train) * m.n_frames for m in self.sources)
 
     def __call__(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
+        """Return the batch of these sample numbers."""
         movies = self.sources[step % len(self.sources)]
         rows = []
         for k in samples:
@@ -232,20 +290,23 @@ class HeadSamples:
 
 
 class StateSamples:
-    """Windows of frames (b, horizon + 1, field, y, x) for models that evolve the state itself."""
+    """Windows of frames (b, horizon + 1, field, y, x), for models that evolve the state itself."""
 
     def __init__(self, movies: Movies, stage: StageConfig, seed: int) -> None:
-        self.movies, self.stage, self.seed = movies, stage, seed
+        self.movies: Movies = movies
+        self.stage: StageConfig = stage
+        self.seed: int = seed
 
     def windows(self, horizon: int) -> Windows:
-        """The training windows of this length."""
+        """Return the training windows of this length."""
         return Windows(self.movies.split.train, self.movies.n_frames, horizon)
 
     def epoch(self, phase: Phase) -> int:
-        """Samples in one epoch: one a window."""
+        """Return the samples per epoch: one per window."""
         return len(self.windows(phase.horizon))
 
     def __call__(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
+        """Return the batch of these sample numbers."""
         windows = self.windows(phase.horizon)
         return self.collect(
             [(k, *windows.sample(k, self.seed)) for k in samples],
@@ -256,7 +317,7 @@ class StateSamples:
     def collect(
         self, places: Sequence[tuple[int, int, int]], horizon: int, *, crop: int = 0, decode: bool = False
     ) -> dict[str, Any]:
-        """The batch for (sample number, case, frame); `crop` in pixels, 0 for whole frames."""
+        """Return the batch of given windows; as `WindowSamples.collect`, but `crop` is in pixels."""
         rows = []
         for k, case, time in places:
             rng = sample_rng(self.seed, k)

@@ -1,7 +1,7 @@
-"""Scores of whole rollouts from frame 0: one set of numbers for models and baselines alike.
+"""Scores of whole rollouts from frame 0: the same numbers for models and baselines.
 
-Field errors are over the forecast frames (frame 0 is given), hot-spot curves over all frames as the reference
-has them. What a forecaster says nothing about is left out of its scores.
+Errors of fields are over the forecast frames (frame 0 is given); hot-spot curves are over all frames, as in
+the reference. What a forecaster does not give is missing in its scores.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from ..metrics.errors import FieldErrors, rmse
 from ..metrics.hotspots import HotspotCurves, hot_fraction, hotspot_curves, hotspot_errors
 from .forecasts import Forecast, Forecaster, Model, Reader, frame_interval, rollout, truth_curves
 
-# quantity: label, unit, factor from SI, name of the truth's final value it is a share of
+# Quantity -> label, unit, factor from SI, name of the true final value to which its share is relative
 HOTSPOT_ROWS = {
     "area": ("hot area", "um2", 1e12, "area"),
     "temperature": ("hot T", "K", 1.0, "hot temperature"),
     "area_rate": ("hot area rate", "um2/ns", 1e3, ""),
     "temperature_rate": ("hot T rate", "K/ns", 1e-9, ""),
 }
+SUMMARY = ("T", "P", "hot area", "burned, area proxy", "burned, direct")  # rows that `summary` shows
 
 
 class Row(NamedTuple):
-    """One number of a table: value in `unit`, and its share of the truth's mean final value if it has one."""
+    """One row of a table: value in `unit`, and its share of the true mean final value if there is one."""
 
     quantity: str
     unit: str
@@ -39,16 +40,32 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """How far forecasts are from the truth; SI units, shares of the truth's mean value in the last frame.
+    """Errors of forecasts, in SI units. A share is relative to the true mean value in the last frame.
 
-    fields, fields_per_frame: RMSE by field. hotspots, hotspots_left_out: RMSE of the hot-spot curves by
-    quantity, as the reference defines them and with empty masks left out. per_case: RMSE of the hot-spot area
-    curve (m2), the hot-spot temperature (K) and the burned fraction of each case. curves, truth_curves: of
-    `area` (m2), `temperature` (K) and, where it is stated, `burned`, (case, time) each. final_area_bias: mean
-    of prediction - truth in the last frame (m2). burned: RMSE of the burned fraction, read from the hot area
-    (`area proxy`) or stated by the forecaster (`direct`). arrival_bias: in frames, positive = late;
-    arrival_reached: share of columns the front was seen to reach. calibration: of an ensemble, by field.
-    truth: mean final values the shares refer to.
+    Attributes
+    ----------
+    cases : tuple of int
+        Cases scored.
+    truth : dict of str to float
+        True mean final values, to which shares are relative.
+    fields, fields_per_frame : dict
+        RMSE by field.
+    hotspots, hotspots_left_out, hotspots_per_frame : dict
+        RMSE of the hot-spot curves by quantity; the second leaves out frames without hot pixels.
+    per_case : dict
+        RMSE of each case, for hot-spot area [m2], hot-spot temperature [K] and burned fraction.
+    curves, truth_curves : dict
+        `area` [m2], `temperature` [K] and, where given, `burned`, (case, time) each.
+    final_area_bias : float
+        Mean of prediction - truth of the hot-spot area in the last frame [m2].
+    burned : dict
+        RMSE of the burned fraction: `area proxy`, from the hot area; `direct`, given by the forecaster.
+    arrival_bias : float
+        Mean delay of the shock front [frames]; positive means late.
+    arrival_reached : float
+        Share of the columns that the predicted front reaches.
+    calibration : dict
+        Calibration of an ensemble, by field.
     """
 
     cases: tuple[int, ...]
@@ -68,22 +85,22 @@ class Scores:
     calibration: dict[str, Calibration] = field(default_factory=dict)
 
     def share(self, name: str, value: float) -> float | None:
-        """`value` over the truth's mean final value of `name`; None where that is not positive."""
+        """Return `value` relative to the true mean final value of `name`; None where that is not positive."""
         final = self.truth.get(name, 0.0)
         return value / final if final > 0 and np.isfinite(value) else None
 
     @property
     def selection(self) -> float:
-        """One number to choose weights by, lower is better.
+        """One number by which weights are selected; lower is better.
 
-        The RMSE of the hot-spot area curve over the truth's mean final area (over the frame's area, where
-        nothing ignites) plus the RMSE of the temperature over the truth's mean final temperature.
+        The RMSE of the hot-spot area curve over the true mean final area (over the area of the frame where
+        nothing ignites), plus the RMSE of the temperature over the true mean final temperature.
         """
         area = self.hotspots["area"] / (self.truth["area"] or self.truth["frame area"])
         return area + self.fields["temperature"] / self.truth["temperature"]
 
     def rows(self) -> list[Row]:
-        """The table of these scores, in the units people read; errors are RMSE."""
+        """Return the table of these scores, in common units; errors are RMSE."""
         out = []
         for name, value in self.fields.items():
             units = get(name).units
@@ -108,8 +125,16 @@ class Scores:
             out.append(Row(f"{get(name).symbol} within 1 sigma", "1", result.coverage))
         return out
 
+    def summary(self) -> str:
+        """The main errors in one line, each with its unit."""
+        shown = [row for row in self.rows() if row.quantity in SUMMARY]
+        return ", ".join(f"{r.quantity} {r.value:.3g}{'' if r.unit == '1' else ' ' + r.unit}" for r in shown)
+
+    def __repr__(self) -> str:
+        return f"Scores({len(self.cases)} cases, RMSE: {self.summary()})"
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, NaN as None, for JSON."""
+        """Return plain numbers for JSON, with None for NaN."""
         return _plain(asdict(self))
 
 
@@ -123,7 +148,7 @@ def score_rollouts(
     precision: str = "fp32",
     report: Callable[[int], None] = lambda case: None,
 ) -> Scores:
-    """Scores of a model's rollouts from frame 0 of each case over its whole movie; see `rollout`, `score`."""
+    """Score the rollouts of a model from frame 0 of each case; arguments as in `rollout` and `score`."""
     forecaster = rollout(model, trajectories, members=members, seed=seed, precision=precision)
     return score(forecaster, trajectories, cases, model.config.fields, report=report)
 
@@ -136,10 +161,29 @@ def score(
     *,
     report: Callable[[int], None] = lambda case: None,
 ) -> Scores:
-    """Hold forecasts of `cases` against the truth.
+    """Compare forecasts with the truth.
 
-    fields: those that a forecast movie holds, in its order; temperature must be among them. report: called
-    after each case. Raises ValueError for no cases, or frames that are not evenly spaced.
+    Parameters
+    ----------
+    forecaster : Forecaster
+        Forecasts by case number.
+    trajectories : Reader
+        The truth, in SI units.
+    cases : sequence of int
+        Cases to score.
+    fields : sequence of str
+        Fields of a forecast movie in order; must include the temperature.
+    report : callable
+        Called with the case number after each case.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    ValueError
+        No cases, or frames that are not evenly spaced.
     """
     if not cases:
         raise ValueError("no case to score")
@@ -155,7 +199,7 @@ def score(
 
 
 class _Sums:
-    """Everything that is added up over cases."""
+    """Everything that is accumulated over cases."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names, self.errors = names, FieldErrors(names)
@@ -175,6 +219,7 @@ class _Sums:
         data: Reader,
         interval: float,
     ) -> None:
+        """Add one case."""
         predicted = forecast.curves
         if forecast.movie is not None:
             self.fields_seen = True
@@ -206,6 +251,7 @@ class _Sums:
         self.final.append(final)
 
     def scores(self, cases: tuple[int, ...], frame_area: float, interval: float) -> Scores:
+        """The scores of all cases added."""
         truth = {name: float(np.mean([f[name] for f in self.final])) for name in self.final[0]}
         found: dict[str, Any] = {}
         if self.fields_seen:
@@ -244,21 +290,24 @@ class _Sums:
         return Scores(cases, truth | {"frame area": frame_area}, **found)
 
     def _read_burned(self, way: str, predicted: np.ndarray, truth: np.ndarray) -> None:
+        """Add a predicted and a true curve of the burned fraction (time,)."""
         self.burned.setdefault(way, []).append((predicted, truth))
 
 
 def _stacked(curves: Sequence[HotspotCurves]) -> HotspotCurves:
-    """Curves (case, time) of curves (time,)."""
+    """Curves (case, time) from curves (time,)."""
     return HotspotCurves(
         *(np.stack([getattr(c, n) for c in curves]) for n in HotspotCurves.__dataclass_fields__)
     )
 
 
 def _floats(values: dict[str, np.ndarray]) -> dict[str, float]:
+    """Values as Python floats."""
     return {name: float(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> Any:
+    """Nested values for JSON: lists, dicts and numbers, with None for NaN."""
     if isinstance(value, dict):
         return {key: _plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):

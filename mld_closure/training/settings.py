@@ -1,4 +1,4 @@
-"""What a training run is asked to do: the configuration as frozen dataclasses, and packaged presets."""
+"""Configuration of a training run, as frozen dataclasses, and the packaged presets."""
 
 from __future__ import annotations
 
@@ -29,28 +29,61 @@ READ = ("readout", "curve")  # losses on what the head reads
 
 @dataclass(frozen=True)
 class StageConfig:
-    """One stage. Lengths are in its `phases`; sizes of crops in pixels for vae and parc, else latent pixels.
+    """One stage of a training run.
 
-    name, kind: `vae` stages without a `field` stand for one stage a field, named <name>-<field>.
-    losses: weight of each named loss (see `LOSSES`); those left out are not computed.
-    batch: samples per process and step; lr falls to lr_end as a cosine, after `warmup` (share of the stage).
-    clip: largest norm of the gradient (0 = any); ema: decay of averaged weights (0 = none).
-    share: this stage's part of a time budget, relative to the others.
-    train: coupled networks alone, or all evolution networks (coupled and meso stages).
-    select: the weights kept at the end: the last, or the best by validation loss or validation rollouts.
-    crop, centred, margin: side of the part of a frame that is used (0 = all); how often it is centred where
-    the field changes; latent pixels at its cut edges that are evolved but not scored.
-    decode_every, decode_crop, decode_frames, decode_fields: every how many steps losses on decoded fields are
-    added (0 = never), on a part of how many latent pixels a side (0 = all that is scored), of how many frames
-    at the end of the window (0 = all) and of which fields (default: all for `field`, else temperature).
-    sample: decoded losses use sampled latents, as in the paper, instead of means.
-    hot_weight, l1: emphasis on hot pixels and absolute error beside squared, in losses on temperatures.
-    latent_hot_weight: the same emphasis, by the hottest true pixel behind each latent pixel, in `mean`.
-    mirror: movies mirrored in y are samples too.
-    rollouts: share of a head's samples that come from the model's own rollouts from frame 0 (head stages);
-    the losses `readout` and `curve` of other stages train the head along with the networks.
-    truncate: gradients flow back through so many steps of a rollout at most (0 = all). Why: over a dozen
-    steps they explode for some windows, and one such step undoes many others.
+    Sides of crops are in pixels for the kinds `vae` and `parc`, otherwise in latent pixels.
+
+    Attributes
+    ----------
+    name, kind : str
+        A `vae` stage without `field` stands for one stage per field, called <name>-<field>.
+    phases : tuple of Phase
+        Horizon and length of each part of the stage.
+    losses : dict of str to float
+        Weight of each loss in `LOSSES`; losses that are not named are not computed.
+    field : str or None
+        Field of a `vae` stage.
+    batch : int
+        Samples per process and step.
+    lr, lr_end, warmup : float
+        The learning rate falls from lr to lr_end as a cosine, after a rise over the share `warmup`.
+    betas, clip, ema
+        Adam; largest norm of the gradient (0 for any); decay of averaged weights (0 for none).
+    share : float
+        Part of a time budget, relative to the other stages.
+    bf16 : bool
+        Compute in bfloat16 by autocast.
+    train : {"coupled", "all"}
+        Which evolution networks learn in coupled and meso stages.
+    select : {"last", "loss", "rollout"}
+        Weights that are kept: the last, or the best by validation loss or by validation rollouts.
+    validations : int
+        Number of validations.
+    crop, centred, margin
+        Side of the part of a frame that is used (0 for all); how often it is centred where the field changes;
+        latent pixels at its cut edges that are evolved but not scored.
+    decode_every, decode_crop, decode_frames, decode_fields
+        Losses on decoded fields: every how many steps (0 for never); side of the part in latent pixels (0 for
+        all that is scored); how many frames at the end of the window (0 for all); which fields (all for the
+        loss `field`, otherwise the temperature).
+    sample : bool
+        Losses on decoded fields use sampled latents, as in the paper, instead of means.
+    hot_weight, l1, latent_hot_weight : float
+        Losses on temperatures: weight of hot pixels and of the absolute error. The third is the weight of
+        latent pixels with a hot true pixel, in the loss `mean`.
+    mirror : bool
+        Movies mirrored in y are samples too.
+    rollouts : float
+        Share of the samples of a head stage that come from rollouts of the model. In other stages the losses
+        `readout` and `curve` train the head together with the networks.
+    truncate : int
+        Gradients flow back through at most so many steps of a rollout (0 for all). Why: for some windows they
+        explode over a dozen steps, and one such step undoes many others.
+
+    Raises
+    ------
+    ConfigError
+        An unknown loss or a value that makes no sense.
     """
 
     name: str
@@ -109,14 +142,14 @@ class StageConfig:
                     f"stage '{self.name}': crop {side} must be a multiple of {multiple}, or 0 for all"
                 )
             if side and side - 2 * self.margin < 1:
-                raise ConfigError(f"stage '{self.name}': margin {self.margin} leaves nothing of crop {side}")
+                raise ConfigError(f"stage '{self.name}': margin {self.margin} leaves no pixel of crop {side}")
 
     def crop_in(self, phase: Phase) -> int:
-        """Side of the crop in this phase."""
+        """Return the side of the crop in this phase."""
         return self.crop if phase.crop is None else phase.crop
 
     def decode_in(self, phase: Phase) -> int:
-        """Steps between decoded losses in this phase, 0 where no loss needs them."""
+        """Return the steps from one loss on decoded fields to the next in this phase; 0 if there are none."""
         every = self.decode_every if phase.decode_every is None else phase.decode_every
         return every if any(self.losses.get(kind) for kind in DECODED) else 0
 
@@ -125,12 +158,33 @@ class StageConfig:
 class TrainConfig:
     """A whole training run.
 
-    model: table with an optional `preset` (see `models.settings`); parc: the rival's sizes, for parc stages.
-    micro_validation, meso_validation: cases of each file set aside, chosen by `seed`.
-    validation_windows: at most so many windows are judged per validation.
-    budget: minutes for everything, shared out by the stages' `share`; 0 = every stage takes all its steps.
-    checkpoint_every, record_every: steps between checkpoints, and between lines of the history.
-    encode_bf16: encode the training latents in bfloat16. head_width: features of the readout head.
+    Attributes
+    ----------
+    model : dict
+        Table with an optional `preset`, see `models.settings`.
+    stages : tuple of StageConfig
+        In the order in which they run.
+    seed : int
+        Seed of the weights, the split and the samples.
+    micro_validation, meso_validation : int
+        Number of cases of each file used only for validation, chosen with `seed`.
+    validation_windows : int
+        Largest number of windows per validation.
+    budget : float
+        Minutes for all stages, divided by their `share`; 0 means that every stage takes all its steps.
+    checkpoint_every, record_every : int
+        Steps between checkpoints, and between entries of the history.
+    encode_bf16 : bool
+        Encode the training latents in bfloat16.
+    head_width : int
+        Feature channels of the readout head.
+    parc : ParcConfig
+        The PARCv2 baseline of `parc` stages.
+
+    Raises
+    ------
+    ConfigError
+        No stage, two stages of one name, or a model that is refused.
     """
 
     model: dict[str, Any]
@@ -155,11 +209,11 @@ class TrainConfig:
         self.model_config()
 
     def model_config(self) -> ModelConfig:
-        """The model to train."""
+        """Return the configuration of the model to train."""
         return from_table(self.model)
 
     def expanded(self) -> tuple[StageConfig, ...]:
-        """The stages one by one: a vae stage for all fields becomes one a field, sharing its time."""
+        """Return the stages one by one; a `vae` stage for all fields becomes one per field."""
         out: list[StageConfig] = []
         for stage in self.stages:
             if stage.kind == "vae" and stage.field is None:
@@ -173,7 +227,10 @@ class TrainConfig:
         return tuple(out)
 
     def select(self, names: tuple[str, ...]) -> tuple[StageConfig, ...]:
-        """The expanded stages of these names (all for none); a vae stage's name stands for its fields."""
+        """Return the expanded stages with these names; all for no name.
+
+        The name of a `vae` stage stands for the stages of all its fields. ConfigError for an unknown name.
+        """
         stages = self.expanded()
         short = {s.name: s.name.removesuffix(f"-{s.field}") for s in stages}
         for name in names:
@@ -186,7 +243,22 @@ PRESETS = ("compact", "hmx-compact", "paper", "parc")
 
 
 def load_config(name: str | Path) -> TrainConfig:
-    """A training configuration from a TOML file, or one of the packaged presets by name."""
+    """Load a training configuration.
+
+    Parameters
+    ----------
+    name : str or path
+        A TOML file, or the name of one of `PRESETS`.
+
+    Returns
+    -------
+    TrainConfig
+
+    Raises
+    ------
+    ConfigError
+        No such file or preset, or a configuration that is refused.
+    """
     if str(name) in PRESETS:
         with resources.as_file(resources.files(__package__) / "presets" / f"{name}.toml") as path:
             return config.load(TrainConfig, path)

@@ -1,7 +1,7 @@
-"""Stages as data: from a `StageConfig` to what the loop trains, on what, and how it is judged.
+"""Stages: from a `StageConfig` to what the loop trains, the samples it uses, and its validation.
 
-Order of the reference (arXiv:2506.12996): VAEs, decoupled micro, coupled micro, coupled meso. The meso model
-starts as a copy of the micro model the first time a meso stage is built; the VAEs are the same modules.
+The order of the reference (arXiv:2506.12996) is: VAEs, decoupled micro, coupled micro, coupled meso. The meso
+model starts as a copy of the micro model when the first meso stage is built; both share the VAEs.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from torch import nn
 
 from ..config import ConfigError
 from ..data.windows import Windows
-from ..fields import get
+from ..fields import QUANTITIES, get
 from ..models.dynamics import LatentDynamics, MesoDynamics, MicroDynamics
 from ..models.parc import Parc
-from ..models.readout_head import QUANTITIES, HeadConfig, ReadoutHead, pool_maps
+from ..models.readout_head import HeadConfig, ReadoutHead, pool_maps
 from .curriculum import Curriculum, Phase
 from .movies import Movies
 from .objectives import DynamicsObjective, HeadObjective, ParcObjective, VAEObjective
 from .samples import FrameSamples, HeadSamples, StateSamples, WindowSamples
 from .settings import DECODED, READ, StageConfig, TrainConfig
 
-BURN_RATE = "burn rate (1/s)"  # name of its error in a head's judgement
+BURN_RATE = "burn rate (1/s)"  # name of its error in the validation of a head
 BURNED = list(QUANTITIES).index("burned_fraction")
-FIT_PIXELS = 200_000  # latent pixels of a file from which the scaling of latents is fitted
+FIT_PIXELS = 200_000  # latent pixels per file to which the scaling of latents is fitted
 
 Samples = FrameSamples | WindowSamples | StateSamples | HeadSamples
 Score = Callable[[nn.Module, Movies], dict[str, float]]
@@ -36,7 +36,7 @@ Score = Callable[[nn.Module, Movies], dict[str, float]]
 
 @dataclass
 class Networks:
-    """What is being trained; `meso` appears with the first meso stage."""
+    """The networks of a run; `meso` and `head` are made when the first stage needs them."""
 
     micro: MicroDynamics
     meso: MesoDynamics | None = None
@@ -44,13 +44,13 @@ class Networks:
     parc: Parc | None = None
 
     def meso_from_micro(self) -> MesoDynamics:
-        """The meso model, made from the micro model's present weights where there is none yet."""
+        """Return the meso model; made from the current weights of the micro model if there is none yet."""
         if self.meso is None:
             self.meso = MesoDynamics.from_micro(self.micro, shared=("vaes",))
         return self.meso
 
     def make_head(self, width: int) -> ReadoutHead:
-        """The readout head, made for the models where there is none yet, with their scaling of latents."""
+        """Return the readout head; made with the models' scaling of latents if there is none yet."""
         if self.head is None:
             config = self.micro.config
             self.head = ReadoutHead(
@@ -63,21 +63,21 @@ class Networks:
 
 @dataclass
 class StageTask:
-    """The loop's view of a stage (`loop.Task`)."""
+    """A stage as the loop sees it (`loop.Task`)."""
 
     objective: nn.Module
     weights: Mapping[str, float]
     curriculum: Curriculum
     samples: Samples
-    judge: Callable[[], dict[str, float]]
+    validation: Callable[[], dict[str, float]]
 
     def batch(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
-        """The batch of these sample numbers."""
+        """Return the batch of these sample numbers."""
         return self.samples(phase, step, samples)
 
     def validate(self) -> dict[str, float]:
-        """Numbers on the cases set aside."""
-        return self.judge()
+        """Return named numbers on the validation cases."""
+        return self.validation()
 
 
 def build(
@@ -91,39 +91,62 @@ def build(
     processes: int = 1,
     rollout: Score | None = None,
 ) -> StageTask:
-    """Make a stage ready: data, frozen and learning parts, losses, judgement.
+    """Prepare a stage: data, frozen and learning parts, losses and validation.
 
-    `rollout` scores whole rollouts of a model on a file's validation cases, giving at least `score`.
-    Raises ConfigError where the stage needs data, fields or validation cases that are not there.
+    Parameters
+    ----------
+    stage : StageConfig
+        The stage.
+    config : TrainConfig
+        The run.
+    networks : Networks
+        Changed in place: parts are frozen or unfrozen, missing networks are made.
+    micro, meso : Movies or None
+        Data by scale.
+    seed : int
+        Seed of the samples.
+    processes : int
+        Number of processes that train together.
+    rollout : callable, optional
+        Scores rollouts of a model on the validation cases of a file; its result must have `score`.
+
+    Returns
+    -------
+    StageTask
+
+    Raises
+    ------
+    ConfigError
+        The stage needs data, fields or validation cases that do not exist.
     """
     kinds = [name for name, weight in stage.losses.items() if weight]
     if stage.kind == "vae":
         sources = [m for m in (micro, meso) if m is not None]
-        objective, samples, judge = _vae(stage, networks, sources, kinds, seed, config)
-        judged = sources[-1]
+        objective, samples, validation = _vae(stage, networks, sources, kinds, seed, config)
+        source = sources[-1]
     elif stage.kind == "head":
         sources = [m for m in (micro, meso) if m is not None]
-        objective, samples, judge = _head(stage, networks, sources, seed, config)
-        judged = sources[-1]
+        objective, samples, validation = _head(stage, networks, sources, seed, config)
+        source = sources[-1]
     else:
-        judged = _needed(stage, {"meso": meso, "parc": meso or micro}.get(stage.kind, micro))
+        source = _needed(stage, {"meso": meso, "parc": meso or micro}.get(stage.kind, micro))
         if stage.kind == "parc":
             objective = ParcObjective(networks.parc)
             networks.parc.requires_grad_(True)
-            samples = StateSamples(judged, stage, seed)
+            samples = StateSamples(source, stage, seed)
         else:
-            objective, samples = _dynamics(stage, networks, judged, kinds, seed, config)
-        judge = _Judge(stage, config, objective, samples, judged, rollout)
-    if stage.select != "last" and not judged.split.validation:
-        raise ConfigError(f"stage '{stage.name}' selects by {stage.select}; set validation cases aside")
+            objective, samples = _dynamics(stage, networks, source, kinds, seed, config)
+        validation = _Validation(stage, config, objective, samples, source, rollout)
+    if stage.select != "last" and not source.split.validation:
+        raise ConfigError(f"stage '{stage.name}' selects by {stage.select}; it needs validation cases")
     curriculum = Curriculum(stage.phases, samples.epoch, stage.batch * processes)
-    return StageTask(objective, stage.losses, curriculum, samples, judge)
+    return StageTask(objective, stage.losses, curriculum, samples, validation)
 
 
 def fit_scaling(model: LatentDynamics, sources: Sequence[Movies]) -> None:
-    """Fit the standardisation of latents to the training cases of all files, `FIT_PIXELS` of each at most.
+    """Fit the standardisation of latents to the training cases of all files, at most `FIT_PIXELS` of each.
 
-    Why: meso frames are hotter than micro ones, so either alone would leave the other badly scaled.
+    Why: meso frames are hotter than micro frames, so a fit to one scale alone would not suit the other.
     """
     parts: dict[str, list[np.ndarray]] = {"mean": [], "logvar": []}
     for movies in sources:
@@ -139,6 +162,7 @@ def fit_scaling(model: LatentDynamics, sources: Sequence[Movies]) -> None:
 
 
 def _needed(stage: StageConfig, movies: Movies | None) -> Movies:
+    """The movies of a stage; ConfigError if they are missing."""
     if movies is None:
         scale = "micro" if stage.kind in ("decoupled", "coupled") else "meso"
         raise ConfigError(f"stage '{stage.name}' trains on {scale} movies; give --{scale} FILE")
@@ -153,6 +177,7 @@ def _vae(
     seed: int,
     config: TrainConfig,
 ) -> tuple[VAEObjective, FrameSamples, Callable[[], dict[str, float]]]:
+    """Objective, samples and validation of a VAE stage."""
     if not sources:
         raise ConfigError(f"stage '{stage.name}' needs movies; give --micro FILE or --meso FILE")
     model = networks.micro
@@ -165,8 +190,8 @@ def _vae(
     samples = FrameSamples(sources, stage, model.config.latent_channels, seed)
     movies = sources[-1]
 
-    def judge() -> dict[str, float]:
-        """Error of decoded means of whole frames of the last file, in the field's units."""
+    def validation() -> dict[str, float]:
+        """RMSE of whole validation frames of the last file, decoded from means, in the field's unit."""
         squares = []
         for case, time in _spread(Windows(movies.split.validation, movies.n_frames, 0), config):
             frame = movies.frames[case, time, movies.channel(stage.field)]
@@ -176,7 +201,7 @@ def _vae(
         error = (field.high - field.low) * float(np.sqrt(np.mean(squares)))
         return {f"rmse ({field.units})": error} | ({} if stage.select == "last" else {"score": error})
 
-    return objective, samples, judge if movies.split.validation else dict
+    return objective, samples, validation if movies.split.validation else dict
 
 
 def _dynamics(
@@ -187,6 +212,7 @@ def _dynamics(
     seed: int,
     config: TrainConfig,
 ) -> tuple[DynamicsObjective, WindowSamples]:
+    """Objective and samples of a stage that trains evolution networks."""
     model = networks.meso_from_micro() if stage.kind == "meso" else networks.micro
     learning = [kind for kind in ("mean", "logvar") if kind in kinds]
     if {*DECODED, *READ} & set(kinds):
@@ -197,7 +223,7 @@ def _dynamics(
             "leave out the loss 'logvar' and sample = true, or set evolve_logvar"
         )
     if ({"hot", "area"} & set(kinds) or stage.latent_hot_weight) and "temperature" not in model.config.fields:
-        raise ConfigError(f"stage '{stage.name}': emphasis on hot places needs the field temperature")
+        raise ConfigError(f"stage '{stage.name}': losses on hot places need the field temperature")
     groups = {"decoupled": ["decoupled"], "coupled": ["coupled"], "meso": ["coupled"]}[stage.kind]
     if stage.train == "all" and stage.kind != "decoupled":
         groups.append("decoupled")
@@ -225,6 +251,7 @@ def _dynamics(
 def _head(
     stage: StageConfig, networks: Networks, sources: Sequence[Movies], seed: int, config: TrainConfig
 ) -> tuple[HeadObjective, HeadSamples, Callable[[], dict[str, float]]]:
+    """Objective, samples and validation of a stage that trains the readout head."""
     if not sources:
         raise ConfigError(f"stage '{stage.name}' needs movies; give --micro FILE or --meso FILE")
     for movies in sources:
@@ -239,8 +266,8 @@ def _head(
     movies = sources[-1]
 
     @torch.inference_mode()
-    def judge() -> dict[str, float]:
-        """Errors along the last file's validation movies, rolled out where the stage has rollouts."""
+    def validation() -> dict[str, float]:
+        """Errors on the validation movies of the last file, on rollouts if the stage has them."""
         means = movies.rolled if stage.rollouts else movies.mean
         device = next(head.parameters()).device
         squares, final = [], []
@@ -264,26 +291,28 @@ def _head(
         found = {f"{n} / final": v for n, v in shares.items()} | {BURN_RATE: float(errors[-1] / interval)}
         return {n: v for n, v in found.items() if np.isfinite(v)} | {"score": float(np.mean(known))}
 
-    return HeadObjective(head), samples, judge if movies.split.validation else dict
+    return HeadObjective(head), samples, validation if movies.split.validation else dict
 
 
 def _need_load(stage: StageConfig, movies: Movies) -> None:
+    """Raise ConfigError for movies without piston speeds."""
     if movies.load is None:
         raise ConfigError(f"stage '{stage.name}' needs piston speeds; {movies.role} data holds none")
 
 
 def _decoupled_step(model: LatentDynamics, latent: Any, load: Any) -> Any:
+    """One step of the decoupled networks, with the arguments of `advance`."""
     return model.decoupled_step(latent)
 
 
 def _spread(windows: Windows, config: TrainConfig) -> list[tuple[int, int]]:
-    """At most `validation_windows` windows, evenly over cases and times."""
+    """At most `validation_windows` windows, evenly spread over cases and times."""
     places = np.linspace(0, len(windows) - 1, min(len(windows), config.validation_windows))
     return [windows[int(i)] for i in places]
 
 
-class _Judge:
-    """Losses on windows of the cases set aside, whole frames; and whole rollouts where they select."""
+class _Validation:
+    """Validation: losses on windows of whole frames, and rollouts where the stage selects by them."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""Pictures and movies."""
+"""Pictures, movies and files of results: fields, forecasts, training histories and macro runs."""

@@ -1,4 +1,4 @@
-"""Curves of what was forecast beside what was true, one column a case: what `evaluate` puts into numbers."""
+"""Curves of forecasts and of the truth over time, one column per case, as `evaluate` computes them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,25 @@ def draw_curves(
     forecasts: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
     path: str | Path,
 ) -> Path:
-    """Draw the curves of all cases and save to `path`; returns it.
+    """Draw the curves of all cases and save the picture.
 
-    times (time,) in s; titles (case,); truth and each of forecasts: name of `ROWS` -> curves (case, time), SI
-    units, names may be missing.
+    Parameters
+    ----------
+    times : sequence (time,)
+        Times of the frames [s].
+    titles : sequence of str (case,)
+        Titles of the columns.
+    truth : mapping of str to curves (case, time)
+        Keys as in `ROWS`, values in SI units; keys may be missing.
+    forecasts : mapping of str to mapping
+        For each name of a forecast, curves like `truth`.
+    path : path
+        File to write.
+
+    Returns
+    -------
+    Path
+        `path`.
     """
     rows = [name for name in ROWS if name in truth]
     figure = new_figure(2.6 * max(len(titles), 2), 2.3 * len(rows))
@@ -49,4 +64,5 @@ def draw_curves(
 
 
 def _draw(axes: Any, ns: Sequence[float], values: Any, factor: float, label: str, **style: Any) -> None:
+    """Draw one curve in display units."""
     axes.plot(ns, [factor * v for v in values], label=label, **style)

@@ -1,4 +1,4 @@
-"""Loss curves of a training run, one panel a stage."""
+"""Loss curves of a training run, one panel per stage."""
 
 from __future__ import annotations
 
@@ -13,14 +13,28 @@ NOT_LOSSES = ("step", "seconds", "horizon", "lr", "gradient norm")
 
 
 def draw_history(history: Mapping[str, Sequence[Mapping[str, Any]]], path: str | Path) -> Path:
-    """Draw losses over steps, validations as points on a second axis, and save to `path`; returns it.
+    """Draw losses over steps, with validation scores as points on a second axis, and save the picture.
 
-    history: per stage the lines of `history.json`. Stages without a line are left out; ValueError where none
-    has any.
+    Parameters
+    ----------
+    history : mapping of str to sequence of dict
+        For each stage the entries of `history.json`. Stages without entries are left out.
+    path : path
+        File to write.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ValueError
+        No stage has an entry.
     """
     stages = {name: rows for name, rows in history.items() if rows}
     if not stages:
-        raise ValueError("the history holds no line to draw")
+        raise ValueError("the history has no entry to draw")
     n_rows = -(-len(stages) // COLUMNS)
     figure = new_figure(4.6 * COLUMNS, 3.2 * n_rows)
     for i, (name, rows) in enumerate(stages.items()):
@@ -42,9 +56,11 @@ def draw_history(history: Mapping[str, Sequence[Mapping[str, Any]]], path: str |
 
 
 def _keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """All keys of the entries, in order of first appearance."""
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
 def _series(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[list[int], list[float]]:
+    """Steps and values of one key."""
     pairs = [(row["step"], row[key]) for row in rows if key in row]
     return [s for s, _ in pairs], [v for _, v in pairs]

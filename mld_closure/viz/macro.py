@@ -1,4 +1,4 @@
-"""Pictures of a macro run: x-t diagram, profiles at some times, front and wave speed."""
+"""Pictures of a macro run: x-t diagram, profiles at some times, position and speed of the front."""
 
 from __future__ import annotations
 
@@ -28,9 +28,24 @@ def draw_xt(
     front: np.ndarray | None = None,
     title: str = "",
 ) -> Figure:
-    """An x-t diagram: one panel a field (frame, x) in SI units, distance across, time upwards.
+    """Draw an x-t diagram: one panel per field, distance to the right, time upwards.
 
-    times: (frame,) in s; cell_size: m; front: (frame,) in m, drawn as a dashed line.
+    Parameters
+    ----------
+    fields : mapping of str to array (frame, x)
+        Values in SI units.
+    times : array (frame,)
+        Times [s].
+    cell_size : float
+        Width of a cell [m].
+    front : array (frame,), optional
+        Position of the front [m], drawn as a dashed line.
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    Figure
     """
     figure = new_figure(4.3 * len(fields), 4.6)
     axes = figure.subplots(1, len(fields), squeeze=False, sharey=True)[0]
@@ -60,7 +75,25 @@ def draw_profiles(
     n_times: int = 6,
     title: str = "",
 ) -> Figure:
-    """Fields (frame, x) over x, one panel each, one line for each of `n_times` evenly spread frames."""
+    """Draw fields over x, one panel per field, one line per time.
+
+    Parameters
+    ----------
+    fields : mapping of str to array (frame, x)
+        Values in SI units.
+    times : array (frame,)
+        Times [s].
+    cell_size : float
+        Width of a cell [m].
+    n_times : int
+        Number of evenly spread times.
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    Figure
+    """
     frames = spread(len(times), n_times + 1)[1:] or [0]
     figure = new_figure(7.0, 1.9 * len(fields) + 0.9)
     axes = figure.subplots(len(fields), 1, squeeze=False, sharex=True)[:, 0]
@@ -92,9 +125,26 @@ def draw_front(
     transition: tuple[float, float] | None = None,
     title: str = "",
 ) -> Figure:
-    """Front against time: distance run into the unshocked material (m), above its speed (m/s), all (step,).
+    """Draw the distance that the front has run into the unshocked material, and its speed, over time.
 
-    levels: speeds (m/s) to compare with, by name; transition: time (s) and distance (m) to mark.
+    Parameters
+    ----------
+    times : array (step,)
+        Times [s].
+    distance : array (step,)
+        Distance [m].
+    speed : array (step,)
+        Speed [m/s].
+    levels : mapping of str to float
+        Speeds to compare with [m/s], by name.
+    transition : (time, distance), optional
+        Transition to detonation to be marked [s, m].
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    Figure
     """
     figure = new_figure(7.0, 6.2)
     top, bottom = figure.subplots(2, 1, sharex=True)
@@ -125,6 +175,7 @@ def draw_front(
 
 
 def _colours(n: int) -> Sequence[tuple[float, ...]]:
+    """`n` colours from dark to light."""
     from matplotlib import colormaps
 
     return [colormaps["plasma"](v) for v in np.linspace(0.0, 0.85, n)]

@@ -1,4 +1,4 @@
-"""Movies of fields: GIF through Pillow, MP4 through the ffmpeg binary of the imageio-ffmpeg package."""
+"""Movies of fields: GIF with Pillow, MP4 with the ffmpeg program of the package imageio-ffmpeg."""
 
 from __future__ import annotations
 
@@ -31,7 +31,28 @@ def film_case(
     n_frames: int | None = None,
     fps: float = 8,
 ) -> Path:
-    """Write a movie of one case: its frames, or `n_frames` of them evenly spread."""
+    """Write a movie of one case.
+
+    Parameters
+    ----------
+    data : Trajectories
+        The file.
+    case : int
+        Position of the case in the file.
+    path : path
+        Movie to write, ending in .gif or .mp4.
+    fields : sequence of str
+        Fields, shown side by side.
+    n_frames : int, optional
+        Number of evenly spread frames; all by default.
+    fps : float
+        Frames per second.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
     frames = spread(data.n_frames, n_frames or data.n_frames)
     values = data.read(case, fields, frames)
     return film_frames(
@@ -50,10 +71,38 @@ def film_frames(
     fps: float = 8,
     dpi: int = 110,
 ) -> Path:
-    """Write (time, field, y, x) values in SI units as a movie, the fields side by side; returns `path`.
+    """Write frames as a movie, the fields side by side, with one colour scale per field for all frames.
 
-    times: s; pixel: m; path: ends in .gif or .mp4. Colour scales are fixed over the movie. Raises ValueError
-    for another suffix, ImportError naming the cure where MP4 cannot be written.
+    Parameters
+    ----------
+    values : array (time, field, y, x)
+        Values in SI units.
+    times : array (time,)
+        Times [s].
+    fields : sequence of str
+        Names along the field axis.
+    pixel : float
+        Side of a pixel [m].
+    path : path
+        Movie to write, ending in .gif or .mp4.
+    title : str
+        Text above the frames.
+    fps : float
+        Frames per second.
+    dpi : int
+        Resolution [dots per inch].
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ValueError
+        Another file suffix.
+    ImportError
+        MP4 without the package imageio-ffmpeg; the message names what to install.
     """
     path = Path(path)
     executable = ffmpeg(path)
@@ -70,9 +119,9 @@ def film_frames(
         axes[i].set_xlabel("x [µm]", fontsize=8)
     axes[0].set_ylabel("y [µm]", fontsize=8)
     heading = figure.suptitle(" ", fontsize=11)
-    for _ in range(2):  # the first pass changes the ticks that the second lays out
+    for _ in range(2):  # the first pass changes the ticks, the second lays them out
         figure.canvas.draw()
-    figure.set_layout_engine("none")  # no part may move between frames
+    figure.set_layout_engine("none")  # nothing may move between frames
     with mpl.rc_context({"animation.ffmpeg_path": executable} if executable else {}):
         writer: AbstractMovieWriter = FFMpegWriter(fps=fps) if executable else PillowWriter(fps=fps)
         with writer.saving(figure, str(path), dpi):
@@ -85,7 +134,15 @@ def film_frames(
 
 
 def ffmpeg(path: Path) -> str | None:
-    """The ffmpeg binary that the movie at `path` needs; None for a GIF, which needs none."""
+    """Return the ffmpeg program needed for the movie at `path`; None for a GIF, which needs none.
+
+    Raises
+    ------
+    ValueError
+        Another file suffix.
+    ImportError
+        The package imageio-ffmpeg is missing.
+    """
     if path.suffix.lower() == ".gif":
         return None
     if path.suffix.lower() != ".mp4":

@@ -1,6 +1,6 @@
-"""Pictures of fields: one row a field, one column a time, physical units, one colour scale a row.
+"""Pictures of fields: one row per field, one column per time, physical units, one colour scale per row.
 
-Why: figures are made without pyplot, so drawing leaves no global state behind in a host program.
+Why: figures are made without pyplot, so drawing leaves no global state in a host program.
 """
 
 from __future__ import annotations
@@ -20,14 +20,23 @@ from mld_closure.data.trajectories import Trajectories
 from mld_closure.fields import MODEL_FIELDS
 
 PICTURE_FORMATS = (".png", ".pdf", ".svg")
-PERCENTILE = 99.5  # of the brightest frame: a few pixels may saturate, so that the rest keeps its contrast
+PERCENTILE = 99.5  # of the brightest frame; a few pixels may saturate to keep the contrast of the rest
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a field is drawn: label with display units, factor from SI units, colours, limits.
+    """How a field is drawn.
 
-    limits: fixed ones in display units, "centred" on zero, or None to follow the values.
+    Attributes
+    ----------
+    label : str
+        Name and display unit.
+    factor : float
+        Factor from SI units to the display unit.
+    colours : str
+        Name of the colour map.
+    limits : (float, float), "centred" or None
+        Fixed limits in display units, symmetric about zero, or taken from the values.
     """
 
     label: str
@@ -50,7 +59,23 @@ STYLES: Mapping[str, Style] = {
 def draw_case(
     data: Trajectories, case: int, fields: Sequence[str] = MODEL_FIELDS, n_frames: int = 5
 ) -> Figure:
-    """A figure of one case: a row for each field, `n_frames` columns evenly spread over its times."""
+    """Draw one case of a file.
+
+    Parameters
+    ----------
+    data : Trajectories
+        The file.
+    case : int
+        Position of the case in the file.
+    fields : sequence of str
+        One row per field.
+    n_frames : int
+        Number of columns, evenly spread over the times of the case.
+
+    Returns
+    -------
+    Figure
+    """
     frames = spread(data.n_frames, n_frames)
     values = data.read(case, fields, frames)
     return draw_frames(values, data.times[frames], fields, data.pixel, case_title(data, case))
@@ -59,9 +84,24 @@ def draw_case(
 def draw_frames(
     values: np.ndarray, times: np.ndarray, fields: Sequence[str], pixel: float, title: str = ""
 ) -> Figure:
-    """A figure of (time, field, y, x) values in SI units: a row for each field, a column for each time.
+    """Draw frames: one row per field, one column per time. A row has one colour scale.
 
-    times: s; pixel: m. Every row has one colour scale, so that its frames can be compared.
+    Parameters
+    ----------
+    values : array (time, field, y, x)
+        Values in SI units.
+    times : array (time,)
+        Times [s].
+    fields : sequence of str
+        Names along the field axis.
+    pixel : float
+        Side of a pixel [m].
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    Figure
     """
     n_t, n_f, ny, nx = values.shape
     width = 2.5
@@ -83,14 +123,14 @@ def draw_frames(
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
-    """Write a figure; the suffix chooses the format. ValueError for a suffix that is no picture."""
+    """Write a figure in the format of the file suffix and return the path; ValueError for another suffix."""
     path = picture_path(path)
     figure.savefig(path, dpi=dpi)
     return path
 
 
 def picture_path(path: str | Path) -> Path:
-    """The path of a picture, checked before there is one; ValueError for a suffix that is none."""
+    """Return `path` as a Path; ValueError if its suffix is no picture format."""
     path = Path(path)
     if path.suffix.lower() not in PICTURE_FORMATS:
         raise ValueError(f"{path}: a picture ends in {', '.join(PICTURE_FORMATS)}")
@@ -98,14 +138,32 @@ def picture_path(path: str | Path) -> Path:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of its own (sizes in inches), laid out without overlaps, drawn by Agg."""
+    """Return an empty figure (width and height in inches) that lays itself out without overlaps."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def show(axis: Axes, image: np.ndarray, name: str, pixel: float, limits: tuple[float, float]) -> AxesImage:
-    """Draw one (y, x) image in SI units with axes in micrometres; limits in display units."""
+    """Draw one image.
+
+    Parameters
+    ----------
+    axis : Axes
+        Where to draw.
+    image : array (y, x)
+        Values in SI units.
+    name : str
+        Field, which decides the style.
+    pixel : float
+        Side of a pixel [m]; the axes are in micrometres.
+    limits : (float, float)
+        Limits of the colour scale in display units.
+
+    Returns
+    -------
+    AxesImage
+    """
     style = STYLES[name]
     ny, nx = image.shape
     axis.tick_params(labelsize=7)
@@ -128,7 +186,7 @@ def add_colour_bar(
     values: np.ndarray,
     limits: tuple[float, float],
 ) -> None:
-    """A colour bar beside `axes`; its pointed end says that some values lie beyond the limits."""
+    """Add a colour bar beside `axes`; a pointed end shows that some values lie beyond the limits."""
     shown = values * STYLES[name].factor
     over, under = shown.max() > limits[1] * (1 + 1e-6), shown.min() < limits[0] - 1e-6 * abs(limits[0])
     extend = {(0, 0): "neither", (1, 0): "max", (0, 1): "min", (1, 1): "both"}[int(over), int(under)]
@@ -138,8 +196,9 @@ def add_colour_bar(
 
 
 def colour_limits(name: str, values: np.ndarray) -> tuple[float, float]:
-    """Limits in display units for the (time, y, x) values of a row: the style's, or those of the values.
+    """Return the colour limits, in display units, for the values of one row (time, y, x; SI units).
 
+    The limits are fixed by the style, or follow the values.
     Why: hot spots are small, so the upper limit is a percentile of the brightest frame, not of all frames.
     """
     style = STYLES[name]
@@ -154,12 +213,12 @@ def colour_limits(name: str, values: np.ndarray) -> tuple[float, float]:
 
 
 def case_title(data: Trajectories, case: int) -> str:
-    """'Case 3, piston speed 900 m/s', as far as the file says."""
+    """Return, for example, 'Case 3, piston speed 900 m/s'; without the speed where the file has none."""
     speed = data.scalars.get("piston_speed")
     known = speed is not None and 0 <= case < data.n_cases and np.isfinite(speed[case])
     return f"Case {case}" + (f", piston speed {speed[case]:.0f} m/s" if known else "")
 
 
 def spread(n_frames: int, wanted: int) -> list[int]:
-    """`wanted` frame numbers evenly spread from the first to the last; all where there are no more."""
+    """Return `wanted` frame numbers evenly spread from first to last; all frames if there are not more."""
     return sorted({round(f) for f in np.linspace(0, n_frames - 1, min(wanted, n_frames))})

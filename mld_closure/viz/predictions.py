@@ -1,4 +1,4 @@
-"""A prediction beside the truth: per field, rows of truth, prediction, error, latents; columns are times."""
+"""A prediction beside the truth: for each field, rows of truth, prediction, error and latents over time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mld_closure.viz.plots import STYLES, colour_limits, new_figure, show, spread
 
-WIDTH = 2.5  # inches a column
+WIDTH = 2.5  # inches per column
 
 
 def draw_prediction(
@@ -23,12 +23,32 @@ def draw_prediction(
     n_frames: int = 5,
     title: str = "",
 ) -> Figure:
-    """A figure of a predicted movie (time, field, y, x) in SI units.
+    """Draw a predicted movie, with truth, error and latents where they are given.
 
-    times: (time,) in s; pixel: m; truth: movie of the same fields, perhaps fewer frames (then no truth and no
-    error is drawn for the late ones); latents: mean channels (time, channel, y, x) by field, drawn as tiles,
-    each channel on its own scale over all times. Truth and prediction of a field share the truth's colour
-    scale; errors are prediction - truth, scaled about zero.
+    Parameters
+    ----------
+    predicted : array (time, field, y, x)
+        Prediction in SI units.
+    times : sequence (time,)
+        Times [s].
+    fields : sequence of str
+        Names along the field axis.
+    pixel : float
+        Side of a pixel [m].
+    truth : array (time, field, y, x), optional
+        True movie in SI units. It may have fewer frames; truth and error are not drawn for the missing ones.
+        Truth and prediction share the colour scale of the truth; the error is prediction - truth, on a scale
+        symmetric about zero.
+    latents : mapping of str to array (time, channel, y, x), optional
+        Latent means by field, drawn as tiles, each channel on its own scale over all times.
+    n_frames : int
+        Number of columns, evenly spread over the times.
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    Figure
     """
     frames = spread(len(predicted), n_frames)
     rows = [
@@ -57,7 +77,7 @@ def draw_prediction(
                 tiles = _tiles(latents[name])[frame]
                 extent = (0, nx * pixel * 1e6, 0, ny * pixel * 1e6)
                 image = axis.imshow(tiles, cmap="gray", vmin=0, vmax=1, origin="lower", extent=extent)
-                axis.set(xticks=[], yticks=[])  # a tile is a whole frame
+                axis.set(xticks=[], yticks=[])  # no coordinates: each tile shows the whole frame
             elif kind == "error":
                 image = show(axis, predicted[frame, i] - known[frame], name, pixel, (-bound, bound))
                 image.set_cmap("RdBu_r")
@@ -78,14 +98,14 @@ def draw_prediction(
 
 
 def _error_bound(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Symmetric colour limit for errors: a high percentile of the worst frame, in the movies' units."""
+    """Symmetric colour limit for errors: a high percentile of the worst frame, in the unit of the movies."""
     n = min(len(predicted), len(truth))
     worst = np.percentile(np.abs(predicted[:n] - truth[:n]), 99.5, axis=(1, 2)).max()
     return float(worst) or 1e-12
 
 
 def _tiles(latents: np.ndarray) -> np.ndarray:
-    """Channels (time, channel, y, x), each stretched to [0, 1] over all times, tiled to one image a time."""
+    """Channels (time, channel, y, x), each scaled to [0, 1] over all times, as one image per time."""
     low, high = np.percentile(latents, [1, 99], axis=(0, 2, 3), keepdims=True)
     z = np.clip((latents - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
     times, channels, ny, nx = z.shape

@@ -1,4 +1,4 @@
-"""Parallel efficiency against the number of ranks."""
+"""Parallel efficiency over the number of ranks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ from .plots import new_figure
 
 
 def draw_scaling(curves: Mapping[str, Sequence[tuple[float, float]]], title: str) -> Figure:
-    """Curves of (ranks, efficiency) by name; those named "..., owners serve" are dashed."""
+    """Draw parallel efficiency over the number of ranks.
+
+    Parameters
+    ----------
+    curves : mapping of str to sequence of (ranks, efficiency)
+        Curves by name; those whose name ends in ", owners serve" are dashed.
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    Figure
+    """
     figure = new_figure(6.4, 4.8)
     axes = figure.subplots()
     colours: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Error against the amount of training data: one panel a quantity, seeds as points, their mean as a line."""
+"""Error over the amount of training data: one panel per quantity, one point per seed, a line for the mean."""
 
 from __future__ import annotations
 
@@ -9,16 +9,34 @@ import numpy as np
 
 from .plots import new_figure, save
 
-OFF_SCALE = 3.0
-Points = Sequence[tuple[int, float]]  # (training cases, error), one a run
+OFF_SCALE = 3.0  # times the median of a panel
+Points = Sequence[tuple[int, float]]  # (training cases, error), one per run
 
 
 def draw_study(panels: Mapping[str, Mapping[str, Points]], path: str | Path, xlabel: str) -> Path:
-    """Draw errors over numbers of training cases and save to `path`; returns it.
+    """Draw errors over the number of training cases and save the picture.
 
-    panels: for each panel's title (quantity and unit) the points of every method by its name. A method whose
-    points all have 0 training cases is a level line. Values beyond `OFF_SCALE` times the panel's median are
-    drawn as arrows at its top, values that are not finite left out; ValueError where nothing is left.
+    Parameters
+    ----------
+    panels : mapping of str to mapping of str to points
+        For each title of a panel (quantity and unit), the points (training cases, error) of each method by
+        name. A method whose points all have 0 training cases is drawn as a horizontal line. Values above
+        `OFF_SCALE` times the median of the panel are drawn as arrows at the top; values that are not finite
+        are left out.
+    path : path
+        File to write.
+    xlabel : str
+        Label of the x axis.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ValueError
+        A panel has no finite error.
     """
     figure = new_figure(3.6 * len(panels) + 0.2, 3.6)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -52,6 +70,6 @@ def draw_study(panels: Mapping[str, Mapping[str, Points]], path: str | Path, xla
 
 
 def means_of(points: Points) -> tuple[list[int], list[float]]:
-    """The numbers of cases in rising order, and the mean error at each."""
+    """Return the numbers of cases in increasing order, and the mean error at each."""
     counts = sorted({k for k, _ in points})
     return counts, [float(np.mean([e for k, e in points if k == count])) for count in counts]

@@ -1,4 +1,4 @@
-"""Errors of a rollout by tiles against the overlap of the tiles."""
+"""Error of a rollout by tiles over the overlap of the tiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ from .plots import new_figure
 
 
 def draw_overlap(overlaps: Sequence[int], errors: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """Curves of errors (K, one an overlap) by what they are errors from, on a logarithmic axis."""
+    """Draw errors over the overlap of tiles, on a logarithmic axis.
+
+    Parameters
+    ----------
+    overlaps : sequence of int
+        Overlaps [pixels].
+    errors : mapping of str to sequence of float
+        For each reference, the temperature errors [K], one per overlap.
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    Figure
+    """
     figure = new_figure(5.6, 3.8)
     axes = figure.subplots()
     for name, values in errors.items():

@@ -1,20 +1,25 @@
-"""Files of a macro run that people open: its time history in HDF5, and the same for ParaView as VTKHDF.
+"""Result files of a macro run: its history over time in HDF5, and the same for ParaView as VTKHDF.
 
-Layout of a history: `time` (s, frame), `step`, `x`, `y` (m, cell centres), `fields/NAME` (frame, y, x) with
-their units, `series/NAME` (step) with theirs, and attributes: format, version, configuration (JSON).
-Source of the other: VTKHDF format 2.0, temporal ImageData, https://docs.vtk.org (VTK File Formats).
+A history file holds: `time` [s] and `step` (frame,); `x`, `y` [m], the cell centres; `fields/NAME` (frame, y,
+x) and `series/NAME` (step,), each with its unit as the attribute `units`; and the file attributes format,
+format_version and configuration (JSON).
+
+References
+----------
+VTKHDF format 2.0, temporal ImageData: https://docs.vtk.org (VTK File Formats).
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+from mld_closure.durable import published
 
 HISTORY_FORMAT = "mld_closure history"
 HISTORY_VERSION = 1
@@ -31,16 +36,39 @@ def write_history(
     series: Mapping[str, np.ndarray],
     configuration: Mapping[str, Any],
 ) -> Path:
-    """Write a run's history; what was at `path` stays whole until it is replaced.
+    """Write the history of a run; an existing file at `path` stays complete until it is replaced.
 
-    times (s) and steps: (frame,); fields: (frame, y, x) each, arrays or memory maps; series: (step,) each;
-    units: of every field and series; cell_size: m. Raises ValueError for shapes that differ and units that
-    are missing.
+    Parameters
+    ----------
+    path : path
+        File to write.
+    times, steps : array (frame,)
+        Times [s] and step numbers of the frames.
+    fields : mapping of str to array (frame, y, x)
+        Cell fields; arrays or memory maps.
+    cell_size : float
+        Side of a cell [m].
+    units : mapping of str to str
+        Unit of every field and series.
+    series : mapping of str to array (step,)
+        Values over the steps.
+    configuration : mapping
+        The configuration of the run, ready for JSON.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ValueError
+        Shapes that differ, or units that are missing.
     """
     shape = _common_shape(times, fields)
     if missing := [name for name in (*fields, *series) if name not in units]:
         raise ValueError(f"no units given for {', '.join(missing)}")
-    with _replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with published(Path(path)) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update(
             format=HISTORY_FORMAT, format_version=HISTORY_VERSION, configuration=json.dumps(configuration)
         )
@@ -58,13 +86,34 @@ def write_history(
 def write_vtkhdf(
     path: str | Path, times: np.ndarray, fields: Mapping[str, np.ndarray], cell_size: float
 ) -> Path:
-    """Write cell fields (frame, y, x) over times (s) as one file that ParaView plays back; lengths in m.
+    """Write cell fields over time as one file that ParaView plays as a movie.
 
-    The cells form an image one cell thick. What was at `path` stays whole until it is replaced. Raises
-    ValueError for shapes that differ.
+    The cells form an image that is one cell thick. An existing file at `path` stays complete until it is
+    replaced.
+
+    Parameters
+    ----------
+    path : path
+        File to write.
+    times : array (frame,)
+        Times [s].
+    fields : mapping of str to array (frame, y, x)
+        Cell fields.
+    cell_size : float
+        Side of a cell [m].
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ValueError
+        Shapes that differ.
     """
     ny, nx = _common_shape(times, fields)
-    with _replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with published(Path(path)) as temporary, h5py.File(temporary, "w") as file:
         root = file.create_group("VTKHDF")
         root.attrs["Version"] = np.array([2, 0], np.int64)
         root.attrs.create("Type", b"ImageData", dtype=h5py.string_dtype("ascii", len("ImageData")))
@@ -82,24 +131,8 @@ def write_vtkhdf(
     return Path(path)
 
 
-class _replacing:
-    """A temporary name beside `path`, renamed to it on success and removed on failure."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.name}.tmp")
-
-    def __enter__(self) -> Path:
-        return self.temporary
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            os.replace(self.temporary, self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
-
-
 def _common_shape(times: np.ndarray, fields: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    """(ny, nx) of all fields; ValueError unless every field is (len(times), ny, nx)."""
     shapes = {name: np.shape(values) for name, values in fields.items()}
     first = next(iter(shapes.values()), ())
     if len(first) != 3 or first[0] != len(times) or set(shapes.values()) != {first}:

@@ -53,7 +53,7 @@ def test_the_table_says_what_was_timed_and_what_was_left_out(capsys):
     code, out = run([*SMALL, "--readout", "head", "--precision", "fp32", "--limit", "1e-9"], capsys)
     assert code == 0
     assert "skipped" in out.out
-    assert "a thousand cells (wanted: under 50)" in out.out
+    assert "per thousand cells (target: under 50)" in out.out
 
 
 @pytest.mark.parametrize(

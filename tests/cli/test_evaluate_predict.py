@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from mld_closure.cli.main import main
-from mld_closure.cli.surrogates import parse_cases
 from mld_closure.config import ConfigError
 from mld_closure.data.layout import TrajectorySpec
 from mld_closure.data.store import write_trajectories
@@ -18,6 +17,7 @@ from mld_closure.models.dynamics import MesoDynamics, MicroDynamics
 from mld_closure.models.parc import Parc, ParcConfig
 from mld_closure.models.parc_file import save_parc
 from mld_closure.models.settings import ModelConfig
+from mld_closure.offline.surrogates import choose_cases
 
 STEP, PIXEL, N = 0.172e-9, 50e-9, 4
 FIELDS = ("temperature", "pressure", "microstructure", "velocity_x", "velocity_y")
@@ -61,7 +61,7 @@ def test_a_table_of_the_bundle_and_all_baselines(files, capsys):
     args = ["--train", files / "micro.h5", "--against", files / "parc.safetensors", "--ensemble", 2]
     code, out = run(
         capsys, "evaluate", files / "bundle", files / "micro.h5", "--cases", "2", *args,
-        "--threads", 1, "--json", files / "e.json", "--plot", files / "curves.png",
+        "--threads", 1, "--out", files / "e.json", "--plot", files / "curves.png",
     )  # fmt: skip
     assert code == 0, out.err
     assert "persistence" in out.out
@@ -92,7 +92,7 @@ def test_a_table_of_the_bundle_and_all_baselines(files, capsys):
 
 def test_an_error_budget_puts_the_truth_in_place_of_the_parts(files, capsys):
     arguments = ["evaluate", files / "bundle", files / "micro.h5", "--cases", "2", "--budget"]
-    code, out = run(capsys, *arguments, "--threads", 1, "--json", "-")
+    code, out = run(capsys, *arguments, "--threads", 1, "--json")
     assert code == 0, out.err
     results = {r["name"]: r["scores"] for r in json.loads(out.out)["results"]}
     assert list(results) == ["bundle", "no dynamics", "1 step", "8 steps", "persistence"]
@@ -140,7 +140,7 @@ def test_a_prediction_is_a_data_file_and_a_picture(files, capsys):
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_a_picture_of_another_kind_is_refused_before_the_work(files, capsys, command):
     made = files / f"{command}.out"
-    words = {"evaluate": ["--json", made], "predict": ["--case", 0, "--out", made]}[command]
+    words = {"evaluate": ["--out", made], "predict": ["--case", 0, "--out", made]}[command]
     code, out = run(capsys, command, files / "bundle", files / "micro.h5", *words, "--plot", files / "c.txt")
     assert (code, out.err.count("\n")) == (2, 1)
     assert "a picture ends in .png, .pdf, .svg" in out.err
@@ -148,8 +148,8 @@ def test_a_picture_of_another_kind_is_refused_before_the_work(files, capsys, com
 
 
 def test_cases_by_numbers_and_ranges():
-    assert parse_cases("0,3,5-7,3", 9) == [0, 3, 5, 6, 7]
-    assert parse_cases(None, 4, limit=2) == [0, 1]
+    assert choose_cases("0,3,5-7,3", 9) == [0, 3, 5, 6, 7]
+    assert choose_cases(None, 4, limit=2) == [0, 1]
     for text, reason in (("9", "holds cases 0 to 8"), ("a", "numbers and ranges"), ("3-2", "name no case")):
         with pytest.raises(ConfigError, match=reason):
-            parse_cases(text, 9)
+            choose_cases(text, 9)

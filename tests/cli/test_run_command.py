@@ -146,6 +146,7 @@ def test_a_run_can_be_prolonged(run, case, tmp_path):
     assert "piston_speed" in err
 
 
+@pytest.mark.system
 def test_a_kill_leaves_the_last_checkpoint_whole(run, case, tmp_path):
     path, out = case(), tmp_path / "killed"
     assert run(path, "--out", tmp_path / "whole")[0] == 0
@@ -173,7 +174,7 @@ WRITER = """
 import itertools, os, signal, sys
 from pathlib import Path
 import numpy as np
-from mld_closure.study.files import checkpoints, save_checkpoint
+from mld_closure.study.checkpoints import checkpoints, save_checkpoint
 from mld_closure.closure import checkpoint
 
 out = Path(sys.argv[1])
@@ -209,10 +210,11 @@ for moment in itertools.count():
 """
 
 
+@pytest.mark.system
 def test_a_checkpoint_survives_a_kill_at_every_event_of_its_writing(tmp_path):
     """kill -9 before each file is opened, flushed, renamed or removed, and after each flush: over 20."""
     from mld_closure.closure import checkpoint
-    from mld_closure.study.files import checkpoints, load_checkpoint
+    from mld_closure.study.checkpoints import checkpoints, load_checkpoint
 
     child = subprocess.run(
         [sys.executable, "-c", WRITER, str(tmp_path)], capture_output=True, text=True, check=True
@@ -235,7 +237,7 @@ def test_a_checkpoint_survives_a_kill_at_every_event_of_its_writing(tmp_path):
 
 
 def test_a_full_disk_ends_with_one_line_and_the_earlier_checkpoint_whole(run, case, tmp_path, monkeypatch):
-    from mld_closure.study import files as run_files
+    from mld_closure.study import checkpoints
 
     path, out, calls = case(), tmp_path / "full", []
     assert run(path, "--out", tmp_path / "whole")[0] == 0
@@ -248,7 +250,7 @@ def test_a_full_disk_ends_with_one_line_and_the_earlier_checkpoint_whole(run, ca
             raise OSError(28, "No space left on device")
         savez(file, **arrays)
 
-    monkeypatch.setattr(run_files.np, "savez", fill)
+    monkeypatch.setattr(checkpoints.np, "savez", fill)
     code, _, err = run(path, "--out", out, "--checkpoint-every", 30)
     assert code == 2
     last = err.strip().splitlines()[-1]

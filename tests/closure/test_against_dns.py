@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mld_closure as mld
-from mld_closure.closure.fallback import CurveFallback
+from mld_closure.closure.fallback.curve import CurveFallback
 from mld_closure.closure.policies import Status
 from mld_closure.dns.cases import PRESETS, record, with_changes
 from mld_closure.dns.eos import Material

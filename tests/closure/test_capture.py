@@ -73,7 +73,7 @@ def test_files_that_do_not_fit_are_refused(kit, tmp_path):
     with pytest.raises(ValueError, match="holds patches of 32 x 32 pixels"):
         Capture(tmp_path / "c.h5", (64, 64), kit.PIXEL, {})
     (tmp_path / "text.h5").write_text("no HDF5")
-    with pytest.raises(ValueError, match="is no capture file"):
+    with pytest.raises(ValueError, match="not a readable trajectory file"):
         Capture(tmp_path / "text.h5", (32, 32), kit.PIXEL, {})
     with pytest.raises(ValueError, match="no such folder"):
         kit.make(n=0, capture=tmp_path / "nowhere" / "c.h5")

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from mld_closure.cli.main import main
 from mld_closure.device import choose
 from mld_closure.models.bundle import BundleError
 from mld_closure.models.dynamics import Latent
-from mld_closure.surrogate import compiled
+from mld_closure.surrogate import agreement, compiled
+from mld_closure.surrogate import export as room
 from mld_closure.surrogate.export import compare, export
 from mld_closure.surrogate.options import EngineOptions
 
@@ -22,8 +24,9 @@ TIMES = np.linspace(0, 3e-9, 10)
 SMALL = {  # the least that compiles: 25 s of processor time, nearly all of it torch's own start and g++
     "fields": ("temperature",),
     "evolve_logvar": False,
-    "latent_channels": 1,
+    "latent_channels": 2,
     "evolution": "resnet16",
+    "residual": False,  # so that results lie channel by channel, as the networks make them
 }
 
 
@@ -39,10 +42,11 @@ def file(kit, tmp_path_factory):
 
 def latents(kit, n, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    mean = torch.randn(n, 1, 4, 4, generator=generator)
+    mean = torch.randn(n, 2, 4, 4, generator=generator)
     return Latent(mean, torch.zeros(1, 1, 1, 1).expand_as(mean)), torch.rand(n, generator=generator)
 
 
+@pytest.mark.system
 def test_the_compiled_step_gives_the_eager_numbers_for_any_batch(kit, file):
     model = kit.bundle(**SMALL).meso
     step = compiled.CompiledStep(file, compiled.read_facts(file), model)
@@ -54,10 +58,11 @@ def test_the_compiled_step_gives_the_eager_numbers_for_any_batch(kit, file):
         assert moved > 1e-3
         np.testing.assert_allclose(got.mean, wanted.mean, atol=1e-5 * moved + 1e-6)
         assert got.logvar is z.logvar
-    with pytest.raises(ValueError, match=r"takes \(2, 1, 4, 4\)"):
-        step(Latent(torch.zeros(2, 1, 4, 8), torch.zeros(2, 1, 4, 8)), torch.zeros(2))
+    with pytest.raises(ValueError, match=r"takes \(2, 2, 4, 4\)"):
+        step(Latent(torch.zeros(2, 2, 4, 8), torch.zeros(2, 2, 4, 8)), torch.zeros(2))
 
 
+@pytest.mark.system
 def test_a_cell_has_the_same_bits_whatever_its_neighbours_in_reproducible_mode(kit, file):
     options = {"compiled": file, "reproducible": True, "micro_batch": 4}
     five = kit.make(given=kit.bundle(**SMALL), **options)
@@ -68,6 +73,7 @@ def test_a_cell_has_the_same_bits_whatever_its_neighbours_in_reproducible_mode(k
     assert a.burned_fraction[3] == b.burned_fraction[0] > 0
 
 
+@pytest.mark.system
 def test_a_closure_serves_the_same_cells_compiled_and_eager(kit, file):
     eager, fast = (kit.make(given=kit.bundle(**SMALL), compiled=c) for c in (None, file))
     assert isinstance(kit.engine(fast).step, compiled.CompiledStep)
@@ -79,19 +85,91 @@ def test_a_closure_serves_the_same_cells_compiled_and_eager(kit, file):
     assert a.burned_fraction.min() > 0
 
 
+@pytest.mark.system
 def test_the_comparison_measures_both(kit, file):
     found = compare(kit.bundle(**SMALL), file, choose("cpu", "fp32", 1), cells=3, frames=4)
     assert found["latents"]["compiled_to_eager"][0] < 1e-5 < found["latents"]["greatest"][0]
     assert found["latents"]["eager_to_fp32"] == [0, 0]
     assert found["readouts"]["compiled_to_eager"]["burned_fraction"] < 1e-5
     assert found["speedup"] == pytest.approx(found["seconds"]["eager"] / found["seconds"]["compiled"])
-    other = kit.bundle(**SMALL)
-    other.meso.coupled_mean.out.weight.data.mul_(3.0)
-    other.content_hash = kit.bundle(**SMALL).content_hash  # as if the code had been made wrongly
     with pytest.raises(BundleError, match="do not use it on this machine"):
-        compare(other, file, choose("cpu", "fp32", 1), cells=3, frames=4)
+        compare(wrong(kit), file, choose("cpu", "fp32", 1), cells=3, frames=4)
 
 
+def wrong(kit):
+    """A bundle for which the compiled file is wrong code, though it claims to be made from it."""
+    other = kit.bundle(**SMALL)
+    other.meso.coupled_mean.out.weight.data.mul_(1.001)
+    other.content_hash = kit.bundle(**SMALL).content_hash
+    return other
+
+
+def test_a_step_that_differs_is_not_exported(kit, file, tmp_path, monkeypatch, capsys):
+    """The compiler is replaced by one that makes another step."""
+    monkeypatch.setattr(
+        room, "_compile", lambda step, inputs, any_batch, facts, path: shutil.copy(file, path)
+    )
+    out = tmp_path / "out" / "step.pt2"
+    with pytest.raises(BundleError, match=r"the step compiled for .*step.pt2: one step of the mean differs"):
+        export(wrong(kit), out, frame_shape=(32, 32))
+    assert not list(out.parent.iterdir())
+    out.write_text("an older file")
+    with pytest.raises(BundleError, match="where fp32 allows"):
+        export(wrong(kit), out, frame_shape=(32, 32))
+    assert [p.read_text() for p in out.parent.iterdir()] == ["an older file"]
+    out.unlink()
+    wrong(kit).save(tmp_path / "bundle")
+    with pytest.raises(SystemExit) as end:
+        main(["export", str(tmp_path / "bundle"), "--out", str(out), "--frame", "32", "32"])
+    said = capsys.readouterr()
+    assert (end.value.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert not list(out.parent.iterdir())
+
+
+def test_a_step_that_differs_is_not_loaded(kit, file):
+    with pytest.raises(BundleError, match=r"step.pt2: one step of the mean differs from the eager step"):
+        kit.make(n=0, given=wrong(kit), compiled=file)
+
+
+def test_what_agrees_and_what_does_not(kit):
+    """A small error in means is not hidden by large log-variances, nor in what is added to large latents."""
+    model = kit.bundle().meso
+    latent, load = agreement.trial_latents(model, (32, 64))
+    assert latent.mean.shape == (2, 12, 4, 8)
+    large = Latent(latent.mean, 1e6 * latent.logvar)
+
+    def off(error):
+        def step(z, loads):
+            right = model.advance(z, loads)
+            return Latent(right.mean + error * (right.mean - z.mean).abs().max(), right.logvar)
+
+        return step
+
+    for start in (latent, large):
+        for precision in ("fp32", "bf16"):
+            low = agreement.eager_step(model, precision)
+            agreement.require_agreement("a step", low, model, precision, start, load)
+        agreement.require_agreement("a step", off(5e-5), model, "fp32", start, load)
+        with pytest.raises(BundleError, match="a step: one step of the mean differs"):
+            agreement.require_agreement("a step", off(3e-4), model, "fp32", start, load)
+        with pytest.raises(BundleError, match="differs from the eager step by nan"):
+            agreement.require_agreement("a step", off(np.nan), model, "fp32", start, load)
+
+
+def test_networks_that_give_nearly_nothing_are_compared_by_that(kit):
+    model = kit.bundle(residual=False).meso
+    latent, load = agreement.trial_latents(model, (32, 32))
+    faint = model.advance(latent, load).mean.abs().max()
+    assert faint < 1e-3
+
+    def nothing(z, loads):
+        return Latent(torch.zeros_like(z.mean), model.advance(z, loads).logvar)
+
+    with pytest.raises(BundleError, match="one step of the mean differs"):
+        agreement.require_agreement("a step", nothing, model, "fp32", latent, load)
+
+
+@pytest.mark.system
 def test_loading_reads_no_pickle(kit, file, monkeypatch):
     def never(*args, **kwargs):
         raise AssertionError("unpickled")
@@ -194,14 +272,16 @@ def test_a_fixed_batch_is_padded_and_cut(kit, monkeypatch):
 
         def run(self, tensors):
             seen.append([tuple(t.shape) for t in tensors])
-            return [tensors[0] + tensors[-1].view(-1, 1, 1, 1)]
+            after = tensors[0] + tensors[-1].view(-1, 1, 1, 1)
+            assert all(t.is_contiguous() for t in tensors)
+            return [after.contiguous(memory_format=torch.channels_last)]
 
     monkeypatch.setattr(torch._C._aoti, "AOTIModelPackageLoader", Loader)
     facts = compiled.Facts(1, "", "meso", "fp32", (32, 32), (), "", micro_batch=4)
     step = compiled.CompiledStep("step.pt2", facts, kit.bundle(**SMALL).meso)
     z, load = latents(kit, 3)
     torch.testing.assert_close(step(z, load).mean, z.mean + 2 * load.view(-1, 1, 1, 1))
-    assert seen == 2 * [[(4, 1, 4, 4), (4,)]]  # two micro steps a frame
+    assert seen == 2 * [[(4, 2, 4, 4), (4,)]]  # two micro steps a frame
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from mld_closure.closure.fallback import CurveFallback, FallbackRequest, IgnitionGrowth
+from mld_closure.closure.fallback.curve import CurveFallback
+from mld_closure.closure.fallback.ignition_growth import IgnitionGrowth
+from mld_closure.closure.fallback.request import FallbackRequest
 from mld_closure.closure.policies import Status
 from mld_closure.errors import ClosureError
 
@@ -202,7 +204,7 @@ def request(**changes):
     base = {
         "ids": np.array([1]), "patches": lambda: np.ones((1, 32, 32)), "up": np.array([900.0]),
         "shock_pressure": np.array([8e9]), "pressure": np.array([8e9]), "since": np.array([0.0]),
-        "until": np.array([2e-9]), "before": np.zeros((1, 6)),
+        "until": np.array([2e-9]), "before": np.zeros((1, 6)), "dt": np.array([2e-9]),
     }  # fmt: skip
     return FallbackRequest(**base | changes)
 
@@ -222,6 +224,39 @@ def test_ignition_and_growth_has_its_exact_solutions():
     assert late(request())[0, 2] == 0
     before[0, 2] = 0.6
     assert late(request(before=before))[0, 2] == pytest.approx(1 - 0.4 * np.exp(-0.8e9 * 2e-9), rel=1e-6)
+
+
+def test_ignition_and_growth_takes_the_pressure_into_account_once():
+    """dF/dt = G1 p (1 - F) below and above P_s, where the cell's clock runs slower or faster than time."""
+    for p in (2e9, 8e9, 13e9):
+        asked = request(pressure=np.array([p]), until=np.array([2e-9 * p / 8e9]))
+        exact = 1 - np.exp(-0.1 * p * 2e-9)
+        assert constants(G1=0.1)(asked)[0, 2] == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_run_asks_for_real_time_beside_the_clock(kit):
+    """A shock of 1600 m/s that halves its pressure: growth with p is exact in the real time since arrival."""
+    asked = []
+    law = constants(G1=0.02)
+
+    def physics(r):
+        asked.append(r)
+        return law(r)
+
+    closure = kit.scripted(kit.curve(RISING), on_extrapolation="fallback", fallback=physics)
+    full = kit.shock_pressure(1600.0)
+    times = np.linspace(0, 4e-9, 17)
+    out = kit.run(closure, times, lambda t: full if t < 2e-9 else 0.5 * full)
+    since, until, dt, p = (
+        np.array([getattr(r, n)[0] for r in asked]) for n in ("since", "until", "dt", "pressure")
+    )
+    assert dt.sum() == pytest.approx(times[-1] - closure.state.arrival[0], rel=1e-12)
+    later = slice(1, None)
+    np.testing.assert_allclose(dt[later], times[1], rtol=1e-12)
+    np.testing.assert_allclose((until - since)[later], dt[later] * p[later] / full, rtol=1e-9)
+    assert (p == 0.5 * full).any()
+    exact = 1 - np.exp(-0.02 * np.sum(p * dt))
+    assert out[-1].burned_fraction[0] == pytest.approx(exact, rel=1e-6)
 
 
 def test_ignition_and_growth_serves_in_a_run(kit):

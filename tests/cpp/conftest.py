@@ -1,4 +1,4 @@
-"""The bridge built as the README says, without pip, and a bundle of random tiny networks for its hosts."""
+"""Hosts built against the installed bridge, and a bundle of random tiny networks for them."""
 
 import ctypes
 import importlib.util
@@ -22,22 +22,32 @@ def call(*command, **options):
     return run.stdout
 
 
-@pytest.fixture(scope="session")
-def build(tmp_path_factory):
-    """Build tree of the top-level CMakeLists.txt."""
+def need_build_tools():
     for tool in ("cmake", "ninja"):
         if shutil.which(tool) is None:
             pytest.skip(f"no {tool}: install it with pip install {tool}")
-    folder = Path(os.environ.get("MLD_TEST_BUILD") or tmp_path_factory.mktemp("bridge"))
-    call("cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", f"-DPython_EXECUTABLE={sys.executable}")
-    call("cmake", "--build", folder, "-j1")
-    return folder
+
+
+@pytest.fixture(scope="session")
+def build(shared_folder):
+    """Folder of the hosts, built once for all test processes against the installed library: see hosts.py."""
+    need_build_tools()
+    call(sys.executable, ROOT / "tests/cpp/hosts.py", shared_folder / "hosts")
+    return shared_folder / "hosts"
 
 
 @pytest.fixture(scope="session")
 def package(build):
-    """What the build made, laid out as in site-packages."""
-    return build / "site/mld_closure"
+    """Folder of the package that the hosts use, as in site-packages."""
+    return Path((build / "done").read_text())
+
+
+@pytest.fixture(scope="session")
+def whole_build(shared_folder):
+    """Build tree of the top-level CMakeLists.txt, the library included."""
+    need_build_tools()
+    call(sys.executable, ROOT / "tests/cpp/hosts.py", shared_folder / "whole", "whole")
+    return shared_folder / "whole"
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +68,7 @@ def bundle(tmp_path_factory):
     return path
 
 
-SETTINGS = 'device = "cpu"\nthreads = 1\nwarm_start = false\n'
+SETTINGS = 'device = "cpu"\nthreads = 1\n'
 NAMES = (
     "burned_fraction", "burn_rate", "hotspot_area_fraction", "hotspot_area_rate", "hotspot_temperature",
     "hotspot_temperature_rate", "mean_temperature", "mean_pressure", "porosity", "uncertainty", "status",

@@ -87,11 +87,11 @@ def test_lengths_options_and_files(bridge, bundle, opened, error, kit, tmp_path,
     for path, settings, name, word in (
         (tmp_path / "nothing", "", "MLD_E_FILE", "nothing"),
         (bundle, "devise = 'cpu'", "MLD_E_ARGUMENT", "device"),
-        (bundle, "micro_bach = 3", "MLD_E_ARGUMENT", "micro_batch"),
+        (bundle, "engine.micro_bach = 3", "MLD_E_ARGUMENT", "micro_batch"),
         (bundle, "device = cpu", "MLD_E_ARGUMENT", "TOML"),
         (bundle, "device = 'cuda:99'", "MLD_E_ARGUMENT", "cuda:99"),
         (bundle, "comm = 3", "MLD_E_ARGUMENT", "comm"),
-        (bundle, "micro_batch = -3", "MLD_E_ARGUMENT", "micro_batch"),
+        (bundle, "engine.micro_batch = -3", "MLD_E_ARGUMENT", "micro_batch"),
     ):
         e = error(bridge.Closure, str(path), settings)
         assert e.name == name

@@ -13,10 +13,10 @@ DT, COLUMNS = 0.3e-9, len(NAMES)
 BURNED = NAMES.index("burned_fraction")
 PRESSURE = np.array([6e9, 2e10, 7e9, 2.2e10, 8e9])  # the second and the fourth are beyond the trained loads
 BEYOND = [101, 103]
-BY_POLICY = 'on_extrapolation = "fallback"\n'
+BY_POLICY = 'policy.on_extrapolation = "fallback"\n'
 
 Numbers, Ids = ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_int64)
-Function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, Ids, *[Numbers] * 7)
+Function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, Ids, *[Numbers] * 8)
 
 
 def physics(up, pressure, since, until, before):
@@ -47,8 +47,8 @@ class Host:
             )
         )
 
-    def fallback(self, data, n, ids, up, shock, pressure, since, until, before, after):
-        named = dict(up=up, shock_pressure=shock, pressure=pressure, since=since, until=until)
+    def fallback(self, data, n, ids, up, shock, pressure, since, until, dt, before, after):
+        named = dict(up=up, shock_pressure=shock, pressure=pressure, since=since, until=until, dt=dt)
         seen = {name: np.ctypeslib.as_array(a, (n,)).copy() for name, a in named.items()}
         seen |= {"data": data, "ids": np.ctypeslib.as_array(ids, (n,)).copy()}
         seen["before"] = np.ctypeslib.as_array(before, (n, COLUMNS)).copy()
@@ -63,8 +63,8 @@ class Host:
     def begin(self, k):
         self.must(self.c.mld_begin_step(self.closure, ctypes.c_double(k * DT), ctypes.c_double(DT)))
 
-    def advance(self, out):
-        given = self.kit.Array(1, 0, PRESSURE.ctypes.data, 0, 0)
+    def advance(self, out, pressure=PRESSURE):
+        given = self.kit.Array(1, 0, pressure.ctypes.data, 0, 0)
         wanted = [
             self.kit.Array(101 + self.kit.NAMES.index(n), 0, a.ctypes.data, 0, 0) for n, a in out.items()
         ]
@@ -111,7 +111,7 @@ def test_a_c_function_gives_the_bits_of_a_python_one(host, kit, bundle, patches)
         return physics(r.up, r.pressure, r.since, r.until, r.before)
 
     closure = mld.open(
-        bundle, device="cpu", threads=1, warm_start=False, on_extrapolation="fallback", fallback=fallback
+        bundle, device="cpu", threads=1, policy={"on_extrapolation": "fallback"}, fallback=fallback
     )
     closure.register(kit.IDS, patches=patches)
     out = kit.outputs()
@@ -131,6 +131,29 @@ def test_a_c_function_gives_the_bits_of_a_python_one(host, kit, bundle, patches)
     assert 0.1 < out["burned_fraction"][1] < 1
     assert (np.isnan(out["hotspot_temperature"]) == [0, 1, 0, 1, 0]).all()
     assert (out["status"] & 1 << 9 != 0).tolist() == [False, True, False, True, False]
+
+
+def test_it_is_told_the_real_time_beside_the_time_of_the_clock(reacting, kit):
+    """At 3/4 of its shock pressure a cell's clock runs at 3/4 of the time."""
+    reacting.must(reacting.advance(kit.outputs(), 0.75 * PRESSURE))
+    (seen,) = reacting.asked
+    assert seen["dt"].tolist() == [DT, DT]
+    np.testing.assert_allclose(seen["until"] - seen["since"], 0.75 * DT, rtol=1e-9)
+    np.testing.assert_allclose(seen["shock_pressure"], PRESSURE[[1, 3]], rtol=1e-12)
+
+
+def test_the_real_time_of_a_cell_that_starts_counts_from_its_arrival(host, kit):
+    for k in range(3):
+        host.begin(k)
+        host.must(host.advance(kit.outputs()))
+        host.must(host.c.mld_commit(host.closure))
+        if host.asked:
+            break
+    first = host.asked[0]
+    np.testing.assert_array_equal(first["dt"], first["until"] - first["since"])
+    assert (first["dt"] > 0).all()
+    assert (first["dt"] <= (k + 1) * DT).all()
+    assert (first["dt"] != DT).all()
 
 
 def infinite(after):

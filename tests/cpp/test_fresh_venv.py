@@ -24,7 +24,7 @@ def fresh(kit, tmp_path_factory):
     return home / "bin"
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_readme_is_enough(fresh, kit, bundle, tmp_path):
     text = (kit.ROOT / "README.md").read_text()
     lines = re.search(r"```cmake\n(.*?)```", text, re.DOTALL)[1]

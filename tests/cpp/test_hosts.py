@@ -13,10 +13,9 @@ def numbers(text, label="mean burned fraction"):
     return [float(x) for x in re.findall(label + r"\s+([-+.\deE]+)", text)]
 
 
-@pytest.fixture(scope="module")
-def results(build):
+def ctest(build, *words):
     """(passed, what it wrote) of every ctest test by name."""
-    run = subprocess.run(["ctest", "--test-dir", build, "-V"], capture_output=True, text=True)
+    run = subprocess.run(["ctest", "--test-dir", build, "-V", *words], capture_output=True, text=True)
     said, found = {}, {}
     for line in run.stdout.splitlines():
         if text := re.match(r"(\d+): (.*)", line):
@@ -27,14 +26,31 @@ def results(build):
     return found
 
 
-def test_all_hosts_pass(results):
+@pytest.fixture(scope="module")
+def results(build):
+    """Of all hosts but those that run long; test_hydro.py asks the hydrocode for more."""
+    return ctest(build, "-E", "cycles|hydro_")
+
+
+def check_all_passed(results):
     failed = [f"{name}:\n{text[-3000:]}" for name, (passed, text) in results.items() if not passed]
     assert not failed, "\n".join(failed)
     assert {"smallest_c", "smallest_cpp", "smallest_f90", "openmp"} <= results.keys()
 
 
+def test_all_hosts_pass(results):
+    check_all_passed(results)
+
+
+@pytest.mark.system
+def test_the_whole_project_builds_without_pip_and_all_its_hosts_pass(whole_build):
+    found = ctest(whole_build)
+    check_all_passed(found)
+    assert {"cycles", "hydro_1"} <= found.keys()
+
+
 def test_the_smallest_hosts_agree_with_python_to_the_bit(results, build):
-    n, size, dt = 4, 32, 0.3e-9
+    n, size, dt = 4, 64, 0.3e-9
     k, y, x = np.indices((n, size, size))
     closure = mld.open(build / "bundle", device="cpu", threads=1)
     closure.register(np.arange(10, 14), patches=np.where((31 * y + 17 * x + 7 * k) % 23 < 2, 0, 1.0))

@@ -23,11 +23,11 @@ def config(option):
     return subprocess.run([tool, option], capture_output=True, text=True)
 
 
-@pytest.fixture(params=["build tree", "installed"])
-def cmakedir(request, package):
+@pytest.fixture(params=[pytest.param("build tree", marks=pytest.mark.system), "installed"])
+def cmakedir(request):
     """Folder of the CMake package: of the build tree, and of the installation where there is a whole one."""
     if request.param == "build tree":
-        return package / "cmake"
+        return request.getfixturevalue("whole_build") / "site/mld_closure/cmake"
     said = config("--cmakedir")
     if said.returncode:
         pytest.skip(said.stderr.strip())

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from mld_closure.benchmarks import bridge
 from mld_closure.cli import bench_bridge
 
 
@@ -74,6 +75,7 @@ def valgrind(kit):
     return ["valgrind", "-q", *leaks, "--num-callers=60", f"--suppressions={known}", "--error-exitcode=9"]
 
 
+@pytest.mark.system
 def test_valgrind_finds_nothing_lost(leaks, stand_in, valgrind):
     """Library, backend and CPython; torch cannot be looked at this way in reasonable time."""
     run = leaks(stand_in, "-", 2, before=valgrind)
@@ -83,6 +85,7 @@ def test_valgrind_finds_nothing_lost(leaks, stand_in, valgrind):
     assert re.search(r"7 bytes in 1 blocks are definitely lost", seen.stderr)
 
 
+@pytest.mark.system
 def test_valgrind_finds_nothing_lost_where_opening_fails(build, bundle, valgrind):
     env = os.environ | {"MLD_CLOSURE_PYTHON": "/nowhere"}
     command = [*valgrind, build / "examples/hosts/smallest", bundle]
@@ -94,7 +97,7 @@ def test_valgrind_finds_nothing_lost_where_opening_fails(build, bundle, valgrind
 @pytest.fixture
 def cycles(package, bundle, monkeypatch):
     """Runs `bench bridge --cycles` of the build tree."""
-    monkeypatch.setattr(bench_bridge, "_start_host", lambda: package / "bin/mld-start")
+    monkeypatch.setattr(bridge, "start_host", lambda: package / "bin/mld-start")
 
     def run(number):
         done = CliRunner().invoke(bench_bridge.command, [str(bundle), "--cycles", str(number), "--json"])

@@ -22,8 +22,8 @@ def pressures(k, n=5):
 def python_closure(bundle, patches, kit):
     """Opens a closure in Python with the same cells as `opened`."""
 
-    def make(**settings):
-        closure = mld.open(bundle, device="cpu", threads=1, warm_start=False, **settings)
+    def make(**groups):
+        closure = mld.open(bundle, device="cpu", threads=1, **groups)
         closure.register(kit.IDS, patches=patches)
         return closure
 
@@ -146,7 +146,7 @@ def test_image_file_and_patches_give_the_same(bridge, bundle, kit, patches, tmp_
     np.save(tmp_path / "image.npy", image)
     found = []
     for way in ("patches", "image", "file"):
-        closure = bridge.Closure(str(bundle), kit.SETTINGS + "patch_shape = [32, 32]")
+        closure = bridge.Closure(str(bundle), kit.SETTINGS + "engine.patch_shape = [32, 32]")
         if way == "patches":
             closure.register_patches(kit.IDS, patches.copy(), 50e-9)
         elif way == "image":

@@ -8,7 +8,7 @@ def program(build):
     return build / "cpp_bridge/tests/situations"
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("ranks", [pytest.param(2, marks=pytest.mark.system), 3])
 @pytest.mark.parametrize(
     "name",
     ["one_rank_errs", "one_rank_cannot_open", "fallback_fails", "merged_calls", "restart_and_migrate"],
@@ -19,6 +19,7 @@ def test_several_ranks_as_the_header_says(launch, program, bundle, name, ranks):
     assert "as promised" in run.stdout
 
 
+@pytest.mark.system
 def test_a_killed_rank_ends_the_run(launch, program, bundle):
     run = launch(2, program, bundle, "killed_rank", timeout=120)
     assert run.returncode != 0

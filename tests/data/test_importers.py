@@ -1,4 +1,4 @@
-"""Foreign arrays come in with exact values, one case at a time, and wrong ones are refused by name."""
+"""Import of arrays of other codes: exact values, one case in memory at a time, clear messages."""
 
 import tracemalloc
 
@@ -21,7 +21,7 @@ GRID = {"pixel": 5e-8, "frame_interval": 1.72e-10}
 
 
 def physical(names, shape=(2, 4, 6, 5), seed=0):
-    """Random SI values (sample, time, field, y, x) within each field's scaling bounds."""
+    """Random SI values (sample, time, field, y, x) within the scaling range of each field."""
     n, t, y, x = shape
     unit = np.random.default_rng(seed).random((n, t, len(names), y, x))
     return np.stack([fields.get(f).unscale(unit[:, :, i]) for i, f in enumerate(names)], axis=2)
@@ -124,7 +124,7 @@ def test_wrong_arrays_are_refused_by_name(tmp_path):
     with pytest.raises(ConfigError, match="not a readable"):
         reference_source(tmp_path / "d.npy")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="one array a case"):
+    with pytest.raises(ConfigError, match="one array per case"):
         parc_source(tmp_path / "empty")
 
 

@@ -1,4 +1,4 @@
-"""The case store: killed at any instant and resumed it gives equal data; many processes; refusals."""
+"""The case store: equal data after a kill at any moment and a restart; many processes; refused input."""
 
 import dataclasses
 import multiprocessing
@@ -95,10 +95,10 @@ store.merge()
     [
         ("os.replace", 1),  # the spec written under its temporary name
         ("h5py.Group.create_dataset", 8),  # the third case half written
-        ("os.fsync", 5),  # the second case written, its name not yet
+        ("os.fsync", 5),  # the second case is written but not renamed
         ("h5py.Group.create_dataset", 26),  # the merged file half written
-        ("os.replace", 8),  # the merged file complete, its name not yet
-        ("os.unlink", 11),  # the merged file in place, the parts not yet gone
+        ("os.replace", 8),  # the merged file is complete but not renamed
+        ("os.unlink", 11),  # the merged file is in place, the parts still exist
     ],
 )
 def test_killed_and_resumed_gives_equal_data(tmp_path, whole, call, at):
@@ -120,7 +120,7 @@ def test_a_name_appears_only_after_its_bytes_are_on_the_disk(tmp_path, monkeypat
     monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("fsync"), sync(handle)))
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
     run_case(store, 0)
-    assert calls == ["fsync", "replace", "fsync"]  # the file, its name, the folder that holds the name
+    assert calls == ["fsync", "replace", "fsync"]  # data of the file, rename, then the folder
 
 
 def test_processes_write_side_by_side(tmp_path, whole):

@@ -1,4 +1,4 @@
-"""Trajectory files: exact round trip, lazy reading, and The Well's own reader on an unchanged file."""
+"""Trajectory files: exact values, lazy reading, and reading by the unmodified reader of The Well."""
 
 import pickle
 import tracemalloc
@@ -24,7 +24,7 @@ SPEC = TrajectorySpec(
 
 
 def case_arrays(index, spec=SPEC):
-    """Random values inside the valid range of each field, another set for each case."""
+    """Random values within the valid range of each field, different for each case."""
     rng = np.random.default_rng(100 + index)
     out = {}
     for name in spec.fields:
@@ -170,7 +170,7 @@ def test_a_window_costs_its_own_frames(tmp_path):
 
 
 def test_a_huge_file_opens_at_once(path):
-    """Grown to 1.7 TB of unwritten chunks; one written frame is found without touching the rest."""
+    """A file enlarged to 1.7 TB of unwritten chunks; reading the written frame does not touch the rest."""
     n, shape = 100_000, (1024, 1024)
     with h5py.File(path, "a") as file:
         del (

@@ -1,4 +1,4 @@
-"""`validate` names each fault of a file and its place."""
+"""`validate` reports each fault of a file and its place."""
 
 import h5py
 import numpy as np

@@ -115,6 +115,7 @@ def test_ranks_change_nothing(tmp_path, uninterrupted):
     assert_equal_data(contents(tmp_path / "r.h5"), uninterrupted)
 
 
+@pytest.mark.system
 def test_killed_ten_times_ends_with_the_same_data(tmp_path, uninterrupted):
     (tmp_path / "c.toml").write_text(TOML)
     out = tmp_path / "killed.h5"

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from mld_closure import config
+from mld_closure.closure.fallback.ignition_growth import PressureIgnitionGrowth
 from mld_closure.dns.eos import Material
 from mld_closure.dns.exact import hugoniot_pressure
 from mld_closure.dns.loading import shock_front
-from mld_closure.macro.problems import Block, ClosureChoice, MacroCase, rate_closure, start
+from mld_closure.macro.problems import Block, MacroCase, start
+from mld_closure.macro.rates import RateClosure
 
 CASE = """
 cells = 40
@@ -18,11 +20,6 @@ porosity = 0.12
 end_time = 1e-7
 sides = "periodic"
 
-[closure]
-kind = "ignition-growth"
-max_change = 0.1
-options = { growth = 1e8, p_start = 2e9 }
-
 [[blocks]]
 x = 2.4e-4
 y = 0.0
@@ -32,18 +29,24 @@ porosity = 0.4
 """
 
 
+def burning(case):
+    """The solver of a case whose cells burn by ignition and growth."""
+    closure = RateClosure(PressureIgnitionGrowth().law())
+    closure.register(case.ids.ravel())
+    return start(case, closure)
+
+
 def test_a_case_comes_back_from_toml(tmp_path):
     file = tmp_path / "case.toml"
     file.write_text(CASE)
     case = config.load(MacroCase, file)
-    assert case.closure.law().growth == 1e8
     assert config.from_dict(MacroCase, config.to_dict(case)) == case
     expected = np.full((4, 40), 0.12)
     expected[:2, 10:12] = 0.4
     assert case.porosities().tolist() == expected.tolist()
     run = start(case)
     assert run.fields()["density"] == pytest.approx(1900 * (1 - expected))
-    assert run.closure.max_change == 0.1
+    assert run.closure is None
     assert case.length == pytest.approx(9.6e-4)
 
 
@@ -56,11 +59,6 @@ def test_a_case_comes_back_from_toml(tmp_path):
         ({"cells": 1}, "at least 4 cells"),
         ({"drive": "gun"}, "must be one of 'wall', 'inflow'"),
         ({"cfl": 0.9}, "at most 0.5"),
-        ({"closure": {"kind": "surrogate"}}, "surrogate, and only it"),
-        ({"closure": {"kind": "none", "bundle": "hmx-compact"}}, "surrogate, and only it"),
-        ({"closure": {"kind": "none", "options": {"growth": 1.0}}}, "takes no options"),
-        ({"closure": {"kind": "ignition-growth", "options": {"grwth": 1.0}}}, "did you mean 'growth'"),
-        ({"closure": {"kind": "ignition-growth", "options": {"growth": -1.0}}}, "must not be negative"),
         ({"blocks": [{"x": 1, "y": 0, "width": 1, "height": 1, "porosity": 0}]}, "covers no cell"),
     ],
 )
@@ -69,19 +67,10 @@ def test_cases_that_cannot_run_are_refused(data, words):
         config.from_dict(MacroCase, data)
 
 
-def test_a_surrogate_is_opened_by_the_caller():
-    case = MacroCase(cells=8, closure=ClosureChoice("surrogate", bundle="hmx-compact"))
-    with pytest.raises(ValueError, match=r"hmx-compact.*given to start"):
-        start(case)
-    stand_in = rate_closure(MacroCase(cells=8, closure=ClosureChoice("ignition-growth")))
-    assert start(case, stand_in).closure is stand_in
-
-
 @pytest.mark.parametrize("sides", ["mirror", "periodic"])
 def test_a_plane_slab_is_the_same_in_two_dimensions(sides):
-    choice = ClosureChoice("ignition-growth")
-    line = start(MacroCase(cells=30, closure=choice))
-    slab = start(MacroCase(cells=30, rows=3, sides=sides, closure=choice))
+    line = burning(MacroCase(cells=30))
+    slab = burning(MacroCase(cells=30, rows=3, sides=sides))
     for run in (line, slab):
         run.run(40e-9)
     for name, field in line.fields().items():
@@ -92,8 +81,8 @@ def test_a_plane_slab_is_the_same_in_two_dimensions(sides):
 def test_blocks_mirrored_about_the_middle_stay_so():
     low = Block(120e-6, 24e-6, 72e-6, 24e-6, 0.5)
     high = Block(120e-6, 96e-6, 72e-6, 24e-6, 0.5)
-    case = MacroCase(cells=24, rows=6, blocks=(low, high), closure=ClosureChoice("ignition-growth"))
-    run = start(case)
+    case = MacroCase(cells=24, rows=6, blocks=(low, high))
+    run = burning(case)
     run.run(30e-9)
     p = run.fields()["pressure"]
     assert np.abs(p - p[::-1]).max() < 1e-9 * p.max()
@@ -102,8 +91,8 @@ def test_blocks_mirrored_about_the_middle_stay_so():
 
 def test_an_impact_grows_into_the_detonation_of_the_porous_slab():
     """The steady front obeys Chapman-Jouguet at the porous density, in the frame of the unburned slab."""
-    case = MacroCase(cells=80, closure=ClosureChoice("ignition-growth"))
-    run, fronts, times = start(case), [], np.array([150e-9, 300e-9])
+    case = MacroCase(cells=80)
+    run, fronts, times = burning(case), [], np.array([150e-9, 300e-9])
     for t in times:
         run.run(t)
         fronts.append(shock_front(run.fields()["pressure"][0], 5e9) * case.cell_size)
@@ -115,6 +104,22 @@ def test_an_impact_grows_into_the_detonation_of_the_porous_slab():
     measured = np.diff(fronts)[0] / np.diff(times)[0] + case.piston_speed
     assert measured == pytest.approx(min(speeds), rel=0.02)
     assert np.abs(run.burned - run.flow.primitive()[4]).max() < 0.1  # cells in place, material hardly moved
+
+
+def test_two_phases_are_a_choice_of_the_case(tmp_path):
+    """Inert they are one material; where a cell is partly burned they press harder."""
+    runs = {}
+    for kind in ("none", "ignition-growth"):
+        for two in (False, True):
+            case = MacroCase(cells=30, two_phases=two)
+            run = burning(case) if kind == "ignition-growth" else start(case)
+            run.run(9e-9)
+            runs[kind, two] = run.fields()
+    inert, same = runs["none", False]["pressure"], runs["none", True]["pressure"]
+    assert same == pytest.approx(inert, rel=1e-9, abs=1.0)
+    one, two = runs["ignition-growth", False], runs["ignition-growth", True]
+    assert 0.1 < one["burned_fraction"].max() < 0.6
+    assert two["pressure"].max() > 1.03 * one["pressure"].max()
 
 
 def test_inflow_and_wall_are_one_problem_in_two_frames():

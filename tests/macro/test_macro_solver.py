@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from mld_closure.closure.fallback.ignition_growth import PressureIgnitionGrowth
 from mld_closure.dns import exact
 from mld_closure.dns.eos import Material, pressure
 from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.loading import at_rest, shock_front
 from mld_closure.dns.solver import Boundaries, Solver
 from mld_closure.grids import Grid
-from mld_closure.macro.laws import GivenRate, IgnitionGrowth
+from mld_closure.macro.laws import GivenRate
 from mld_closure.macro.rates import Burned, RateClosure
 from mld_closure.macro.solver import MacroSolver
 
@@ -36,7 +37,7 @@ def swirl(n=12):
 
 
 def burning_box(n=12, **options):
-    law = IgnitionGrowth(ignition=5e6, growth=4e7)
+    law = PressureIgnitionGrowth(ignition=5e6, growth=4e7).law()
     return MacroSolver(Grid(n, n, CELL), swirl(n), rate_closure(law, n * n), boundaries=WALLS, **options)
 
 

@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 
-from mld_closure.macro.laws import GivenRate, IgnitionGrowth
+from mld_closure.closure.fallback.ignition_growth import PressureIgnitionGrowth
+from mld_closure.macro.laws import GivenRate
 from mld_closure.macro.rates import RateClosure
 
 IDS = np.array([70, 3, 12])
 P = np.array([5e9, 8e9, 3e9])
 V = np.zeros(3)
+LAW = PressureIgnitionGrowth().law()
 
 
 def opened(law=None, **options):
-    closure = RateClosure(law or IgnitionGrowth(), **options)
+    closure = RateClosure(law or LAW, **options)
     closure.register(IDS)
     return closure
 
@@ -30,7 +32,7 @@ def test_advance_starts_from_the_committed_state_each_time():
     assert first.burned_fraction.min() > 0
     closure.commit()
     later = one_step(closure, 2e-9).burned_fraction
-    both = IgnitionGrowth().advance(first.burned_fraction, P, 2e-9)[0]
+    both = LAW.advance(first.burned_fraction, P, 2e-9)[0]
     assert later.tolist() == both.tolist()
 
 
@@ -75,7 +77,7 @@ def test_nothing_burning_sets_no_limit():
 
 
 def test_state_and_restore_give_the_same_bits():
-    closure, other = opened(), RateClosure(IgnitionGrowth())
+    closure, other = opened(), RateClosure(LAW)
     one_step(closure)
     closure.commit()
     other.restore(closure.state())

@@ -1,4 +1,4 @@
-"""Front position and arrival bias on fronts whose place is known."""
+"""Front position and arrival bias of fronts at known positions."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ P = 10e9
 
 
 def front(position, nx=120, width=6.0):
-    """Pressure movie (time, 4, nx) of a ramp from P to 0 whose middle stands at `position` (pixels)."""
+    """Pressure movie (time, 4, nx): a ramp from P to 0 whose middle is at `position` (pixels)."""
     x = np.arange(nx) + 0.5
     ramp = P * np.clip(0.5 - (x - np.asarray(position)[:, None]) / width, 0, 1)
     return np.repeat(ramp[:, None, :], 4, axis=1)
@@ -38,7 +38,7 @@ def test_arrivals_are_interpolated_along_the_path():
     at = arrival_times(
         [10.0, 30.0, 25.0, 50.0, np.nan], [0.0, 1.0, 2.0, 3.0, 4.0], [5.0, 20.0, 30.0, 40.0, 60.0]
     )
-    assert at[1:4] == pytest.approx([0.5, 1.0, 2.5])  # held at 30 while it seemed to retreat
+    assert at[1:4] == pytest.approx([0.5, 1.0, 2.5])  # kept at 30 while the front seems to move back
     assert np.isnan(at[[0, 4]]).all()
 
 

@@ -1,4 +1,4 @@
-"""Calibration of ensembles whose spread is right, too small, or none."""
+"""Calibration of ensembles with a correct spread, too small a spread, and no spread."""
 
 import numpy as np
 import pytest

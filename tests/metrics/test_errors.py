@@ -1,4 +1,4 @@
-"""Field errors against values worked out by hand and against the reference's number."""
+"""Errors of fields compared with values computed by hand and with a number of the reference."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Hot-spot statistics against the reference implementation and against small movies done by hand."""
+"""Hot-spot statistics compared with the reference implementation and with small movies computed by hand."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_curves_and_errors_reproduce_the_reference(parity, quantity):
 
 
 def movie(*frames):
-    """(time, 2, 2) with the given hot temperatures in otherwise cold frames."""
+    """A movie (time, 2, 2) of cold frames with the given hot temperatures."""
     out = np.full((len(frames), 2, 2), 300.0)
     for t, hot in enumerate(frames):
         out[t].flat[: len(hot)] = hot

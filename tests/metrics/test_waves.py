@@ -36,7 +36,7 @@ def test_a_transition_is_found_where_the_speed_passes_the_level():
 
 
 def test_a_jerk_is_no_transition():
-    """Faster for a while and then not: none. Faster for good after such a jerk: where it is for good."""
+    """A front that is fast only for a while has no transition; one that stays fast later has it there."""
     t = np.linspace(0.0, 4.0, 401)
     jerk = np.where((t > 1) & (t < 1.5), 3.0, 1.0)
     assert transition(t, np.cumsum(jerk) * 0.01, jerk, 2.0) is None
@@ -44,4 +44,4 @@ def test_a_jerk_is_no_transition():
     x = np.cumsum(speed) * 0.01
     assert transition(t, x, speed, 2.0)[0] == pytest.approx(3.0, abs=0.02)
     assert transition(t, x, speed, 2.0, hold=2.5) is not None
-    assert transition(t, x, speed, 2.0, hold=3.5) is None  # 3 of path are left
+    assert transition(t, x, speed, 2.0, hold=3.5) is None  # only 3 of the path remain

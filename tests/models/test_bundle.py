@@ -1,4 +1,4 @@
-"""Bundles: the same bits after saving and loading, shared parts stored once, every kind of damage named."""
+"""Bundles: equal bits after saving and loading, shared parts stored once, all damage reported."""
 
 import hashlib
 import json
@@ -113,7 +113,7 @@ def test_rollout_is_scaling_around_the_trajectory():
         wanted = field_table.get(name).unscale(frames[:, :, i])
         np.testing.assert_array_equal(got[:, :, i], wanted)
     alone = made.rollout(frame()[0], 3, load=500.0)
-    for i in range(len(FIELDS)):  # other batch sizes sum in another order
+    for i in range(len(FIELDS)):  # another batch size changes the order of sums
         np.testing.assert_allclose(alone[:, i], got[0, :, i], rtol=0, atol=1e-5 * np.ptp(got[0, :, i]))
     only = made.rollout(frame(), 3, load=np.array([500.0, 1400.0]), outputs=["pressure"])
     np.testing.assert_array_equal(only[:, :, 0], got[:, :, 1])
@@ -212,7 +212,7 @@ def damage(directory, kind):
 
 
 def replace(directory, kind):
-    """Another content of one file under a manifest that agrees with it."""
+    """Replace one file of a bundle and adapt the manifest, so that hash and size still agree."""
     vaes = directory / "vaes.safetensors"
     state = safetensors.torch.load_file(vaes)
     name = sorted(state)[0]
@@ -247,7 +247,7 @@ DAMAGES = {
     "lacking tensor": "lacks the tensor",
     "unknown tensor": "holds the tensor surplus",
     "wrong dtype": "torch.float64; the configuration asks for",
-    "no safetensors": "is no safetensors file",
+    "no safetensors": "is not a safetensors file",
 }
 
 

@@ -1,4 +1,4 @@
-"""Finite differences are exact on the polynomials they should be exact on, edges aside."""
+"""Finite differences are exact for the polynomials of their order, except at the edges."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The surrogate: sizes of the paper, one interface, and which part of it depends on what."""
+"""The surrogate: parameter counts of the paper, one interface, and which output depends on which input."""
 
 import pytest
 import torch
@@ -164,7 +164,7 @@ def test_residual_networks_give_the_change():
     for network in m.decoupled_logvar.values():
         network.out[-1].weight.zero_()
     assert same(m.advance(z, steps=3), z)
-    m.coupled_mean.out[-1].bias.fill_(-0.25)  # a negative change: nothing clips it
+    m.coupled_mean.out[-1].bias.fill_(-0.25)  # a negative change, which must not be clipped
     torch.testing.assert_close(m.advance(z).mean, z.mean - 0.5)
 
 

@@ -1,4 +1,4 @@
-"""Observed order of the integrators on an equation whose solution is known."""
+"""Observed order of the integrators for an equation with a known solution."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from mld_closure.models.integrators import heun, rk4
 
 
 def error(integrate, steps):
-    """At t = 1 of dy/dt = y (1 - y), y(0) = 0.1, against the logistic curve."""
+    """Error at t = 1 for dy/dt = y (1 - y), y(0) = 0.1, whose solution is the logistic curve."""
     y = torch.tensor(0.1, dtype=torch.float64)
     for _ in range(steps):
         y = integrate(lambda q: q * (1 - q), y, 1.0 / steps)

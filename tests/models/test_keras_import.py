@@ -1,4 +1,4 @@
-"""The importer of Keras weights: order, inferred sizes, both kinds of evolution network, refused files."""
+"""Import of Keras weights: order of the layers, inferred sizes, both evolution networks, refused files."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ def repeatable():
 
 
 def write(path, layers):
-    """A weight file as Keras lays it out: groups by layer, order in two attributes."""
+    """Write a weight file as Keras does: one group per layer, the order in two attributes."""
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [name.encode() for name in layers]
         for layer, tensors in layers.items():
@@ -34,7 +34,7 @@ def write(path, layers):
 
 
 def resnet_layers(rng, c_in, c_out, base):
-    """Random weights of a ResNet-16: per block shortcut, third, first, second; one more convolution."""
+    """Random weights of a ResNet-16: per block shortcut, third, first, second; then one convolution."""
 
     def convolution(k, i, o):
         return rng.normal(0, (k * k * i) ** -0.5, (k, k, i, o)), rng.normal(0, 0.3, o)
@@ -61,7 +61,7 @@ def resnet_layers(rng, c_in, c_out, base):
 
 
 def resnet_by_hand(x, blocks, last):
-    """The ResNet-16 in channels-last numpy, written without the package."""
+    """The ResNet-16 in numpy with channels last, written without the package."""
 
     def convolve(a, pair):
         kernel, bias = pair
@@ -176,7 +176,7 @@ def test_refused_files(tmp_path):
     with pytest.raises(ValueError, match="holds 12 convolutions; this network has 14"):
         import_keras(tmp_path, **SCALES)
     write(encoder, {"dense": {"kernel": np.zeros((3, 3)), "bias": np.zeros(3)}})
-    with pytest.raises(ValueError, match="other layers than convolutions"):
+    with pytest.raises(ValueError, match="layers other than convolutions"):
         import_keras(tmp_path, **SCALES)
 
 

@@ -1,4 +1,4 @@
-"""Losses by hand-computed values; agreement with the published implementation is in test_parity."""
+"""Losses compared with values computed by hand; test_parity compares with the published implementation."""
 
 import math
 
@@ -22,7 +22,7 @@ def test_consistency_by_hand():
     slices = {"a": slice(0, 2), "b": slice(2, 4)}
     target = torch.zeros(2, 4, 1, 2)
     target[:, 0], target[:, 1] = 3.0, 4.0  # norm 5
-    target[:, 2:] = 0.0  # norm 0: only the floor
+    target[:, 2:] = 0.0  # norm 0, so only the floor counts
     predicted = target.clone()
     predicted[0, 0] += 2.0
     predicted[:, 3] += 1e-6
@@ -68,7 +68,7 @@ def test_hot_area_counts_how_much_is_hot_not_where():
     assert float(losses.hot_area_loss(moved, truth)) == pytest.approx(0.0, abs=1e-9)
     none = torch.full_like(truth, cold)
     got = losses.hot_area_loss(none, truth)
-    assert float(got) == pytest.approx(2.5**2, rel=2e-2)  # 0.25 in tenths, less the edge's tail
+    assert float(got) == pytest.approx(2.5**2, rel=2e-2)  # 0.25 in tenths, minus the tail of the sigmoid
     edge = torch.full((1, 3, 3), (875.0 - 300.0) / 4700.0)
     assert float(losses.hot_area_loss(edge, torch.full_like(edge, hot))) == pytest.approx(25.0, rel=1e-4)
 

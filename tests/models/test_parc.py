@@ -1,4 +1,4 @@
-"""PARCv2: published size and cost, physics terms, independence of batch neighbours, the common interface."""
+"""PARCv2: published size and cost, physics terms, independence of the rest of a batch, common interface."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A stored baseline gives the same movie; other files are refused with one line."""
+"""A stored PARCv2 baseline gives the same movie after loading; other files are refused in one line."""
 
 import pytest
 import safetensors.torch
@@ -25,7 +25,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such baseline"):
         load_parc(path)
     path.write_bytes(b"no tensors here")
-    with pytest.raises(ValueError, match="no safetensors file"):
+    with pytest.raises(ValueError, match="not a safetensors file"):
         load_parc(path)
     safetensors.torch.save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(ValueError, match="format is None"):

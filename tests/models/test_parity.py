@@ -1,4 +1,4 @@
-"""Imported weights give the numbers that the published TensorFlow implementation gives with them."""
+"""Imported weights give the same numbers as the published TensorFlow implementation."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def no_gradients():
 
 
 def tensor(array):
-    """Channels first."""
+    """Stored array as a tensor with channels first."""
     return torch.from_numpy(array).movedim(-1, 1)
 
 
@@ -42,7 +42,7 @@ def latent(expected, name):
 
 
 def error(got, wanted):
-    """Largest difference relative to the largest wanted value."""
+    """Largest difference, relative to the largest expected value."""
     return float((got - wanted).abs().max() / wanted.abs().max())
 
 
@@ -81,10 +81,10 @@ def test_meso_step_is_two_micro_steps(bundle, expected):
 
 
 def test_five_meso_steps(bundle, expected):
-    """These random log-variance networks multiply a small disturbance by 1e5 over the last four steps.
+    """Compare five meso steps, from the stored first step on.
 
-    So the comparison starts from the stored first step, and the error must stay below three times what a
-    disturbance of 1e-6, the size of one step's rounding, does to the same model.
+    The random log-variance networks multiply a small disturbance by 1e5 over the last four steps. So the
+    error may be at most three times the effect of a disturbance of 1e-6, which is the rounding of one step.
     """
     start, wanted = latent(expected, "meso_step_"), latent(expected, "five_meso_steps_")
     eps = torch.randn((2, *start.mean.shape), generator=torch.Generator().manual_seed(0))

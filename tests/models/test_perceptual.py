@@ -1,4 +1,4 @@
-"""The InceptionV3 factory: what it says without torchvision or weights, and what it makes of a network."""
+"""The InceptionV3 factory: its messages without torchvision or weights, and its use of a network."""
 
 import sys
 import types
@@ -12,7 +12,7 @@ from mld_closure.models.perceptual import inception_v3
 
 
 class Network(nn.Module):
-    """Children named as torchvision names those that matter here."""
+    """A network whose children have the names that torchvision uses."""
 
     def __init__(self):
         super().__init__()
@@ -47,7 +47,7 @@ def test_features_before_the_pooling(tmp_path):
     perceptual_loss(guess, x[:, 1:2], extractor).sum().backward()
     assert guess.grad.abs().sum() > 0
     assert all(p.grad is None for p in extractor.parameters())
-    with pytest.raises(ValueError, match="needs 75 each way"):
+    with pytest.raises(ValueError, match="needs 75 per side"):
         extractor(x[..., :64])
 
 

@@ -1,4 +1,4 @@
-"""Readout head: truths from fields by the definitions, bounds, overfitting one batch, the bundle's copy."""
+"""Readout head: targets by their definitions, bounds, overfitting one batch, storage in a bundle."""
 
 import numpy as np
 import pytest
@@ -81,10 +81,10 @@ def test_outputs_stay_within_their_bounds_for_any_latent():
 
 
 def test_fractions_pool_over_parts():
-    """Far from their seam, two frames side by side give the mean of the two, whatever the frame size."""
+    """Two frames side by side give the mean of the two, for any frame size."""
     head = make(depth=1)
     left, right = torch.randn(1, 6, 4, 4), torch.randn(1, 6, 4, 4)
-    head.features[0][0].weight.data[..., [0, 2]] = 0  # no look sideways, so that the seam does not matter
+    head.features[0][0].weight.data[..., [0, 2]] = 0  # no influence along x, so the seam has no effect
     with torch.no_grad():
         both = head(torch.cat([left, right], dim=3))
         parts = head(torch.cat([left, right]))

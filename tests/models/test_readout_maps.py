@@ -1,4 +1,4 @@
-"""Maps of what a readout head reads: pooled they are the frame's quantities; the loss knows the truth."""
+"""Target maps of a readout head: their mean gives the quantities of the frame; the truth has no loss."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_curve_loss_counts_the_whole_in_hundredths():
     off = maps.clone()
     off[:, 0] += 0.03  # hot area
     off[:, 2] -= 0.04  # burned fraction
-    off[:, 4] += 1e9  # a pressure: not its business
+    off[:, 4] += 1e9  # pressure, which this loss ignores
     assert curve_loss(off, maps).item() == pytest.approx(3.0**2 + 4.0**2, rel=1e-9)
     maps[:, 2] = torch.nan
     assert curve_loss(off, maps).item() == pytest.approx(3.0**2, rel=1e-9)

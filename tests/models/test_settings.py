@@ -47,7 +47,7 @@ def test_load_scaling():
         ({"fields": ["temperature", "temperature"]}, "twice"),
         ({"fields": ["entropy"]}, "unknown field 'entropy'"),
         ({"evolution": "fno"}, "must be one of 'unet', 'resnet16'"),
-        ({"load_range": [2.0, 1.0]}, "load_range must rise"),
+        ({"load_range": [2.0, 1.0]}, "load_range must increase"),
     ],
 )
 def test_refused(table, message):

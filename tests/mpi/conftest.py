@@ -39,6 +39,39 @@ def mpi():
     return launch
 
 
+def run_programs(folder, words):
+    """Run programs, each "name:ranks", in one launch; where one fails, the rest in another."""
+    while words:
+        ranks = max(int(word.split(":")[1]) for word in words)
+        run = launch(ranks, PROGRAMS / "scenarios.py", folder, *words, timeout=None, check=False)
+        end = f"ended with {run.returncode}\n{run.stdout}\n{run.stderr}"
+        places = {word: folder / word.split(":")[0] for word in words}
+        words = [word for word, place in places.items() if not (place / "seconds").exists()]
+        if words and not (places[words[0]] / "error").exists():  # the one that ran when the launch ended
+            places[words[0]].mkdir(parents=True, exist_ok=True)
+            (places[words[0]] / "error").write_text(f"{words[0]}: the launch {end}")
+        assert words or not run.returncode, f"all programs came to their end, the launch {end}"
+        words = words[1:]
+
+
+@pytest.fixture(scope="session")
+def launched(mpi, request, tmp_path_factory):
+    """Folder of the results of all programs that the chosen tests need."""
+    folder = tmp_path_factory.mktemp("scenarios")
+    items = [item for item in request.session.items if "output" in item.fixturenames]
+    run_programs(folder, sorted({item.module.PROGRAM for item in items}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def output(launched, request):
+    """Folder of what the program named by the test's module, as PROGRAM = "name:ranks", has written."""
+    folder = launched / request.module.PROGRAM.split(":")[0]
+    if (folder / "error").exists():
+        pytest.fail((folder / "error").read_text(), pytrace=False)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def kit():
     """The tiny bundles of the closure's own tests."""

@@ -4,10 +4,11 @@ import numpy as np
 
 from mld_closure.runtime.server import ANSWER, MOVE, READING, REQUEST
 
+PROGRAM = "balance:4"
 
-def test_ranks_without_cells_serve_evenly_and_messages_are_small(mpi, programs, tmp_path):
-    mpi(4, programs / "balance.py", tmp_path)
-    found = np.load(tmp_path / "balance-4.npz")
+
+def test_ranks_without_cells_serve_evenly_and_messages_are_small(output):
+    found = np.load(output / "balance-4.npz")
     for loads in found["loads"]:
         mean = loads.mean(axis=1, keepdims=True)
         busy = mean[:, 0] >= 8

@@ -8,7 +8,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from mld_closure.cli.bench_mpi import PARTS, _lines, command
+from mld_closure.benchmarks.mpi import PARTS
+from mld_closure.cli.bench_mpi import _lines, command
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,7 @@ def found():
     return json.loads(run.stdout)["results"]
 
 
+@pytest.mark.system
 def test_parts_add_up_to_the_step(found):
     assert [(r["kind"], r["ranks"], r["rows"]) for r in found] == [
         ("strong", 1, 2), ("strong", 2, 2), ("weak", 1, 1), ("weak", 2, 2),
@@ -38,18 +40,21 @@ def test_parts_add_up_to_the_step(found):
         assert two["efficiency"] == pytest.approx(one["wall"] / two["wall"] / (2 if kind == "strong" else 1))
 
 
+@pytest.mark.system
 def test_one_rank_sends_nothing_and_two_send_scalars(found):
     for r in found:
         assert (r["seconds"]["exchange"] == r["bytes_a_row"] == 0) == (r["ranks"] == 1)
         assert r["bytes_a_row"] < 300  # a latent of this size takes 4,608
 
 
+@pytest.mark.system
 def test_the_table_has_a_column_a_run(found):
     lines = _lines(found)
     assert all(len(line) == 5 for line in lines)
-    assert [line[0] for line in lines][-1] == "bytes a request"
+    assert [line[0] for line in lines][-1] == "bytes per request"
 
 
+@pytest.mark.system  # one rank is measured first
 def test_without_mpirun_it_says_so(monkeypatch):
     monkeypatch.setenv("PATH", "")
     result = CliRunner().invoke(command, [])

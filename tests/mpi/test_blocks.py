@@ -9,13 +9,13 @@ from mld_closure.dns.solver import Boundaries
 from mld_closure.grids import Grid
 from mld_closure.macro.domain import Domain, best_layout
 
+PROGRAM = "blocks:4"
+
 
 @pytest.fixture(scope="module")
-def folder(mpi, programs, tmp_path_factory):
+def folder(output):
     """Results of `programs/blocks.py` on 1 to 4 ranks."""
-    folder = tmp_path_factory.mktemp("blocks")
-    mpi(4, programs / "blocks.py", folder)
-    return folder
+    return output
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])

@@ -5,15 +5,16 @@ import json
 import numpy as np
 import pytest
 
+PROGRAM = "demo_case:4"
+
 
 @pytest.fixture(scope="module")
-def found(mpi, programs, tmp_path_factory):
+def found(output):
     """Results of `programs/demo_case.py` by number of ranks."""
-    folder = tmp_path_factory.mktemp("demo")
-    mpi(4, programs / "demo_case.py", folder)
-    return {ranks: dict(np.load(folder / f"demo-{ranks}.npz")) for ranks in (1, 2, 3, 4)}
+    return {ranks: dict(np.load(output / f"demo-{ranks}.npz")) for ranks in (1, 2, 3, 4)}
 
 
+@pytest.mark.system
 def test_two_cells_react(found):
     one, outputs = found[1], list(found[1]["outputs"])
     burned = one["same_closure"][-1, outputs.index("burned_fraction")]
@@ -22,6 +23,7 @@ def test_two_cells_react(found):
     assert np.isfinite(one["same_limits"][:, 1]).any()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(("mode", "ranks"), [("same", 2), ("same", 3), ("same", 4), ("bf16", 3)])
 def test_closure_and_flow_have_the_bits_of_one_rank(found, mode, ranks):
     for part in ("closure", "flow", "limits"):
@@ -29,6 +31,7 @@ def test_closure_and_flow_have_the_bits_of_one_rank(found, mode, ranks):
         assert np.array_equal(many, one, equal_nan=True), part
 
 
+@pytest.mark.system
 def test_without_reproducible_mode_all_agree_to_single_precision(found):
     for part in ("closure", "flow"):
         one, many = found[1][f"same_{part}"], found[4][f"loose_{part}"]

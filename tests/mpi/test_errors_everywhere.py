@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+PROGRAM = "errors:3"
+
 EXPECTED = {
     "missing bundle": ("ClosureError", "rank 2: no bundle at ", []),
     "other bundle": ("ClosureError", "the bundle differs between ranks: ", []),
@@ -38,11 +40,9 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def said(mpi, programs, tmp_path_factory):
+def said(output):
     """What every rank was told, by scenario."""
-    folder = tmp_path_factory.mktemp("errors")
-    mpi(3, programs / "errors.py", folder)
-    return json.loads((folder / "errors-3.json").read_text())
+    return json.loads((output / "errors-3.json").read_text())
 
 
 @pytest.mark.parametrize("scenario", EXPECTED)

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
+PROGRAM = "failing:3"
+
 
 @pytest.fixture(scope="module")
-def folder(mpi, programs, tmp_path_factory):
+def folder(output):
     """Results of `programs/failing.py`."""
-    folder = tmp_path_factory.mktemp("failing")
-    mpi(3, programs / "failing.py", folder, timeout=600)
-    return folder
+    return output
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
+PROGRAM = "restarts:4"
+
 
 @pytest.fixture(scope="module")
-def folder(mpi, programs, tmp_path_factory):
+def folder(output):
     """Results of `programs/restarts.py`."""
-    folder = tmp_path_factory.mktemp("restarts")
-    mpi(4, programs / "restarts.py", folder)
-    return folder
+    return output
 
 
 @pytest.mark.parametrize("written", [1, 2, 3, 4])

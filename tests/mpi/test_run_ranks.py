@@ -20,13 +20,12 @@ end_time = 2.4e-9
 kind = "surrogate"
 bundle = "{bundle}"
 [closure.options]
-patch_shape = [32, 32]
-micro_batch = 4
+engine.patch_shape = [32, 32]
+engine.micro_batch = 4
 seed = 3
 device = "cpu"
 threads = 1
-reproducible = true
-warm_start = false
+engine.reproducible = true
 [[blocks]]
 x = 4.8e-6
 y = 0.0
@@ -96,6 +95,7 @@ def die(mpi, program, out, moment, nth, words):
     return [p for p in (out / "checkpoints").glob(".step-*") if list((p / "closure").glob("state-*"))]
 
 
+@pytest.mark.system
 def test_a_killed_rank_ends_the_job_and_the_last_checkpoint_is_whole(mpi, programs, case, whole):
     out, program = case.parent / "killed", programs / "killed.py"
     words = ["run", case, "--out", out, "--checkpoint-every", 2]

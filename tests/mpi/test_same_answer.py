@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+PROGRAM = "same_answer:4"
+
 SCENARIOS = ("blocks", "last", "specimen", "few", "no_logvar", "growing", "migrated", "together")
 
 
 @pytest.fixture(scope="module")
-def answers(mpi, programs, tmp_path_factory):
+def answers(output):
     """Results of `programs/same_answer.py` by number of ranks."""
-    folder = tmp_path_factory.mktemp("same")
-    mpi(4, programs / "same_answer.py", folder)
-    return {ranks: dict(np.load(folder / f"same-{ranks}.npz")) for ranks in (1, 2, 3, 4)}
+    return {ranks: dict(np.load(output / f"same-{ranks}.npz")) for ranks in (1, 2, 3, 4)}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -1,4 +1,4 @@
-"""Gather and scatter against plain numpy indexing, as transposes of each other, and without allocation."""
+"""Gather and scatter: equal to plain numpy indexing, transposes of each other, without allocation."""
 
 import tracemalloc
 
@@ -149,17 +149,17 @@ def test_hot_calls_do_not_allocate():
     [
         (lambda: PatchPlan(SHAPE, CORNERS, (24, 11)), "23 x 31 pixels is smaller than a patch of 24 x 11"),
         (lambda: PatchPlan(SHAPE, CORNERS, PATCH, "mirror"), "unknown edge rule 'mirror'"),
-        (lambda: PatchPlan(SHAPE, [(0, 0), (1.5, 0)], PATCH), "of cell 1 is no whole number"),
+        (lambda: PatchPlan(SHAPE, [(0, 0), (1.5, 0)], PATCH), "of cell 1 is not a whole number"),
         (lambda: PatchPlan(SHAPE, [(0, 0), (31, 0)], PATCH), "cell 1 .* lies outside"),
         (lambda: PatchPlan(SHAPE, [(-11, 0)], PATCH), "cell 0 .* lies outside"),
         (lambda: PatchPlan(SHAPE, [(0, np.nan)], PATCH), "cell 0 is not finite"),
         (lambda: PatchPlan(SHAPE, [1, 2, 3], PATCH), r"\(n, 2\)"),
         (lambda: PatchPlan(SHAPE, CORNERS, PATCH).gather(np.ones((31, 23))), "the plan was made for"),
         (lambda: PatchPlan(SHAPE, CORNERS, PATCH).gather(np.ones(SHAPE, complex)), "image holds complex"),
-        (lambda: PatchPlan(SHAPE, CORNERS, PATCH).gather(np.ones(SHAPE, ">f4")), "foreign byte order"),
+        (lambda: PatchPlan(SHAPE, CORNERS, PATCH).gather(np.ones(SHAPE, ">f4")), "non-native byte order"),
         (lambda: PatchPlan(SHAPE, CORNERS, PATCH).gather(np.ones(SHAPE), cells=[0, 9]), "cell 9 at place 1"),
         (lambda: PatchPlan(SHAPE, CORNERS, PATCH).gather(np.ones(SHAPE), cells=[-1]), "cell -1 at place 0"),
-        (lambda: PatchPlan(SHAPE, CORNERS, PATCH).gather(np.ones(SHAPE), cells=[0.5]), "whole numbers"),
+        (lambda: PatchPlan(SHAPE, CORNERS, PATCH).gather(np.ones(SHAPE), cells=[0.5]), "integers"),
         (lambda: PatchPlan(SHAPE, CORNERS, PATCH).gather(np.ones(SHAPE), np.ones((9, 7, 10))), "out must be"),
         (
             lambda: PatchPlan(SHAPE, [], PATCH).gather(Specimen.from_array(np.ones((9, 40)), 1.0)),

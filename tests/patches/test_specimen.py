@@ -1,4 +1,4 @@
-"""Specimens from arrays and files: windows, edges, and errors that say what to do."""
+"""Specimens from arrays and files: windows, edges, and messages that say what to do."""
 
 import sys
 
@@ -66,8 +66,8 @@ def test_files_that_are_no_specimens(tmp_path, stored):
         ("mu.h5", {"dataset": "counts"}, "no image 'counts'"),
         ("cube.npy", {"pixel": 1.0}, "an image"),
         ("cube.npy", {}, "give pixel="),
-        ("cube.npy", {"dataset": "a"}, "no HDF5 file"),
-        ("text.png", {"pixel": 1.0}, "no picture"),
+        ("cube.npy", {"dataset": "a"}, "not an HDF5 file"),
+        ("text.png", {"pixel": 1.0}, "not a picture"),
         ("text.h5", {"pixel": 1.0}, "cannot be read as HDF5"),
         ("colour.png", {"pixel": 1.0}, "save it in grey"),
     ):

@@ -1,4 +1,4 @@
-"""Tiles cover a frame, their weights sum to 1 and are smooth, and blending undoes splitting."""
+"""Tiles cover a frame, their weights are smooth and sum to 1, and `blend` is the inverse of `split`."""
 
 import itertools
 

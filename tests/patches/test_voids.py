@@ -1,4 +1,4 @@
-"""Generated specimens: the same whatever is asked for first, with the porosity, gap and sizes asked for."""
+"""Generated specimens: independent of the order of requests; porosity, gap and sizes as requested."""
 
 import tracemalloc
 
@@ -130,7 +130,7 @@ def test_a_sample_of_ten_millimetres_needs_little_memory():
         sample.window(x, 39_000, 480, 320)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4e6  # the image whole: 32 GB
+    assert peak < 4e6  # the whole image would take 32 GB
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Two tiny files of made-up movies, a front that lights voids up, shared by the tests of this folder."""
+"""Two tiny files of artificial movies, in which a front ignites voids, shared by the tests of this folder."""
 
 from types import SimpleNamespace
 

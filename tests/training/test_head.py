@@ -1,4 +1,4 @@
-"""The readout head in training: what it is shown, rollouts of the models, and what is read off them."""
+"""The readout head in training: its samples, rollouts of the models, and the curves it reads."""
 
 from dataclasses import replace
 

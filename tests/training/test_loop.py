@@ -1,4 +1,4 @@
-"""The loop on a task small enough to check by hand: resume, average, clip, select, budget."""
+"""The loop on a task that can be checked by hand: resume, average, clip, select, time budget."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ from mld_closure.training.loop import Plan, fit
 
 
 class Line(nn.Module):
-    """y = network(x), judged by squared error; horizon scales the target so that phases can be told apart."""
+    """y = network(x) with the squared error as loss; the target depends on the horizon, so phases differ."""
 
     def __init__(self):
         super().__init__()
@@ -34,7 +34,7 @@ class Line(nn.Module):
 
 
 class Task:
-    """Samples are functions of their number alone."""
+    """Samples depend only on their number."""
 
     def __init__(self, steps=(12, 8), pause=0.0):
         torch.set_num_threads(1)
@@ -254,7 +254,7 @@ def test_a_checkpoint_of_other_networks_is_refused(tmp_path):
     with pytest.raises(ValueError, match="other networks"):
         fit(other, PLAN, tmp_path / "a.pt")
     (tmp_path / "bad.pt").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="no readable checkpoint"):
+    with pytest.raises(ValueError, match="not a readable checkpoint"):
         fit(Task(), PLAN, tmp_path / "bad.pt")
 
 

@@ -1,4 +1,4 @@
-"""Memory maps of frames and latents: right values, used again, made anew when what they came from changes."""
+"""Memory maps of frames and latents: right values, reuse, and renewal when their source changes."""
 
 import os
 
@@ -67,7 +67,7 @@ def test_maps_are_used_again_and_invalidated_by_data_weights_and_options(tiny, t
     assert stamps(cache) == first
 
     with torch.no_grad():
-        model.coupled_mean.out[0][0].weight.add_(1.0)  # no part of the VAEs
+        model.coupled_mean.out[0][0].weight.add_(1.0)  # not in the VAEs
     make()
     assert stamps(cache) == first
 

@@ -1,4 +1,4 @@
-"""Losses of the stages: right numbers, decoded parts as in decoded wholes, one window overfitted."""
+"""Losses of the stages: right numbers, decoded parts equal to parts of whole frames, overfitting."""
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_windows_show_the_movie_they_are_cut_from(movies):
         variant, y, x = found[0]
         mirrored_seen.add(variant)
         (sy, sx), (sh, sw) = batch["scored"][0], batch["scored_size"]
-        assert (sh, sw) == (8, 6)  # whole height, a margin on cut sides across
+        assert (sh, sw) == (8, 6)  # whole height; a margin at sides cut along x
         assert sy == 0
         assert sx >= (1 if x else 0)
         assert x + sx + sw <= (11 if x + 8 < 12 else 12)
@@ -194,7 +194,7 @@ def test_truncated_rollouts_have_the_same_losses_and_gradients_of_their_last_par
         found[truncate] = loss.item(), torch.autograd.grad(loss, first)[0][:, 0]
     assert found[0][0] == found[2][0] == found[4][0]
     torch.testing.assert_close(found[4][1], found[0][1])
-    # the first frame is felt in two steps instead of four
+    # the first frame influences two steps instead of four
     short = DynamicsObjective(model, LatentDynamics.advance, ["mean"])
     first = batch["mean"].clone().requires_grad_(True)
     loss = short(first[:, :3], logvar[:, :3])["mean"]
@@ -231,13 +231,13 @@ def test_one_window_can_be_overfitted(movies, tmp_path):
         weights={"mean": 1.0},
         curriculum=Curriculum([Phase(steps=150)], lambda phase: 1, 1),
         samples=lambda phase, step, samples: {"mean": mean, "logvar": logvar},
-        judge=dict,
+        validation=dict,
     )
     _, history = fit(task, Plan(batch=1, lr=5e-3, clip=5.0, record_every=1), tmp_path / "one.pt")
     assert history[-1]["mean"] < 0.02 * history[0]["mean"]
 
 
-def test_the_rival_is_judged_on_its_rollout(tiny, tmp_path):
+def test_the_parcv2_baseline_is_scored_on_its_rollout(tiny, tmp_path):
     torch.manual_seed(5)
     config = ParcConfig(base=4, integrator="heun", noise=0.0)
     file = Trajectories(tiny.meso)

@@ -1,4 +1,4 @@
-"""Two gloo processes train as one process with the doubled batch does."""
+"""Two processes (gloo) train like one process with twice the batch."""
 
 import os
 import socket
@@ -47,7 +47,7 @@ def plan(batch):
 
 
 def run_rank(folder):
-    """What each of the two processes does."""
+    """The work of each of the two processes."""
     world, device = parallel.connect("cpu")
     task = Task(2)
     fit(task, plan(2), Path(folder) / "shared.pt", world=world, stop=lambda: task.sampled[-1] >= 11)

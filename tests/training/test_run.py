@@ -1,4 +1,4 @@
-"""Whole runs on tiny movies: every stage, resumed bit for bit, split by simulation, budget, refusals."""
+"""Whole runs on tiny movies: all stages, bitwise resume, split by simulation, time budget, refused input."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from mld_closure.config import ConfigError
 from mld_closure.models.bundle import Bundle
 from mld_closure.models.parc_file import load_parc
 from mld_closure.training.curriculum import Phase
-from mld_closure.training.results import judgement
-from mld_closure.training.run import Run, said
+from mld_closure.training.results import selected_validation
+from mld_closure.training.run import Run, changed_settings
 from mld_closure.training.samples import WindowSamples
 from mld_closure.training.settings import StageConfig, TrainConfig, load_config
 
@@ -114,7 +114,7 @@ def open_run(settings, tiny, out):
 
 @pytest.fixture(scope="module")
 def whole(settings, tiny, tmp_path_factory):
-    """The uninterrupted run all others are held against."""
+    """The uninterrupted run with which all others are compared."""
     out = tmp_path_factory.mktemp("whole")
     summary = open_run(settings, tiny, out).train()
     return out, summary
@@ -206,6 +206,7 @@ def test_interrupted_anywhere_and_resumed_equals_uninterrupted(whole, settings, 
     assert kept[0] == kept[1]
 
 
+@pytest.mark.system
 def test_the_killed_command_goes_on_where_it_was(whole, tiny, tmp_path):
     toml = tmp_path / "tiny.toml"
     toml.write_text(TOML)
@@ -245,7 +246,7 @@ def test_training_and_validation_draw_from_their_own_cases(settings, tiny, tmp_p
         replace(s, phases=(Phase(steps=steps),), validations=int(validate), select="last")
         for s in settings.stages
     )
-    run = open_run(replace(settings, stages=stages), tiny, tmp_path)
+    run = open_run(replace(settings, stages=stages, checkpoint_every=1000), tiny, tmp_path)
     run.train()
     aside = {(role, case) for role, split in run.splits.items() for case in split.validation}
     assert {len(split.validation) for split in run.splits.values()} == {1}
@@ -304,13 +305,13 @@ def test_a_folder_belongs_to_one_configuration(whole, settings, tiny):
 def test_files_that_do_not_fit_are_refused(settings, tiny, tmp_path):
     with pytest.raises(ConfigError, match=r"meso_micro_ratio = 2 asks for 6\.88e-10 s"):
         Run(settings, tmp_path, tiny.meso, tiny.meso)
-    with pytest.raises(ConfigError, match="nothing to train on"):
+    with pytest.raises(ConfigError, match="no data to train on"):
         Run(settings, tmp_path)
     with pytest.raises(ConfigError, match="stage 'meso' trains on meso movies; give --meso FILE"):
         Run(settings, tmp_path / "a", tiny.micro).train()
 
 
-def test_the_rival_goes_through_the_same_loop(tiny, tmp_path):
+def test_the_parcv2_baseline_goes_through_the_same_loop(tiny, tmp_path):
     stage = StageConfig(
         "parc", "parc", (Phase(steps=2), Phase(horizon=2, steps=1)), {"absolute": 1.0}, batch=1, crop=32
     )
@@ -371,9 +372,9 @@ def test_an_unknown_preset_names_the_known_ones():
         load_config("compct")
 
 
-def test_a_checkpoint_knows_what_its_stage_says_and_not_what_it_leaves_out():
+def test_a_checkpoint_identifies_only_settings_that_are_not_defaults():
     stage = StageConfig("a", "meso", (Phase(steps=3),), {"mean": 1.0}, lr=3e-4, crop=16)
-    assert said(stage) == {
+    assert changed_settings(stage) == {
         "name": "a",
         "kind": "meso",
         "phases": [{"horizon": 1, "steps": 3, "epochs": 0.0}],
@@ -390,6 +391,6 @@ def test_what_is_reported_belongs_to_the_weights_that_are_kept():
         {"validation score": 0.3},
         {"step": 4},
     ]
-    assert judgement(rows, best=True) == {"score": 0.2, "loss": 5.0}
-    assert judgement(rows, best=False) == {"score": 0.3}
-    assert judgement(rows[:1], best=True) == {}
+    assert selected_validation(rows, best=True) == {"score": 0.2, "loss": 5.0}
+    assert selected_validation(rows, best=False) == {"score": 0.3}
+    assert selected_validation(rows[:1], best=True) == {}

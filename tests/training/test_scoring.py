@@ -1,4 +1,4 @@
-"""Scores of forecasts whose errors are known, through stand-ins for a data file and a model."""
+"""Scores of forecasts with known errors, with simple replacements of a data file and a model."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ class Data:
 
 
 def movies(hot, nx=96, ny=32):
-    """(case, time, field, y, x): a front running right, hot[case, time] pixels at 2000 K, others at 400 K."""
+    """Movies (case, time, field, y, x): a front moves right; hot[case, time] pixels have 2000 K."""
     cases, times = np.shape(hot)
     out = np.zeros((cases, times, 3, ny, nx))
     out[:, :, 0] = 400.0
@@ -120,7 +120,7 @@ def test_mean_curves_follow_the_load():
 
 
 class Toy(torch.nn.Module):
-    """Heats by 0.1 (scaled) a frame and by a tenth of the load; samples add normal noise of 0.05."""
+    """A model that heats by 0.1 (scaled) per frame and a tenth of the load; samples add noise of 0.05."""
 
     def __init__(self, load_conditioning=False, evolve_logvar=True):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Splits by simulation, windows inside one simulation, samples as functions of their number."""
+"""Splits by simulation, windows inside one simulation, samples that depend only on their number."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The curves of an evaluation: truth and every forecast in each case's column, in the units of the axis."""
+"""Curves of an evaluation: truth and all forecasts in the column of each case, in the units of the axes."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The loss plot draws every stage's curves, validations where there are some, and nothing for nothing."""
+"""The plot of losses has the curves of every stage and its validations; an empty history is an error."""
 
 import pytest
 
@@ -35,5 +35,5 @@ def test_every_stage_gets_a_panel_with_its_losses(tmp_path, monkeypatch):
 
 
 def test_an_empty_history_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no line"):
+    with pytest.raises(ValueError, match="no entry"):
         draw_history({"vae": []}, tmp_path / "losses.png")

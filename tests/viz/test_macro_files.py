@@ -1,4 +1,4 @@
-"""History files of macro runs read back what was written; pictures show what they are given."""
+"""History files of macro runs return what was written; pictures show the values they are given."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_what_cannot_be_a_history_is_refused_and_leaves_the_old_file(tmp_path):
 
 
 def test_vtkhdf_has_the_layout_of_temporal_image_data(tmp_path):
-    """The specification: (time, z, y, x) cell arrays, one fewer than the points that the extent counts."""
+    """Cell arrays are (time, z, y, x); along each axis there is one cell less than points in the extent."""
     with h5py.File(write_vtkhdf(tmp_path / "h.vtkhdf", TIMES, FIELDS, 2e-5)) as file:
         root = file["VTKHDF"]
         assert root.attrs["Type"] == b"ImageData"

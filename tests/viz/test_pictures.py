@@ -1,4 +1,4 @@
-"""Pictures and movies show the right numbers: values, units, times, one scale a row, all frames."""
+"""Pictures and movies show the right values, units and times, one colour scale per row, and all frames."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ SPEC = TrajectorySpec(2, (32, 48), 5e-8, TIMES, fields=MODEL_FIELDS)
 
 
 def moving_front():
-    """A step in T and P that runs to the right, 6 columns a frame, past one void."""
+    """A step in temperature and pressure that moves right by 6 columns per frame, past one void."""
     x = np.arange(48)
     behind = (x[None, None] < 6 * (1 + np.arange(6))[:, None, None]) * np.ones((1, 32, 1))
     solid = np.ones((6, 32, 48))
@@ -88,7 +88,7 @@ def test_pictures_are_files_of_their_kind(data, tmp_path):
 
 
 def brightness_centre(image):
-    """Share of the left panel's width (temperature) that is brighter than the colour of 300 K."""
+    """Share of the width of the left panel (temperature) that is brighter than the colour of 300 K."""
     gray = np.asarray(image.convert("L"), dtype=float)
     middle = gray[gray.shape[0] // 2, : gray.shape[1] // 4]
     return (middle > 60).mean()

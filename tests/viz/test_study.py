@@ -1,4 +1,4 @@
-"""Every seed is a point, their mean a line, and a baseline that needs no data a level."""
+"""Each seed is a point, the mean a line, and a baseline without training data a horizontal line."""
 
 import numpy as np
 import pytest

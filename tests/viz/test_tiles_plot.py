@@ -1,4 +1,4 @@
-"""The plot of errors against overlap shows every number it was given."""
+"""The plot of errors over overlaps shows every number it was given."""
 
 import numpy as np
 

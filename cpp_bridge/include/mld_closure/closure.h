@@ -36,6 +36,88 @@
    `device_index`. They are handed on through DLPack, without a copy on the bridge's part. The host
    synchronises its own streams before the call.
 
+   Settings. The member `settings` of mld_options is a text in TOML, or NULL. Strings stand in single or double
+   quotes; an option whose default is "none" is left out to have that default. An unknown key is an error that
+   names the near match. For example
+
+       device = 'cpu'
+       threads = 1
+       readout = 'decode'
+       engine.patch_shape = [320, 480]
+       policy.on_extrapolation = 'fallback'
+
+   A group may also be a table of its own: the line [engine], and patch_shape = [320, 480] below it. `load` and
+   `readout` may be a word in place of a table, which is then their kind.
+
+   Options of the closure and of the bridge
+     device: auto | cpu | cuda | cuda:<index>, default auto
+         where the networks run; auto is the first GPU, or else the CPU
+     precision: fp32 | bf16 | bf16-decode, default fp32
+         of the networks; bf16-decode keeps the evolution of latents in fp32
+     serving: auto | all | 1 per node | 1 per device, default auto
+         with a communicator: which ranks run the networks; auto takes one for each GPU, or all without GPUs
+     threads: int, default the cores of this process, shared by the processes of the machine
+         CPU threads of the networks
+     capture: string or none, default none
+         file that receives the cells that needed a policy, as data to learn from; NAME-rankN for each rank
+     failures: string or none, default none
+         folder that receives the inputs of calls that failed; mld_closure.replay in Python repeats them
+     log_file: string or none, default none
+         file that the messages of the package are appended to; the terminal stays silent
+     log_level: debug | info | warning | error, default info
+         least level of the messages in log_file
+
+   Options in groups, as declared in Python:
+     load.kind: auto | pressure | incoming wave, default auto
+         state of the macro cell that the load is matched to: the solid shock of equal `pressure`, or the
+         `incoming wave` of equal p + rho0 us u, which needs velocities; `auto` takes the wave where it can
+     load.p_arrival: float or none (Pa), default none
+         pressure that marks the arrival; none is a fifth of the weakest trained shock pressure
+     load.window: float or none (s), default none
+         longest time over which a load is sought; none is the time that the weakest trained shock takes to
+         cross a patch
+     load.updates: int, default 1
+         equal parts of the window after each of which a cell may start, or start anew, with its load so far
+     load.history_exponent: float, default 1.0
+         m in d tau = clip(p / P_s, 0, 2)^m dt; 0 makes a cell's clock run with time
+     readout.kind: head | decode, default head
+         `head` reads latents with a small network, `decode` decodes fields and measures them
+     readout.threshold: float (K), default 875.0
+         temperature above which a pixel is a hot spot (for `decode`)
+     readout.fields: list of str or none, default none
+         fields that `decode` decodes; none for all. A quantity that needs another field is NaN
+     readout.read_every: int (frames), default 1
+         model frames from one that is read to the next; between them readings are linear in time
+     engine.scale: meso | micro, default meso
+         the model that serves; `micro` where a patch is one building block
+     engine.patch_shape: list of int or none (pixels), default none
+         (ny, nx) of every patch; none takes that of the first patches registered
+     engine.horizon: int or none (frames), default none
+         frames for which the model is trusted; none takes the bundle's
+     engine.micro_batch: int (cells), default 8
+         cells that the networks see at once
+     engine.reproducible: bool, default false
+         every batch is padded to `micro_batch`, so that a cell gives the same bits in any company
+     engine.compiled: str or none, default none
+         file with the model's step compiled for this machine: native code, from a maker you trust
+     policy.on_extrapolation: clamp | fallback | error, default clamp
+         a load outside the trained range
+     policy.on_bad_result: clamp | fallback | error, default clamp
+         a result that is not finite, out of bounds, or not monotone
+     policy.on_uncertain: clamp | fallback | error, default clamp
+         an uncertainty above `max_uncertainty`
+     policy.on_weak_load: reset | extrapolate, default reset
+         a load below the trained range: the cell is idle again, or `on_extrapolation` decides
+     policy.max_uncertainty: float or none (1/s), default none
+         uncertainty of the burn rate that counts as too much; none for no limit
+     policy.max_burn_step: float, default 0.05
+         change of a burned fraction that `dt_max` allows in one step
+     shadow.readout: float, default 0.0
+         share that is read with the other readout too
+     shadow.fallback: float, default 0.0
+         share that the fallback computes too
+   End of the options in groups.
+
    Compiles as C99 and as C++11 and later. */
 #ifndef MLD_CLOSURE_CLOSURE_H
 #define MLD_CLOSURE_CLOSURE_H
@@ -53,8 +135,9 @@
 extern "C" {
 #endif
 
-/* Changes when an existing function, type or number changes its meaning. */
-#define MLD_ABI 1
+/* Changes when an existing function, type or number changes its meaning. Compare it with mld_abi() where the
+   program may find another library at run time than that it was compiled with; closure.hpp does so. */
+#define MLD_ABI 2
 
 /* A closure. Copies of the pointer are allowed; after mld_close they are recognised as stale. */
 typedef struct mld_closure mld_closure;
@@ -80,7 +163,7 @@ typedef enum mld_quantity {
   MLD_PRESSURE = 1, /* Pa, at the end of the step; needed; 0 for material in tension */
   MLD_VELOCITY = 2, /* m/s, along the shock, against the material ahead; without it loads go by pressure */
   /* outputs */
-  MLD_BURNED_FRACTION = 101, /* of the cell's own material; option burned = "frame": of all in its frame */
+  MLD_BURNED_FRACTION = 101, /* of the material that belongs to the cell */
   MLD_BURN_RATE = 102, /* 1/s; rates are averages over the step: rate times dt is the change returned */
   MLD_HOTSPOT_AREA_FRACTION = 103,
   MLD_HOTSPOT_AREA_RATE = 104,        /* 1/s */
@@ -147,8 +230,13 @@ enum {
 };
 
 /* Physics of the host for cells that a policy hands to it; n cells, one number each. up: load (m/s).
-   shock_pressure, pressure: Pa. since, until: the cell's clock (s) over the step. before, after: n rows of
-   MLD_FALLBACK_QUANTITIES. after: to be filled; NaN for what is not known; the burned fraction must be known.
+   shock_pressure, pressure: Pa, that of the captured shock and that at the end of the step. since, until: the
+   cell's clock (s) at the beginning and at the end of what is asked for. dt: the real time (s) between them.
+   The clock of a cell runs faster than time where its pressure is above its shock pressure, and slower below
+   (option load.history_exponent): curves known for one shock are read at since and until, and a law that takes
+   the pressure itself is integrated over dt. For a cell that starts in this step dt counts from its arrival,
+   which may lie before the step. before, after: n rows of MLD_FALLBACK_QUANTITIES, at since and at until.
+   after: to be filled; NaN for what is not known; the burned fraction must be known.
    Must depend on its arguments alone. Called on the thread of the closure's call, on the rank that owns the
    cells, floating point traps off.
    Returns 0, or anything else for failure; then the closure's call gives MLD_E_CELLS with these cells, as it
@@ -156,17 +244,17 @@ enum {
    closure from here gives MLD_E_ORDER. */
 typedef int (*mld_fallback)(void* data, int64_t n, const int64_t* ids, const double* up,
                             const double* shock_pressure, const double* pressure, const double* since,
-                            const double* until, const double* before, double* after);
+                            const double* until, const double* dt, const double* before, double* after);
 
-/* How to open a closure. Start from MLD_OPTIONS_INIT, which also makes room for later versions. */
+/* How to open a closure. Start from MLD_OPTIONS_INIT.
+
+   Later versions of this header may add members at the end. A library takes the options of older and of newer
+   headers of the same MLD_ABI: a member that the host's header lacks counts as 0 or NULL; a member that the
+   library does not know must be 0 or NULL, else mld_open gives MLD_E_ARGUMENT. */
 typedef struct mld_options {
   size_t size;        /* sizeof(mld_options) as the host was compiled */
   const char* bundle; /* path or name of a bundle */
-  const char*
-      settings;          /* "key = value" lines as in TOML, or NULL: device = "cpu", readout = "head",
-                            threads = 1, patch_shape = [320, 480], on_extrapolation = "clamp", ... (every option
-                            of mld_closure.open in Python), and log_file = "closure.log" with
-                            log_level = "info"; an unknown key is an error that names the near match */
+  const char* settings; /* TOML as described above under Settings, or NULL */
   int32_t has_comm;      /* 0: this process alone */
   int32_t comm;          /* else MPI_Comm_c2f(communicator) */
   mld_fallback fallback; /* or NULL */
@@ -234,14 +322,16 @@ MLD_API int mld_commit(mld_closure* closure);
  * Collective. */
 MLD_API int mld_rollback(mld_closure* closure);
 
-/* Longest step (s) over which, by the last advance or wait, no cell's burned fraction moves more than the
-   setting max_burn_step; infinity where nothing burns or nothing was advanced. A cell that starts in a step,
-   and burns at once what it missed, counts from the next step on. */
+/* Longest step (s) over which, by the last advance or wait, no cell's burned fraction moves more than
+   policy.max_burn_step; infinity where nothing burns or nothing was advanced. A cell that starts in a step,
+   and burns at once what it missed, counts from the next step on. Not collective; with a communicator every
+   rank gets the same number, the least of all. */
 MLD_API int mld_dt_max(mld_closure* closure, double* dt);
 
 /* A count or timing by name: "cells", "cells.active" (idle, loading, burned, beyond_horizon), "steps",
    "calls", "rejected", "seconds" (spent in calls), "seconds.evolve" (gather, encode, readout),
-   "seconds.open". An unknown name is an error that lists the known ones. Collective. */
+   "seconds.open". An unknown name is an error that lists the known ones. Not collective: each rank has counts
+   of its own, of the cells that it owns and of the work that it did; sum them over the ranks for the whole. */
 MLD_API int mld_counter(mld_closure* closure, const char* name, double* value);
 
 /* Write a restart folder; what was there stays whole until it is replaced. @pre no step is open. Collective.

@@ -1,7 +1,7 @@
 // mld_closure for C++11 and later: closure.h with a class that closes itself, spans, and exceptions.
 //
 //     mld::Options options("model/bundle");
-//     options.settings = "device = 'cpu'\npatch_shape = [320, 480]\n";
+//     options.settings = "device = 'cpu'\nengine.patch_shape = [320, 480]\n";
 //     mld::Closure closure(options);
 //     closure.register_patches(ids, ny, nx, patches);
 //     closure.begin_step(t, dt);
@@ -187,6 +187,7 @@ class Closure {
   }
   void wait() { check(mld_wait(handle_)); }
 
+  // These two are not collective. dt_max is the same on every rank; a counter is of this rank alone.
   double dt_max() const {
     double dt;
     check(mld_dt_max(handle_, &dt));

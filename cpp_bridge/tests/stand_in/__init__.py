@@ -99,7 +99,7 @@ class Closure:
         n = len(ids)
         zero = np.zeros(n)
         request = SimpleNamespace(
-            ids=ids, up=zero, shock_pressure=pressure, pressure=pressure, since=zero, until=zero,
+            ids=ids, up=zero, shock_pressure=pressure, pressure=pressure, since=zero, until=zero, dt=zero,
             before=np.zeros((n, 6)),
         )  # fmt: skip
         try:
@@ -146,7 +146,7 @@ class Closure:
 
 def open(bundle, *, comm=None, fallback=None, **options):
     """A closure, but for a bundle that is missing."""
-    if unknown := options.keys() - {"threads", "device", "warm_start", "patch_shape", "on_extrapolation"}:
+    if unknown := options.keys() - {"threads", "device", "engine", "policy"}:
         raise ConfigError(f"unknown key {unknown}")
     if bundle.endswith("missing"):
         raise FileNotFoundError(2, "No such file or directory", bundle)

@@ -62,6 +62,14 @@ class PolicyRecords:
                 self._path = None
                 return
 
+    def close(self) -> None:
+        """Put all cells into the one file; harmless where there are none."""
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError as err:
+            log.warning("capture file %s is not complete: %s", self._path, err)
+
     def _append(self, step: OpenStep, cells: Cells, mu: np.ndarray, found: Flagged) -> None:
         state, old, table = found.state, found.old, self._table
         up = state.load.copy()

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from shared import argument, on_each_size, write, write_json
 
+from mld_closure.closure.fallback.ignition_growth import PressureIgnitionGrowth
 from mld_closure.dns.solver import Boundaries
 from mld_closure.grids import Grid
 from mld_closure.macro.domain import Domain
-from mld_closure.macro.laws import IgnitionGrowth
-from mld_closure.macro.problems import Block, ClosureChoice, MacroCase, sides, start
+from mld_closure.macro.problems import Block, MacroCase, sides, start
 from mld_closure.macro.rates import RateClosure
 from mld_closure.macro.solver import MacroSolver
 
@@ -31,17 +31,22 @@ def main(comm):
     def case(rows, cells, **options):
         block = Block(x=5e-5, y=0.0, width=1e-4, height=5e-5, porosity=0.2)
         return MacroCase(
-            rows=rows, cells=cells, blocks=(block,) if rows > 1 else (),
-            closure=ClosureChoice("ignition-growth"), **options,
+            rows=rows, cells=cells, blocks=(block,) if rows > 1 else (), **options
         )  # fmt: skip
 
+    def burning(case, layout=None, kind=RateClosure):
+        domain = Domain(case.grid, sides(case), comm, layout)
+        closure = kind(PressureIgnitionGrowth().law())
+        closure.register(domain.cut(case.ids).ravel())
+        return start(case, closure, domain)
+
     line, plane, ring = case(1, 37), case(11, 29), case(7, 29, sides="periodic", drive="inflow")
-    note("line", start(line, domain=Domain(line.grid, sides(line), comm)), 60)
-    note("plane", start(plane, domain=Domain(plane.grid, sides(plane), comm)), 50)
+    note("line", burning(line), 60)
+    note("plane", burning(plane), 50)
     across = (comm.size, 1) if comm.size <= 3 else (2, 2)
-    note("ring", start(ring, domain=Domain(ring.grid, sides(ring), comm, across)), 40)
+    note("ring", burning(ring, across), 40)
     small = case(1, 5)
-    note("few cells", start(small, domain=Domain(small.grid, sides(small), comm)), 20)
+    note("few cells", burning(small), 20)
 
     rng = np.random.default_rng(3)
     grid, free = Grid(12, 14, 1e-5), Boundaries("copy", "copy", "mirror", "mirror")
@@ -75,11 +80,8 @@ def main(comm):
             said[name] = [type(err).__name__, str(err)]
         assert np.array_equal(solver.flow.interior, before, equal_nan=True)
 
-    domain = Domain(line.grid, sides(line), comm)
-    broken = Broken(IgnitionGrowth())
-    broken.register(domain.cut(line.ids).ravel())
-    tell("closure", start(line, broken, domain))
-    solver = start(line, domain=domain)
+    tell("closure", burning(line, kind=Broken))
+    solver = burning(line)
     if comm.rank == comm.size - 1:
         solver.flow.interior[1] = np.inf
         solver.flow.refresh()

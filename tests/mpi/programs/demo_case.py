@@ -7,13 +7,13 @@ import numpy as np
 from shared import argument, on_each_size, write
 
 from mld_closure.closure.response import Response
-from mld_closure.study.case import CaseRun
+from mld_closure.study.case_run import CaseRun
 from mld_closure.study.demo import slab_case
 
 END = 15.2e-9  # s: the first cell of each row reacts
 OUTPUTS = [f.name for f in fields(Response) if f.name not in ("ids", "dt_max")]
 MODES = {  # options, and the numbers of ranks
-    "same": ({"reproducible": True, "micro_batch": 2}, (1, 2, 3, 4)),
+    "same": ({"engine": {"reproducible": True, "micro_batch": 2}}, (1, 2, 3, 4)),
     "loose": ({}, (4,)),
     "bf16": ({"precision": "bf16"}, (1, 3)),
 }
@@ -22,7 +22,7 @@ case = replace(slab_case("hmx-compact", 8, 900.0), rows=2, end_time=END)
 
 def whole(comm, run):
     """(output, cell) of all cells, in the order of their ids."""
-    response = run.watched.response
+    response = run.timed.response
     parts = comm.allgather((response.ids, np.stack([getattr(response, n).astype(float) for n in OUTPUTS])))
     ids = np.concatenate([part[0] for part in parts])
     return np.concatenate([part[1] for part in parts], axis=1)[:, np.argsort(ids)]
@@ -41,7 +41,7 @@ def main(comm):
             state = [*run.solver.fields().values(), run.solver.burn_rate]
             flow.append(run.solver.domain.gather(np.stack(state)))
             closure.append(whole(comm, run))
-            limits.append([run.solver.time, run.watched.response.dt_max])
+            limits.append([run.solver.time, run.timed.response.dt_max])
             served.append(run.closure._ranks.server.load if comm.size > 1 else 2)
 
         run.go(note)

@@ -1,7 +1,7 @@
-"""What a macro run keeps on disk while it goes: a journal of frames and steps, and checkpoints.
+"""Checkpoints of a run: folders that appear whole under their names, or not at all.
 
-The journal is appended to and cut back at a restart; a checkpoint is a folder that appears whole under its
-name (written beside, flushed, renamed) and says how much of the journal belongs to it.
+Each is written beside its final name, flushed and renamed. It says how much of the run's journal belongs to
+it, so that a restart can cut the journal back and go on.
 """
 
 from __future__ import annotations
@@ -19,71 +19,11 @@ import numpy as np
 from ..durable import sync
 from ..runtime.agree import Attempt
 from ..runtime.comm import SerialComm
+from .journal import FRAMES, FULL, STEPS
 
 FORMAT = 1
-FRAMES, STEPS, CHECKPOINTS = "frames.bin", "steps.csv", "checkpoints"
+CHECKPOINTS = "checkpoints"
 STATE, FACTS, CLOSURE = "state.npz", "facts.json", "closure"
-FULL = "free space there, or choose another --out"
-
-
-class Journal:
-    """Frames (float32 fields by name, (y, x) each) and rows of numbers, appended in `folder`.
-
-    sizes: (frames, bytes of rows) to cut back to before going on; (0, 0) starts anew.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        names: list[str],
-        shape: tuple[int, int],
-        columns: list[str],
-        sizes: tuple[int, int],
-    ) -> None:
-        self.folder, self.names, self.columns = folder, names, columns
-        self.dtype = np.dtype([("time", "f8"), ("step", "i8"), ("fields", "f4", (len(names), *shape))])
-        self.frames = sizes[0]
-        self._frames = _cut(folder / FRAMES, sizes[0] * self.dtype.itemsize)
-        self._steps = _cut(folder / STEPS, sizes[1])
-        if not sizes[1]:
-            self._append(self._steps, (",".join(columns) + "\n").encode())
-
-    def frame(self, time: float, step: int, fields: Mapping[str, np.ndarray]) -> None:
-        """Append a frame."""
-        record = np.empty((), self.dtype)
-        record["time"], record["step"] = time, step
-        record["fields"] = [fields[name] for name in self.names]
-        self._append(self._frames, record.tobytes())
-        self.frames += 1
-
-    def row(self, numbers: Mapping[str, float]) -> None:
-        """Append a row of `columns`, floats to the last bit."""
-        self._append(self._steps, (",".join(repr(numbers[c]) for c in self.columns) + "\n").encode())
-
-    def flush(self) -> tuple[int, int]:
-        """Make sure that all is on disk; returns its sizes."""
-        for file in (self._frames, self._steps):
-            os.fsync(file.fileno())
-        return self.frames, os.fstat(self._steps.fileno()).st_size
-
-    def read(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """All frames as a memory map of records, and the rows by column."""
-        rows = np.loadtxt(self.folder / STEPS, delimiter=",", skiprows=1, ndmin=2)
-        columns = rows.reshape(-1, len(self.columns)).T
-        frames = np.memmap(self.folder / FRAMES, self.dtype, "r", shape=(self.frames,))
-        return frames, dict(zip(self.columns, columns, strict=True))
-
-    def close(self) -> None:
-        """Close the files; harmless a second time."""
-        self._frames.close()
-        self._steps.close()
-
-    @staticmethod
-    def _append(file: Any, data: bytes) -> None:
-        try:
-            file.write(data)
-        except OSError as err:
-            raise OSError(err.errno, f"{err.strerror}; {FULL}", file.name) from None
 
 
 def save_checkpoint(
@@ -94,10 +34,28 @@ def save_checkpoint(
     save_closure: Callable[[Path], None] | None = None,
     comm: Any = None,
 ) -> Path:
-    """Write OUT/checkpoints/NAME: arrays, JSON-ready facts, and what `save_closure(folder)` writes.
+    """Write the checkpoint `name` of the run in `out`. Collective.
 
-    comm: of all ranks that call this together; rank 0 writes, save_closure is called on all. Raises
-    RuntimeError where the disk takes no more; earlier checkpoints are untouched.
+    Parameters
+    ----------
+    out, name
+        Folder of the run, and the checkpoint's name in it.
+    arrays, facts : mapping
+        State as arrays, and JSON-ready facts; of rank 0.
+    save_closure : callable, optional
+        save_closure(folder), called on all ranks, writes the closure's own state there.
+    comm : optional
+        Communicator of all ranks of the run; rank 0 writes.
+
+    Returns
+    -------
+    Path
+        The checkpoint.
+
+    Raises
+    ------
+    RuntimeError
+        Where the disk takes no more; earlier checkpoints are untouched.
     """
     comm = SerialComm() if comm is None else comm
     parent, attempt = out / CHECKPOINTS, Attempt(comm)
@@ -186,14 +144,8 @@ def continue_in(out: Path, checkpoint: Path, frame_bytes: int, sizes: tuple[int,
     for later in checkpoints(out):
         if later.name > checkpoint.name:
             shutil.rmtree(later)
-    for torn in (out / CHECKPOINTS).glob(".step-*.tmp"):
-        shutil.rmtree(torn, ignore_errors=True)
-
-
-def _cut(path: Path, size: int) -> Any:
-    file = open(path, "ab", buffering=0)  # noqa: SIM115 (the journal closes it)
-    file.truncate(size)
-    return file
+    for unfinished in (out / CHECKPOINTS).glob(".step-*.tmp"):
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _sync(file: Any) -> None:

@@ -31,7 +31,7 @@ def test_one_rank_is_always_busy():
 
 
 def test_equal_lives_leave_no_imbalance_but_the_remainder():
-    even = play(16, "planar", FREE, life=(32, 32), speed=1.0, block=16, every=1, steps=20)
+    even = play(16, "planar", FREE, service=(32, 32), speed=1.0, block=16, every=1, steps=20)
     assert even.imbalance == 0
     assert even.efficiency == 1
     assert even.owner_efficiency == pytest.approx(32 / 64)  # of 64 columns 32 burn, one block's at least

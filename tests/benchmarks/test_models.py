@@ -1,12 +1,23 @@
-"""The benchmark counts what it says it counts and skips what would take too long."""
+"""The benchmark counts what it reports, and skips what would take too long."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from mld_closure.benchmarks.models import Timing, best_peaks, count_gflop, matrix_peak, time_models
+from mld_closure.benchmarks import models
+from mld_closure.benchmarks.models import (
+    Probe,
+    Timing,
+    best_peaks,
+    best_time,
+    count_gflop,
+    matrix_peak,
+    probes,
+    time_models,
+)
 from mld_closure.models.dynamics import Latent, MesoDynamics
 from mld_closure.models.settings import PRESETS
 
@@ -65,4 +76,27 @@ def test_rates_are_per_sample():
     assert timing.share(80.0) == pytest.approx(0.5)
     peaks = best_peaks([timing, replace(timing, peak=90.0), replace(timing, precision="bf16", peak=300.0)])
     assert peaks == {"fp32": 90.0, "bf16": 300.0}
-    assert 0.01 < matrix_peak("fp32", CPU, n=256) < 1e6
+    assert 0.01 < matrix_peak("fp32", CPU, [Probe("product", (256, 256, 256))]) < 1e6
+
+
+def test_a_layer_of_the_networks_is_no_faster_than_the_peak():
+    """In bf16 `torch.mm` alone was far below it."""
+    conv = Probe("convolution", (2, 64, 40, 60, 3))
+    with torch.inference_mode():
+        rate = conv.gflop / best_time(conv.call(torch.bfloat16, CPU), CPU, 0.5)
+    assert rate < 2.0 * matrix_peak("bf16", CPU)  # the machine may be busy in between
+
+
+def test_the_peak_is_that_of_the_fastest_probe(monkeypatch):
+    rates = dict(zip(probes(CPU), (3.0, 1.0, 4.0, 1.0, 5.0, 2.0), strict=True))
+    waiting = [probe.gflop / rate for probe, rate in rates.items()]
+    monkeypatch.setattr(models, "best_time", lambda call, device, *limits: waiting.pop(0))
+    assert matrix_peak("fp32", CPU) == pytest.approx(5.0)
+    assert not waiting
+
+
+def test_probes_do_the_work_that_is_counted():
+    for probe in probes(CPU):
+        with FlopCounterMode(display=False) as counter, torch.device("meta"):
+            probe.call(torch.float32, torch.device("meta"))()
+        assert counter.get_total_flops() == pytest.approx(1e9 * probe.gflop)

@@ -1,0 +1,87 @@
+#include "arguments.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace mld_core {
+
+int refuse(Failure& why, std::string message) {
+  why = {MLD_E_ARGUMENT, std::move(message), {}, true};
+  return why.error;
+}
+
+int check_cells(std::int64_t n, const std::int64_t* ids, bool all_allowed, Failure& why) {
+  if (n < 0) return refuse(why, "the number of cells is " + std::to_string(n));
+  if (!ids && n > 0 && !all_allowed) return refuse(why, "ids is NULL for " + std::to_string(n) + " cells");
+  return MLD_OK;
+}
+
+namespace {
+
+template <class Array>
+int check_arrays(const Array* arrays, std::int32_t count, std::int64_t n, int first, int end,
+                 const char* what, Failure& why) {
+  if (count < 0 || (count > 0 && !arrays))
+    return refuse(why, std::string(what) + " is NULL or their number negative");
+  unsigned seen = 0;
+  for (int i = 0; i < count; ++i) {
+    const auto& a = arrays[i];
+    const std::string place = std::string(what) + " " + std::to_string(i);
+    if (a.quantity < first || a.quantity >= end)
+      return refuse(why, place + " has the unknown quantity " + std::to_string(a.quantity));
+    if (!a.data && n > 0) return refuse(why, place + " is NULL");
+    if (a.device != MLD_HOST && a.device != MLD_HOST_DLPACK && a.device != MLD_CUDA && a.device != MLD_ROCM)
+      return refuse(why, place + " lies on the unknown device " + std::to_string(a.device));
+    if (a.device != MLD_HOST && a.stride % 8 != 0)
+      return refuse(why, place + ": a stride on a device must be a multiple of 8 bytes");
+    const std::int64_t bytes = a.stride;
+    if (bytes != 0 && std::abs(bytes) < 8)
+      return refuse(why,
+                    place + " has a stride of " + std::to_string(a.stride) + " bytes, less than one number");
+    if (seen & 1u << (a.quantity - first)) return refuse(why, place + " repeats a quantity");
+    seen |= 1u << (a.quantity - first);
+  }
+  return MLD_OK;
+}
+
+}  // namespace
+
+int check_call(Cells cells, const Arrays& arrays, Failure& why) {
+  if (int e = check_cells(cells.n, cells.ids, true, why)) return e;
+  if (int e =
+          check_arrays(arrays.inputs, arrays.n_inputs, cells.n, MLD_PRESSURE, MLD_VELOCITY + 1, "input", why))
+    return e;
+  if (int e = check_arrays(arrays.outputs, arrays.n_outputs, cells.n, MLD_BURNED_FRACTION, MLD_STATUS + 1,
+                           "output", why))
+    return e;
+  for (int i = 0; i < arrays.n_inputs; ++i)
+    if (arrays.inputs[i].quantity == MLD_PRESSURE) return MLD_OK;
+  return refuse(why, "no pressure among the inputs");
+}
+
+bool take_options(const mld_options* given, mld_options& options, std::string& why) {
+  constexpr std::size_t kLeast = offsetof(mld_options, settings);  // up to the bundle
+  constexpr std::size_t kMost = 4096;  // beyond it the size itself is nonsense
+  const std::size_t size = given->size;
+  const std::string sizes = "options of " + std::to_string(size) + " bytes, where this library knows " +
+                            std::to_string(sizeof options);
+  if (size < kLeast || size > kMost || size % alignof(mld_options)) {
+    why = sizes + "; start from MLD_OPTIONS_INIT";
+    return false;
+  }
+  const auto* bytes = reinterpret_cast<const unsigned char*>(given);
+  if (size > sizeof options &&
+      std::any_of(bytes + sizeof options, bytes + size, [](unsigned char byte) { return byte != 0; })) {
+    why = sizes + ": an option is set that this library is too old to know; leave it out, or use the "
+                  "library of the header that the host was compiled with";
+    return false;
+  }
+  std::memcpy(&options, given, std::min(size, sizeof options));
+  options.size = sizeof options;
+  return true;
+}
+
+}  // namespace mld_core

@@ -1,0 +1,134 @@
+"""One call to `advance`: what a host brings, the cells that are shocked, their frames, and what comes
+back."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import ClosureError, name_cells
+from .cells import Cells, CellState, Stage
+from .inputs import host_array, id_array
+from .policies import check_pressure
+from .ranks import Ranks
+from .response import Response, at_rest
+from .sources import Sources
+from .step import Call, Motion, OpenStep, Stepper, no_calls
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a call brings: rows (None: all cells, in order), ids, pressures (Pa), velocities (m/s) or None."""
+
+    rows: np.ndarray | None
+    ids: np.ndarray
+    pressure: np.ndarray
+    velocity: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A call after a look at its cells (n,): rows; a response, at rest; places (k,) of the shocked cells, and
+    these on their way through the step, None where there are none."""
+
+    rows: np.ndarray
+    response: Response
+    work: np.ndarray
+    motion: Motion | None
+
+
+@dataclass(frozen=True)
+class Advancing:
+    """Takes cells of one rank, together with those of the others, to the end of the open step.
+
+    Parameters
+    ----------
+    cells, sources
+        The cells and their patches.
+    rest_temperature
+        Of material that has not been shocked (K).
+    load_kind
+        State of the macro cell that loads are matched to.
+    ranks
+        What carries requests to the servers.
+    """
+
+    cells: Cells
+    sources: Sources
+    rest_temperature: float
+    load_kind: str
+    ranks: Ranks
+
+    def inputs(self, ids: Any, pressure: Any, velocity: Any) -> Inputs:
+        """What the host brings, as arrays; ClosureError for unknown cells and wrong lengths."""
+        rows = None if ids is None else self.cells.rows(id_array(ids))
+        names = self.cells.ids if rows is None else self.cells.ids[rows]
+        p = host_array("pressure", pressure, len(names))
+        if velocity is None:
+            if self.load_kind == "incoming wave" and len(names):
+                raise ClosureError(
+                    f"load = '{self.load_kind}' needs the velocity of the cells; pass velocity="
+                )
+            return Inputs(rows, names, p, None)
+        return Inputs(rows, names, p, host_array("velocity", velocity, len(names)))
+
+    def together(
+        self, call: Any, step: OpenStep | None, stepper: Stepper | None, given: Inputs | None
+    ) -> Response:
+        """The response to a call: look at the cells, let servers bring them to their frames, read them, and
+        agree on dt_max. given: None where this rank has failed already. Collective."""
+        looked = call(self._look, step, stepper, given)
+        motion = None if looked is None else looked.motion
+        nothing = self.cells.all_rows[:0]
+        if motion is None:
+            asked = nothing, nothing, nothing, CellState.new(0), self.sources, nothing
+        else:
+            go = motion.go
+            asked = (
+                motion.ids[go], motion.rows[go], motion.wanted[go], motion.state.take(go), self.sources,
+                step.server,
+            )  # fmt: skip
+        answers = self.ranks.ask(call, *asked, 0.0 if step is None else step.t + step.dt)
+        if answers is not None and motion is not None and len(motion.go):
+            call(stepper.take, motion, answers)
+        found = call(self._finish, step, stepper, given, looked)
+        dt_max = np.inf if looked is None else looked.response.dt_max
+        looked_dt = float(self.ranks.settle(call, dt_max).min())
+        looked.response.dt_max = looked_dt
+        step.calls.append(found)
+        return looked.response
+
+    def _look(self, step: OpenStep, stepper: Stepper | None, given: Inputs) -> Looked:
+        """Check what came in, and take shocked cells to where they need model frames."""
+        p, u = given.pressure, given.velocity
+        low, high = (p.min(), p.max()) if len(p) else (0.0, 0.0)
+        if not (low >= 0 and high < np.inf):
+            check_pressure(p, given.ids)
+        state = self.cells.state
+        stage = state.stage if given.rows is None else state.stage[given.rows]
+        porosity = state.porosity.copy() if given.rows is None else state.porosity[given.rows]
+        response = at_rest(given.ids, p.copy(), porosity, self.rest_temperature)
+        rows = self.cells.all_rows if given.rows is None else given.rows
+        p_arrival = np.inf if stepper is None else stepper.capture.p_arrival
+        if not len(p) or (high < p_arrival and not stage.any()):
+            return Looked(rows, response, rows[:0], None)
+        work = np.flatnonzero((stage != Stage.IDLE) | (p >= p_arrival))
+        if u is not None and not np.isfinite(u[work]).all():
+            bad = given.ids[work][~np.isfinite(u[work])]
+            raise ClosureError(
+                f"velocity of {name_cells(bad)} is not finite; repair the state of these cells", bad
+            )
+        if not len(work):
+            return Looked(rows, response, work, None)
+        motion = stepper.prepare(step, rows[work], p[work], None if u is None else u[work])
+        return Looked(rows, response, work, motion)
+
+    def _finish(self, step: OpenStep, stepper: Stepper | None, given: Inputs, looked: Looked) -> Call:
+        """Read the cells, and write what they show into the response."""
+        if looked.motion is None:
+            return no_calls(looked.rows, given.pressure)
+        found = stepper.finish(step, looked.motion, looked.response, looked.work)
+        return dataclasses.replace(found, rows=looked.rows, pressure=given.pressure)

@@ -1,0 +1,54 @@
+"""A call that failed, as it is written down to be made again without the hydrocode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..cells import Cells, Stage
+from ..sources import Sources
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call to `advance` that failed: step (s), what came in (n,), and the error."""
+
+    t: float
+    dt: float
+    ids: np.ndarray
+    pressure: np.ndarray
+    velocity: np.ndarray | None
+    error: Exception
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is said of it besides what a restart says."""
+        text = f"{type(self.error).__name__}: {self.error}"
+        return {"patches": {}, "t": self.t, "dt": self.dt, "error": text}
+
+    def at_work(self, cells: Cells, p_arrival: float) -> np.ndarray:
+        """Places (k,) of the cells that are not idle, or not any more."""
+        stage = cells.state.stage[cells.rows(self.ids)]
+        return np.flatnonzero((stage != Stage.IDLE) | ~(self.pressure < p_arrival))
+
+    def arrays(
+        self,
+        work: np.ndarray,
+        cells: Cells,
+        sources: Sources,
+        shape: tuple[int, int],
+        with_velocity: bool,
+    ) -> dict[str, np.ndarray]:
+        """What came in for the cells at these places (k,), and their patches.
+
+        shape: (ny, nx) of patches. with_velocity: whether any rank was given velocities.
+        """
+        found = {"call_pressure": self.pressure[work]}
+        if with_velocity:
+            none = np.zeros(len(work))
+            found["call_velocity"] = none if self.velocity is None else self.velocity[work]
+        rows = cells.rows(self.ids[work])
+        found["patches"] = sources.gather(rows) if len(rows) else np.empty((0, *shape), np.float32)
+        return found

@@ -1,0 +1,51 @@
+"""From the facts of a model, the options and the width of patches to the numbers of arrivals and clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..surrogate.facts import ModelFacts
+from .arrival import AWAKE, LoadCapture
+from .cells import Cells
+from .clock import Clock
+from .fallback import Fallback
+from .frames import Frames
+from .observe.shadow import FallbackShadow
+from .options import Options
+from .step import Stepper
+
+
+def make_stepper(
+    facts: ModelFacts,
+    options: Options,
+    cells: Cells,
+    patches: Callable[[np.ndarray], np.ndarray],
+    nx: int,
+    fallback: Fallback | None,
+    shadow: FallbackShadow | None,
+) -> Stepper:
+    """What works out the steps of cells whose patches are `nx` pixels long along the shock.
+
+    patches(rows): solid fractions of cells. Raises ValueError where the horizon leaves no frame to be read.
+    """
+    table, load = facts.table, options.load
+    frames, every = options.engine.horizon or facts.horizon, options.readout.read_every
+    if every > frames:
+        raise ValueError(f"read_every = {every} leaves no frame of {frames} to be read")
+    weakest = facts.load_range[0]
+    capture = LoadCapture(
+        table,
+        load.kind,
+        p_arrival=load.p_arrival or AWAKE * float(table.shock_pressure(weakest)),
+        window=load.window or nx * facts.pixel / float(table.shock_speed(weakest)),
+        updates=load.updates,
+        model_step=facts.model_step,
+        load_range=facts.load_range,
+        reset_weak=options.policy.on_weak_load == "reset",
+    )
+    clock = Clock(facts.model_step, facts.model_step * every, frames // every, load.history_exponent)
+    accept = Frames(clock, options.policy, facts.known, facts.default_spread)
+    delay = (0.5 * nx - table.front_column) * facts.pixel
+    return Stepper(cells, patches, capture, clock, accept, options.policy, delay, fallback, shadow)

@@ -1,0 +1,50 @@
+"""New cells: their states at rest, where their patches come from, and what a patch must be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ClosureError
+from ..fields import QUANTITIES
+from ..grids import check_frame
+from ..surrogate.facts import ModelFacts
+from .cells import CellState
+from .sources import DirectPatches, SpecimenPatches, make_source, measure
+
+
+def new_cells(
+    facts: ModelFacts,
+    ids: np.ndarray,
+    patches: Any,
+    specimen: Any,
+    offsets: Any,
+    pixel: float | None,
+    shape: tuple[int, int] | None,
+) -> tuple[CellState, DirectPatches | SpecimenPatches] | None:
+    """States of cells ids (n,) at rest and the source of their patches; None where nothing is given.
+
+    patches, specimen, offsets, pixel: as for `Closure.register`; shape: of patches, where it is known. Raises
+    ClosureError for patches that the model cannot take.
+    """
+    if not len(ids) and patches is None and not np.size(offsets):
+        return None
+    source = make_source(patches, specimen, offsets, pixel, facts.pixel, shape)
+    if source.count != len(ids):
+        raise ClosureError(f"{len(ids)} ids but {source.count} patches; they must be as many")
+    check_shape(facts, source.shape)
+    state = CellState.new(len(ids))
+    state.porosity[:] = measure(source, ids)
+    names = list(QUANTITIES)
+    state.value[:, names.index("mean_temperature")] = facts.table.T0
+    state.value[:, names.index("porosity")] = state.porosity
+    return state, source
+
+
+def check_shape(facts: ModelFacts, shape: tuple[int, int]) -> None:
+    """ClosureError, or ValueError of the networks, for patches (ny, nx) that the model cannot take."""
+    check_frame(*shape)
+    entry = facts.table.entry
+    if shape[1] < entry:
+        raise ClosureError(f"patches are {shape[1]} pixels wide, but the shock of frame 0 takes {entry}")

@@ -1,0 +1,64 @@
+"""A porous slab thrown at a rigid wall on the Lagrangian solver, its patches burning along given curves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mld_closure.macro.curves import BurnCurves
+from mld_closure.macro.lagrangian import LagrangianSolver
+from mld_closure.macro.porous import porous_density
+from mld_closure.macro.tabulated import OWN, TabulatedClosure
+
+WALL_POINTS = 2  # next to the wall, which take the load of the point beyond them
+
+
+def thrown_slab(
+    curves: BurnCurves,
+    patches: np.ndarray,
+    piston_speed: float,
+    *,
+    patch_size: float = 24e-6,
+    points: int = 8,
+    closure_options: dict[str, Any] | None = None,
+    **options: Any,
+) -> LagrangianSolver:
+    """The solver of a slab that hits the wall at x = 0, ready to step.
+
+    Parameters
+    ----------
+    curves : BurnCurves
+        Burn curves of the patches, with their porosities and the material.
+    patches : (N,) int
+        Which of the curves' patches stands at each place from the wall on.
+    piston_speed : float
+        Speed (m/s) at which the slab is thrown, which is the particle speed behind the shock.
+    patch_size : float
+        Length of a patch (m).
+    points : int
+        Material points, which are the cells of the flow, per patch.
+    closure_options, options : dict
+        Further arguments of `TabulatedClosure` and `LagrangianSolver`.
+    """
+    if not piston_speed > 0:
+        raise ValueError(f"piston speed must be positive, got {piston_speed} m/s")
+    patch = np.repeat(np.asarray(patches, np.int64), points)
+    n = patch.size
+    closure = TabulatedClosure(curves, **(closure_options or {}))
+    leader = np.full(n, OWN)
+    leader[: min(WALL_POINTS, n - 1)] = min(WALL_POINTS, n - 1)
+    closure.register(np.arange(n), patch=patch, leader=leader)
+    density = np.array([porous_density(curves.porosity[k], curves.material) for k in patch])
+    x = np.arange(n + 1) * (patch_size / points)
+    thrown = np.where(x > 0, -float(piston_speed), 0.0)
+    return LagrangianSolver(
+        x,
+        thrown,
+        density,
+        closure=closure,
+        ends=("wall", "free"),
+        velocity_ahead=-piston_speed,
+        material=curves.material,
+        **options,
+    )
