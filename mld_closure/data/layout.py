@@ -57,9 +57,9 @@ class TrajectorySpec:
 
     n_cases: cases asked for; shape: (ny, nx); pixel: side in m; times: frame times in s, increasing;
     configuration: JSON-ready description of how the cases are made; fields: names from `fields.FIELDS`, kept
-    in that order; boundaries: boundary type across y and across x; curve_times: times of the curves in s, none
-    where the cases have no curves, and parts: column parts besides the whole patch. Raises ConfigError for
-    what cannot be stored.
+    in that order; boundaries: boundary type across y and across x; curve_times: times of the curves in s,
+    none where the cases have no curves, and parts: column parts besides the whole patch. Raises ConfigError
+    for what cannot be stored.
     """
 
     n_cases: int

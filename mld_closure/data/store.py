@@ -72,9 +72,9 @@ class CaseStore:
     ) -> None:
         """Store a finished case durably; a failure recorded for it counts no more.
 
-        arrays: field name -> float32 (time, y, x) and curve name -> float32 (curve time, part) or, of arrivals,
-        (part,), in SI units: exactly the fields and curves of the spec. Raises ValueError for a wrong index,
-        name, shape or type, for fields that are not finite and for impossible values of curves.
+        arrays: field name -> float32 (time, y, x) and curve name -> float32 (curve time, part) or, of
+        arrivals, (part,), in SI units: exactly the fields and curves of the spec. Raises ValueError for a
+        wrong index, name, shape or type, for fields that are not finite and for impossible values of curves.
         """
         self._check_index(index)
         check_case(index, arrays, self.spec)

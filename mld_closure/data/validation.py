@@ -135,7 +135,7 @@ def _faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
 def _read_case(
     trajectories: Trajectories, case: int, ranges: dict[str, tuple[float, float]]
 ) -> Iterator[str]:
-    """Widens `ranges` by the fields of a case, and yields the first fault of each of its fields and curves."""
+    """Widens `ranges` by the fields of a case; yields the first fault of each of its fields and curves."""
     named = set()
     for name, values in trajectories.curves(case).items():
         fault = faulty_value(name, values)
