@@ -61,8 +61,8 @@ def command(kind, cases, seed, up, out, workers, frames, pixel, kinetics, config
     steady inflow, or wall (a porous patch of 16 x 24 um with its surroundings, thrown at a rigid wall; curves
     of the patch's own material are stored beside the fields). K2 burns four times more slowly than K1, and
     its frames lie four times as far apart. --config is read after --pixel and --kinetics, and wins. Killed
-    and started again with the same options, it resumes and ends with the same data. Under mpirun the cases are
-    dealt out to the ranks.
+    and started again with the same options, it resumes and ends with the same data. Under mpirun the cases
+    are dealt out to the ranks.
 
     \b
     Examples:
