@@ -1,7 +1,6 @@
 """Curves of a case: what the material of the patch does over time, as a whole and in parts.
 
-    curves/      time (curve time, s), one dataset a curve, (case, curve time, part), arrival (case, part)
-    in s
+    curves/      time (curve time, s), one dataset a curve (case, curve time, part), arrival (case, part) in s
 
 Part 0 is the whole patch, parts 1, 2, ... are equal column parts of it in the order in which the shock meets
 them. A value of `arrival` is nan where the shock did not arrive within the curves.

@@ -56,10 +56,11 @@ class TrajectorySpec:
     """What all cases of one file share; two runs may write to the same file only if their specs are equal.
 
     n_cases: cases asked for; shape: (ny, nx); pixel: side in m; times: frame times in s, increasing;
-    configuration: JSON-ready description of how the cases are made; fields: names from `fields.FIELDS`,
-    kept in that order; boundaries: boundary type across y and across x; curve_times: times of the curves in
-    s, none where the cases have no curves, and parts: column parts besides the whole patch. Raises
-    ConfigError for what cannot be stored."""
+    configuration: JSON-ready description of how the cases are made; fields: names from `fields.FIELDS`, kept
+    in that order; boundaries: boundary type across y and across x; curve_times: times of the curves in s,
+    none where the cases have no curves, and parts: column parts besides the whole patch. Raises ConfigError
+    for what cannot be stored.
+    """
 
     n_cases: int
     shape: tuple[int, int]
