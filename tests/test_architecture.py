@@ -97,6 +97,45 @@ def test_rooms_and_packages_keep_to_their_tables():
     assert not found, "\n".join(found)
 
 
+def circle(graph):
+    """A list of files that import each other in a circle, () for none; graph: file -> files it imports."""
+    done, path = set(), []
+
+    def visit(file):
+        if file in path:
+            return [*path[path.index(file) :], file]
+        if file in done:
+            return ()
+        path.append(file)
+        for other in sorted(graph[file]):
+            if found := visit(other):
+                return found
+        done.add(path.pop())
+        return ()
+
+    return next((found for file in sorted(graph) if (found := visit(file))), ())
+
+
+def files_imported(file, files):
+    """The files (by module name) that a file imports, for type checkers only or not."""
+    names = set(imported_modules(ast.parse(file.read_text()), file))
+    found = {files[name] for name in names if name in files}
+    # `from package import module` names the package too: its __init__ is not what is meant
+    return {other for other in found - {file} if other.name != "__init__.py"}
+
+
+def test_no_files_import_each_other_in_a_circle():
+    every = [file for file in sources() if file.name != "__init__.py"]
+    files = {".".join(("mld_closure", *f.relative_to(PACKAGE).with_suffix("").parts)): f for f in every}
+    found = circle({file: files_imported(file, files) for file in every})
+    assert not found, " -> ".join(str(file.relative_to(PACKAGE)) for file in found)
+
+
+def test_a_circle_is_seen():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == ()
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
 def test_every_room_has_its_rules():
     rooms = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - {"bundles"}
     assert rooms <= set(MAY_IMPORT), f"rooms without an import rule: {rooms - set(MAY_IMPORT)}"

@@ -92,7 +92,7 @@ class CellState:
         "i4", NO_SLOT, "", "slot of the latent state in that rank's pool", to_server=True
     )
     frame: np.ndarray = _column(
-        "i4", -1, "", "model frame of the latent state; -1 before the first", to_server=True
+        "i4", -1, "", "last frame read, of those that are; -1 before the first", to_server=True
     )
     stage: np.ndarray = _column("u1", Stage.IDLE, "", "`Stage`")
     relaxing: np.ndarray = _column("?", False, "", "burned fraction relaxes to 1, past the model's frames")

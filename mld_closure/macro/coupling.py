@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mld_closure.macro.protocol import Advance
+from mld_closure.macro.protocol import Advance, CellClosure
 
 BURNED_OUT = 0.999  # from this burned fraction on nothing is left of a cell's own material
 ROUND_OFF = 1e-9
@@ -44,3 +44,12 @@ def checked_fraction(out: Advance, before: np.ndarray, ids: np.ndarray) -> np.nd
     if not out.dt_max > 0:
         raise FloatingPointError(f"closure: dt_max = {out.dt_max} s, it must be positive")
     return F
+
+
+def commit(closure: CellClosure) -> None:
+    """Commit the closure's step; where that fails, roll it back and raise, so that it can be tried again."""
+    try:
+        closure.commit()
+    except BaseException:
+        closure.rollback()
+        raise

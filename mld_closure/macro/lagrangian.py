@@ -15,7 +15,7 @@ import numpy as np
 from mld_closure.dns.eos import Material, constants
 from mld_closure.dns.kinetics import Kinetics
 from mld_closure.macro import vnr
-from mld_closure.macro.coupling import ROUND_OFF, burned_share, checked_fraction
+from mld_closure.macro.coupling import ROUND_OFF, burned_share, checked_fraction, commit
 from mld_closure.macro.mixture import mixture_row, no_equilibrium, solid_entropy
 from mld_closure.macro.protocol import CellClosure, wanted_inputs
 
@@ -275,7 +275,7 @@ class LagrangianSolver:
         except BaseException:
             closure.rollback()
             raise
-        closure.commit()
+        commit(closure)
         self.released += self.heat * float((self.mass * (rows[vnr.LAM] - before)).sum())
         self.burned, self.burn_rate = np.maximum(F, self.burned), np.array(out.burn_rate, float)
         self.forced += too_far

@@ -24,7 +24,7 @@ from mld_closure.dns.eos import Material
 from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.solver import Boundaries
 from mld_closure.grids import Grid
-from mld_closure.macro.coupling import ROUND_OFF, burned_share, checked_fraction
+from mld_closure.macro.coupling import ROUND_OFF, burned_share, checked_fraction, commit
 from mld_closure.macro.domain import Domain, NoFlow
 from mld_closure.macro.mixture_flow import MixtureFlow
 from mld_closure.macro.points import Carrier, MaterialPoints
@@ -318,7 +318,7 @@ class MacroSolver:
         if too_far and dt > least * (1 + ROUND_OFF):
             closure.rollback()
             return max(min(self.safety * allowed, 0.5 * dt), least)
-        closure.commit()
+        commit(closure)
         unburned = W[0] * np.maximum(1 - W[4], 0.0)
         share = burned_share(self.burned, F)
         self.burned, self.burn_rate = np.maximum(F, self.burned), rate

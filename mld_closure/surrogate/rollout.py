@@ -149,7 +149,8 @@ class Rollout:
             read, drawn = self.engine.advance(latents, go, loads[go], ids[go])
             take(go, read, drawn)
             if self.shadow is not None:
-                self.shadow.see(self.engine, latents, go, loads[go], ids[go], frame[go], read)
+                model_frames = frame[go] * self.engine.steps
+                self.shadow.see(self.engine, latents, go, loads[go], ids[go], model_frames, read)
         nowhere = np.full(len(which), -1)
         answers = Answers(nowhere, nowhere, frame, solid, values, draws)
         return Block(ids, wanted, up, first, answers, latents)

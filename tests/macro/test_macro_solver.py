@@ -238,6 +238,26 @@ def test_a_jump_that_no_short_step_avoids_is_taken_and_counted():
     assert run.step() > 0.5 * full  # the next step is not held down by the jump
 
 
+def test_a_failing_commit_leaves_no_step_open():
+    run, closure = scripted((0.1, 1.0), (0.2, 1.0), (0.2, 1.0))
+    run.step()
+    before, commit = run.state(), closure.commit
+
+    def failing():
+        closure.calls.append("commit")
+        raise OSError("device lost")
+
+    closure.commit = failing
+    with pytest.raises(OSError, match="device lost"):
+        run.step()
+    assert closure.calls[3:] == ["begin", "advance", "commit", "rollback"]
+    after = run.state()
+    assert all(before[name].tobytes() == after[name].tobytes() for name in before)
+    closure.commit = commit
+    run.step()
+    assert run.burned == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize(
     ("answer", "error", "words"),
     [

@@ -21,6 +21,12 @@ EXPECTED = {
     "id known elsewhere": ("ClosureError", "rank 0: cell 700 registered twice", [700]),
     "bad patch": ("ClosureError", "rank 2: patch of cell 962 holds solid fractions", [962]),
     "other size": ("ClosureError", "on all 3 ranks: ranks give patches of different sizes", []),
+    "unreadable specimen": ("ClosureError", "rank 2: stale file handle", []),
+    "different calls": (
+        "ClosureError",
+        "ranks make different calls: rank 0 wants to roll back, rank",
+        [],
+    ),
     "migrate": ("ClosureError", "rank 2: cells 709, 710, 711, 712 to rank 3", [709, 710, 711, 712]),
     "two steps": ("ClosureError", "ranks open different steps: t = 0.0 s, dt = 1e-09 s on rank 0", []),
     "commit first": ("ClosureError", "on all 3 ranks: no step is open", []),

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from shared import argument, communicator, ids, kit, open_closure, pressure, run, write_json
 
+import mld_closure as mld
+
 comm = communicator()
 folder, said = Path(argument(1)), {}
 last = comm.size - 1
@@ -43,8 +45,27 @@ registering("id known elsewhere", [ids[0] if comm.rank == last else 950 + comm.r
 registering("bad patch", [960 + comm.rank], one + (5 if comm.rank == last else 0))
 registering("other size", [970 + comm.rank], one if comm.rank < last else kit.patches(1, shape=(64, 64)))
 assert np.array_equal(closure.ids, ids[mine])
+
+
+class Unreadable:
+    """A specimen on a disk that this rank cannot read."""
+
+    shape, pixel, edge, array = (64, 256), kit.PIXEL, "error", None
+
+    def window(self, *where):
+        raise OSError("stale file handle")
+
+
+readable = mld.Specimen.generate((64, 256), kit.PIXEL, 3, porosity=0.1)
+note(
+    "unreadable specimen",
+    lambda: closure.register((), specimen=Unreadable() if comm.rank == last else readable),
+)
+note("different calls", lambda: closure.unregister() if comm.rank == last else closure.rollback())
 note("migrate", lambda: closure.migrate(closure.ids, comm.size if comm.rank == last else 0))
 note("two steps", lambda: closure.begin_step(0.0, 1e-9 * (1 + comm.rank)))
+closure.begin_step(1e-9 * comm.rank * 1e-13, 1e-9 * (1 + comm.rank * 1e-15))  # rounding is no other step
+closure.rollback()
 note("commit first", closure.commit)
 closure.begin_step(0.0, 1e-9)
 note("begin twice", lambda: closure.begin_step(0.0, 1e-9))
