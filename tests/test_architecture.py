@@ -42,6 +42,7 @@ ONLY_IN = {
         "data/trajectories.py",
         "data/importers.py",
         "data/growing.py",
+        "data/writing.py",
         "models/keras_import.py",
         "patches/specimen.py",
         "viz/vtk.py",

@@ -19,9 +19,11 @@ WITH_EXAMPLES = {
     "Specimen",
     "Trajectories",
     "evaluate",
+    "open",
     "predict",
     "replay",
     "rollout",
+    "run",
     "simulate",
     "train",
 }
@@ -116,6 +118,6 @@ def test_public_names_say_what_they_take_and_return(name):
         assert f"{section}\n{'-' * len(section)}\n" in text, f"{name} has no section {section}"
     if not inspect.isclass(getattr(mld, name)):
         heads = [line for line in text.splitlines() if line and line[0] not in " -"]
-        documented = {part.strip(" *") for line in heads for part in line.split(",")}
+        documented = {part.strip(" *") for line in heads for part in line.split(" : ")[0].split(",")}
         missing = set(inspect.signature(getattr(mld, name)).parameters) - documented
         assert not missing, f"{name} does not document {missing}"

@@ -21,7 +21,8 @@ import numpy as np
 from mld_closure.config import ConfigError
 from mld_closure.data.layout import TrajectorySpec, datasets
 from mld_closure.data.store import check_case
-from mld_closure.data.trajectories import Trajectories, open_file, write_columns, write_header
+from mld_closure.data.trajectories import Trajectories, open_file
+from mld_closure.data.writing import write_columns, write_header
 from mld_closure.durable import published
 
 SMALL = 8 * 2**20  # bytes of a file that may be rewritten for each case

@@ -19,7 +19,8 @@ import numpy as np
 from mld_closure.config import ConfigError
 from mld_closure.data.curves import check_curves
 from mld_closure.data.layout import TrajectorySpec
-from mld_closure.data.trajectories import Trajectories, assemble, write_shard
+from mld_closure.data.trajectories import Trajectories
+from mld_closure.data.writing import assemble, write_shard
 from mld_closure.durable import published
 
 Case = tuple[int, Mapping[str, np.ndarray], Mapping[str, float], Mapping[str, Any]]
