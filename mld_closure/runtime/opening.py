@@ -83,6 +83,8 @@ def open(
         File for cells that needed a policy; of several ranks one each, named NAME-rankN.
     failures
         Folder, one for all ranks, for calls that failed; `replay` makes them again.
+    **other
+        Nothing more is taken: an option that is named without its group is refused, with its group named.
 
     Returns
     -------
