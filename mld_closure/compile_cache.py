@@ -3,7 +3,7 @@
 Numba keeps machine code beside the sources, where pip does not know of it: uninstalling leaves it behind.
 Worse, a new version may find code of the one before, because Numba compares the file of a function but not
 those of the functions that it calls. So the kernels of an installed package are cached in the user's cache
-folder (XDG_CACHE_HOME, or ~/.cache), in mld_closure/<hash of all kernels' sources>, which may be deleted at
+folder (XDG_CACHE_HOME, or ~/.cache), in mld_closure/<hash of the package's sources>, which may be deleted at
 any time.
 
 Why: in a source tree machine code stays in __pycache__ as usual, and where NUMBA_CACHE_DIR is set it goes
@@ -22,7 +22,6 @@ from typing import Any
 import numba
 
 PACKAGE = Path(__file__).resolve().parent
-ROOMS = ("dns", "patches", "macro")  # that hold kernels
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -45,7 +44,7 @@ def cache_folder() -> str:
     if (PACKAGE.parent / "pyproject.toml").exists():
         return ""
     content = hashlib.sha256()
-    for source in sorted(file for room in ROOMS for file in (PACKAGE / room).glob("*.py")):
+    for source in sorted(PACKAGE.rglob("*.py")):
         content.update(source.read_bytes())
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return str(Path(home, "mld_closure", content.hexdigest()[:16]))

@@ -5,43 +5,48 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
-SOURCES = Path(__file__).resolve().parents[1] / "mld_closure"
-FILES = ("compile_cache.py", "dns/eos.py", "patches/__init__.py", "macro/laws.py")
-USE = """
-import sys, types
-import numba
-sys.modules['mld_closure'] = types.ModuleType('mld_closure')
-sys.modules['mld_closure'].__path__ = [sys.argv[1]]
-from mld_closure.macro.laws import IgnitionGrowth
+CACHE = Path(__file__).resolve().parents[1] / "mld_closure/compile_cache.py"
+INNER = """from ..compile_cache import njit
+@njit()
+def inner(x): return x + 1
+"""
+OUTER = """from ..compile_cache import njit
+from ..dns.inner import inner
+@njit(nogil=True)
+def outer(x): return inner(x)
+"""
+HOST = """
+from mld_closure.macro.outer import outer
 from mld_closure.compile_cache import FOLDER
-import numpy as np
-IgnitionGrowth().advance(np.zeros(2), np.full(2, 1e10), 1e-9)
+import numba
 @numba.njit(cache=True)
 def of_the_host(x): return x + 1
-of_the_host(1)
-print(FOLDER, numba.config.CACHE_DIR)
+print(outer(of_the_host(1)), FOLDER, numba.config.CACHE_DIR)
 """
 
 
 @pytest.fixture
 def installed(tmp_path):
-    """Copies of a few sources, as if installed; runs a kernel of them, and returns (stdout, files made)."""
+    """A package with two kernels, as if installed; runs them, and returns (stdout, files made)."""
     site = tmp_path / "site/mld_closure"
-    for name in (*FILES, "dns/__init__.py", "macro/__init__.py"):
+    for name, text in (
+        ("__init__", ""), ("compile_cache", CACHE.read_text()), ("dns/inner", INNER), ("macro/outer", OUTER),
+    ):  # fmt: skip
         (site / name).parent.mkdir(parents=True, exist_ok=True)
-        (site / name).write_bytes((SOURCES / name).read_bytes())
-
+        (site / f"{name}.py").write_text(text)
     host = tmp_path / "host/use.py"
     host.parent.mkdir()
-    host.write_text(USE)
+    host.write_text(HOST)
+    path = f"{site.parent}:{Path(numba.__file__).parents[1]}"
 
     def use(**env):
         clean = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
         run = subprocess.run(
-            [sys.executable, "-B", host, site], capture_output=True, text=True, cwd=tmp_path,
-            env=clean | {"HOME": str(tmp_path / "home")} | env,
+            [sys.executable, "-S", "-B", host], capture_output=True, text=True, cwd=tmp_path,
+            env=clean | {"HOME": str(tmp_path / "home"), "PYTHONPATH": path} | env,
         )  # fmt: skip
         assert run.returncode == 0, run.stderr
         made = [p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.suffix in (".nbi", ".nbc")]
@@ -76,9 +81,10 @@ def test_the_user_may_choose_the_folder(installed, tmp_path):
 
 def test_kernels_are_compiled_anew_where_one_that_they_call_changes(installed):
     _, first = installed()
-    with (installed.site / "dns/eos.py").open("a") as source:
-        source.write("# changed\n")
-    _, both = installed()
+    with (installed.site / "dns/inner.py").open("w") as source:
+        source.write(INNER.replace("x + 1", "x + 2"))
+    said, both = installed()
+    assert said.startswith("4 ")
     assert len(folders(first)) == 1
     assert len(folders(both)) == 2
 
@@ -86,5 +92,5 @@ def test_kernels_are_compiled_anew_where_one_that_they_call_changes(installed):
 def test_a_source_tree_keeps_its_own(installed):
     (installed.site.parent / "pyproject.toml").write_text("")
     said, made = installed()
-    assert said == ""
-    assert all(f.startswith("site/mld_closure/macro/__pycache__/") for f in made)
+    assert said == "3"
+    assert all(f.startswith("site/mld_closure/") and "__pycache__" in f for f in made)

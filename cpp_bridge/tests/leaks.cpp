@@ -157,7 +157,7 @@ void registrations(mld_closure* c) {
   MUST_BE(MLD_E_ARGUMENT, mld_register_image(c, 2, third, kNy, kNx, p, -1.0, offsets, MLD_COPY));
   MUST_BE(MLD_E_FILE, mld_register_file(c, 2, third, "/no/file", nullptr, 0.0, offsets));
   MUST_BE(MLD_OK, mld_migrate(c, 2, more, owners));
-  MUST_BE(MLD_E_ARGUMENT, mld_migrate(c, 2, more, nobody));
+  MUST_BE(MLD_E_CELLS, mld_migrate(c, 2, more, nobody));
   MUST_BE(MLD_OK, mld_unregister(c, 2, more));
 }
 

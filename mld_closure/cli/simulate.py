@@ -58,11 +58,11 @@ def command(kind, cases, seed, up, out, workers, frames, pixel, kinetics, config
     """Simulate shocked microstructures into a data file.
 
     KIND is micro (one void, 8 x 12.8 um), meso (a pack of 20 to 45 voids, 16 x 24 um), both shocked by a
-    steady inflow, or wall (a porous patch of 16 x 24 um with its surroundings, thrown at a rigid wall;
-    curves of the patch's own material are stored beside the fields). K2 burns four times more slowly than
-    K1, and its frames lie four times as far apart. --config is read after --pixel and --kinetics, and wins.
-    Killed and started again with the same options, it resumes and ends with the same data. Under mpirun the
-    cases are dealt out to the ranks.
+    steady inflow, or wall (a porous patch of 16 x 24 um with its surroundings, thrown at a rigid wall; curves
+    of the patch's own material are stored beside the fields). K2 burns four times more slowly than K1, and
+    its frames lie four times as far apart. --config is read after --pixel and --kinetics, and wins. Killed
+    and started again with the same options, it resumes and ends with the same data. Under mpirun the cases
+    are dealt out to the ranks.
 
     \b
     Examples:

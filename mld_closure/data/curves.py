@@ -1,13 +1,22 @@
 """Curves of a case: what the material of the patch does over time, as a whole and in parts.
 
-    curves/      time (curve time, s), one dataset a curve, (case, curve time, part), arrival (case, part)
-    in s
+The group `curves/` of a file holds `time` (curve time,) [s], one dataset per curve (case, curve time, part),
+and `arrival` (case, part) [s]. Part 0 is the whole patch. Parts 1, 2, ... are column parts of equal width, in
+the order in which the shock reaches them. `arrival` is NaN where the shock does not arrive within the curve
+times.
 
-Part 0 is the whole patch, parts 1, 2, ... are equal column parts of it in the order in which the shock meets
-them. A value of `arrival` is nan where the shock did not arrive within the curves.
+Every curve is of the patch's own material, the material that was in the patch at the start:
 
-Why: The Well has no place for time series with their own times and parts; a group of its own leaves the
-reader of its layout undisturbed, and the attributes say what that layout says of a dataset.
+burned_share [1]       burned mass over own mass
+mean_pressure [Pa]     mean over the own area
+mean_density [kg/m3]   own mass over own area
+mean_energy [J/kg]     specific internal energy
+hot_area [m2]          own area hotter than 875 K
+hot_temperature [K]    mean over that area, 0 K where there is none
+kept_share [1]         own mass that has not left through the right side
+
+Why: The Well has no place for time series with their own times and parts. A separate group leaves its readers
+undisturbed, and the attributes describe a dataset as that layout does.
 """
 
 from __future__ import annotations
@@ -23,7 +32,7 @@ ARRIVAL = "arrival"
 
 @dataclass(frozen=True)
 class Curve:
-    """Units of a curve and the widest values a file may contain."""
+    """Unit of a curve, and the smallest and largest value that a file may hold."""
 
     units: str
     low: float
@@ -43,14 +52,26 @@ CURVES: dict[str, Curve] = {
 
 
 def shapes(times: int, parts: int) -> dict[str, tuple[int, ...]]:
-    """Shape of each curve of one case with `times` curve times and `parts` parts; none where times is 0."""
+    """Return the shape of each curve of one case.
+
+    Parameters
+    ----------
+    times : int
+        Number of curve times; there are no curves where it is 0.
+    parts : int
+        Number of column parts in addition to the whole patch.
+
+    Returns
+    -------
+    dict of str to tuple of int
+    """
     if not times:
         return {}
     return {name: (1 + parts,) if name == ARRIVAL else (times, 1 + parts) for name in CURVES}
 
 
 def faulty_value(name: str, values: np.ndarray) -> str | None:
-    """What is wrong with the first bad value of a curve, (curve time, part) or arrivals (part,)."""
+    """Describe the first bad value of a curve (curve time, part) or of arrivals (part,); None if valid."""
     curve = CURVES[name]
     with np.errstate(invalid="ignore"):
         good = (values >= np.float32(curve.low)) & (values <= np.float32(curve.high))
@@ -63,7 +84,13 @@ def faulty_value(name: str, values: np.ndarray) -> str | None:
 
 
 def check_curves(index: int, arrays: Mapping[str, np.ndarray], times: int, parts: int) -> None:
-    """ValueError unless the curves of a case have the right type, shape and values."""
+    """Check type, shape and values of the curves of a case.
+
+    Raises
+    ------
+    ValueError
+        They are wrong; the message names case, curve and place.
+    """
     for name, shape in shapes(times, parts).items():
         values = arrays[name]
         if values.shape != shape or values.dtype != np.float32:

@@ -53,13 +53,34 @@ INTEGER_SCALARS = ("case", "seed", "void_count", "halo", "tail")
 
 @dataclass(frozen=True)
 class TrajectorySpec:
-    """What all cases of one file share; two runs may write to the same file only if their specs are equal.
+    """What all cases of one file share; two runs may write to one file only if they agree in all of it.
 
-    n_cases: cases asked for; shape: (ny, nx); pixel: side in m; times: frame times in s, increasing;
-    configuration: JSON-ready description of how the cases are made; fields: names from `fields.FIELDS`,
-    kept in that order; boundaries: boundary type across y and across x; curve_times: times of the curves in
-    s, none where the cases have no curves, and parts: column parts besides the whole patch. Raises
-    ConfigError for what cannot be stored."""
+    Attributes
+    ----------
+    n_cases : int
+        Number of cases requested.
+    shape : (int, int)
+        (ny, nx) [pixels].
+    pixel : float
+        Side of a pixel [m].
+    times : tuple of float
+        Times of the frames [s], increasing.
+    configuration : mapping
+        How the cases are made; ready for JSON.
+    fields : tuple of str
+        Names from `fields.FIELDS`; they are stored in that order.
+    boundaries : (str, str)
+        Boundary type across y and across x.
+    curve_times : tuple of float
+        Times of the curves [s]; empty where the cases have no curves.
+    parts : int
+        Column parts of a curve, in addition to the whole patch.
+
+    Raises
+    ------
+    ConfigError
+        A value that cannot be stored.
+    """
 
     n_cases: int
     shape: tuple[int, int]
@@ -111,16 +132,16 @@ class TrajectorySpec:
         return self.fields + tuple(shapes(len(self.curve_times), self.parts))
 
     def to_json(self) -> str:
-        """The spec as JSON; `from_json` gives an equal spec back."""
+        """Return the specification as JSON; `from_json` returns an equal one."""
         return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> TrajectorySpec:
-        """The spec written by `to_json`."""
+        """Return the specification written by `to_json`."""
         return cls(**json.loads(text))
 
     def differences(self, other: TrajectorySpec) -> list[tuple[str, str, str]]:
-        """(key, value here, value in `other`) for every key in which two specs differ, nested keys dotted."""
+        """Return (key, value here, value in `other`) for every difference; nested keys are joined by dots."""
         mine, theirs = (dict(_flat(json.loads(s.to_json()))) for s in (self, other))
         keys = [k for k in {**mine, **theirs} if mine.get(k) != theirs.get(k)]
         return [(k, _short(mine.get(k)), _short(theirs.get(k))) for k in keys]
@@ -150,7 +171,7 @@ def check_fields(names: Sequence[str]) -> None:
 
 
 def datasets(names: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Dataset path -> names of the arrays it holds: one for a field or curve, two components for velocity."""
+    """Return the array names of each dataset: one per field or curve, both components for velocity."""
     out = {f"{GROUP if n in CURVES else 't0_fields'}/{n}": (n,) for n in names if n not in VELOCITY}
     if set(VELOCITY) <= set(names):
         out["t1_fields/velocity"] = VELOCITY

@@ -41,9 +41,9 @@ Kind = Literal["micro", "meso", "wall"]
 class CaseConfig:
     """How the cases of one campaign are made (SI units; lengths of voids in pixels).
 
-    kind: `micro` has one void, `meso` a pack of them, both shocked by a steady inflow; `wall` throws a
-    porous body at a rigid wall, and `shape` is then the recorded image of halo and patch. Loads are spread
-    evenly over `up` (m/s) by a seeded golden-ratio sequence, so that any number of cases covers the range.
+    kind: `micro` has one void, `meso` a pack of them, both shocked by a steady inflow; `wall` throws a porous
+    body at a rigid wall, and `shape` is then the recorded image of halo and patch. Loads are spread evenly
+    over `up` (m/s) by a seeded golden-ratio sequence, so that any number of cases covers the range.
     """
 
     kind: Kind
@@ -172,7 +172,8 @@ def simulate_case(
     """Run one case: (fields by name, each float32 (time, y, x) in SI units; scalars; description).
 
     A wall frame has the curves of its own material beside the fields, as `record_wall` gives them. Raises
-    MicrostructureError, or FloatingPointError naming the first frame that is not finite."""
+    MicrostructureError, or FloatingPointError naming the first frame that is not finite.
+    """
     up = draw_load(config, seed, index)
     if config.wall is not None:
         return _wall_case(config, up, seed, index)

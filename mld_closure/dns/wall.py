@@ -12,9 +12,9 @@ where the burning material would push back.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ class WallFrame:
     def curve_times(self, times: Sequence[float]) -> tuple[float, ...]:
         """Times (s) of the measurements: `samples` in each interval between frame times, and the last."""
         share = np.arange(self.samples) / self.samples
-        inner = [a + (b - a) * s for a, b in itertools.pairwise(times) for s in share]
+        inner = [a + (b - a) * s for a, b in pairwise(times) for s in share]
         return (*(float(t) for t in inner), times[-1])
 
 
@@ -89,8 +89,7 @@ def draw_pores(
 def wall_solver(
     mu: np.ndarray, up: float, pixel: float, m: Material, k: Kinetics, **options: object
 ) -> Solver:
-    """The solver of a body of solid fraction mu (ny, nx) that meets a rigid wall at its left side at up
-    m/s."""
+    """The solver of a body of solid fraction mu (ny, nx) that meets a rigid wall on its left at up m/s."""
     state = at_rest(mu, m)
     state[1] = -up
     return Solver(Grid(*mu.shape, pixel), state, material=m, kinetics=k, boundaries=SIDES, **options)

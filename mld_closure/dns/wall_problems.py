@@ -46,8 +46,7 @@ def flame_speeds(full: bool = False) -> list[Check]:
 
 
 def light_products(full: bool = False) -> list[Check]:
-    """A flame below 5.8 GPa, whose products are lighter than 0.8 rho0; the first density rule lets none
-    run."""
+    """A flame below 5.8 GPa: its products are lighter than 0.8 rho0, and by the first rule none runs."""
     material, kinetics = paced()
     dense = Material(kappa=material.kappa)
     travel = 24.0 if full else 8.0
@@ -60,8 +59,7 @@ def light_products(full: bool = False) -> list[Check]:
 
 
 def reverse_impact(full: bool = False) -> list[Check]:
-    """Solid and porous material thrown at a rigid wall at 1 km/s, without chemistry: what its parts
-    report."""
+    """Solid and porous material thrown at a wall at 1 km/s, without chemistry: what its parts report."""
     up, pixel, parts, halo, columns = 1000.0, 100e-9, 4, 20, 200
     material = Material(kappa=0.0, active=0.3)
     run = wall_solver(np.ones((2, columns)), up, pixel, material, INERT)
@@ -117,8 +115,7 @@ def solid_arrivals(
 
 
 def porous_shock(up: float, m: Material, solid: float) -> tuple[float, float, float, float]:
-    """(rho, p, e, us) behind the shock of piston speed up (m/s) in a cold body of the given solid
-    fraction."""
+    """(rho, p, e, us) behind the shock of piston speed up (m/s) in a cold body of this solid fraction."""
     start = solid * m.rho0
 
     def mismatch(rho: float) -> float:

@@ -43,3 +43,17 @@ def test_the_readme_is_enough(fresh, kit, bundle, tmp_path):
     assert str(fresh.parent) in linked
     lib = Path(kit.call(fresh / "mld-closure-config", "--libdir").strip())
     assert {"libmld_closure.so", "mld_backend_python.so", "pkgconfig"} <= {p.name for p in lib.iterdir()}
+
+
+@pytest.mark.system
+def test_uninstalling_leaves_nothing_behind(fresh, kit, tmp_path):
+    """Kernels were compiled before, and their machine code is elsewhere. The last test of this file."""
+    python, home = fresh / "python", tmp_path / "home"
+    use = "from mld_closure.macro.laws import IgnitionGrowth; import numpy as np, mld_closure as m; "
+    use += "IgnitionGrowth().advance(np.zeros(2), np.full(2, 1e10), 1e-9); print(m.__path__[0])"
+    clean = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    package = Path(kit.call(python, "-c", use, env=clean | {"HOME": str(home)}, cwd="/").strip())
+    assert package.is_relative_to(fresh.parent)
+    assert list(home.rglob("*.nbc"))
+    kit.call(python, "-m", "pip", "uninstall", "-y", "mld_closure")
+    assert not package.exists(), sorted(package.rglob("*"))

@@ -67,6 +67,15 @@ def test_the_smallest_hosts_agree_with_python_to_the_bit(results, build):
         assert numbers(text) == pytest.approx([mean], rel=1e-14), name
 
 
+@pytest.mark.parametrize("name", ["smallest", "smallest_cpp", "smallest_f90"])
+def test_the_smallest_hosts_run_with_the_shipped_bundle(build, kit, name):
+    host = build / "examples/hosts" / name
+    if not host.exists():
+        pytest.skip(f"{name} was not built: no Fortran compiler (Debian: gfortran)")
+    (mean,) = numbers(kit.call(host, "hmx-compact"))
+    assert 0.01 < mean < 1
+
+
 def test_the_openmp_host_keeps_its_threads(results):
     assert "3 threads" in results["openmp"][1]
 

@@ -193,3 +193,22 @@ def test_wrong_frames_are_named():
     run = wall_solver(np.ones((2, 20)), 900.0, PIXEL, MATERIAL, INERT)
     with pytest.raises(ValueError, match="cannot be cut into 3"):
         OwnMaterial(run, (4, 14), 3)
+
+
+def test_the_command_makes_wall_frames_at_the_pixel_and_pace_asked_for(tmp_path):
+    from click.testing import CliRunner
+
+    from mld_closure.cli.simulate import command
+
+    out = tmp_path / "wall.h5"
+    options = ["--cases", "1", "--pixel", "400", "--kinetics", "K2", "--frames", "2", "--seed", "2"]
+    result = CliRunner().invoke(command, ["wall", *options, "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    with Trajectories(out) as data:
+        assert data.pixel == pytest.approx(400e-9)
+        assert data.times == pytest.approx([0, 5.6e-9])
+        assert data.provenance["configuration"]["case"]["kinetics"]["limit"]["k10"] == pytest.approx(1.5e8)
+        assert data.curves(0)["mean_pressure"].shape == (5, 9)
+    result = CliRunner().invoke(command, ["micro", "--cases", "1", "--pixel", "100"])
+    assert result.exit_code == 2
+    assert "for wall frames" in result.output

@@ -68,7 +68,8 @@ class Closure:
         self.ids = self.ids[~np.isin(self.ids, ids)]
 
     def migrate(self, ids, new_owner):
-        self._is((new_owner == 0).all(), "there is one rank")
+        if (new_owner != 0).any():
+            raise CellError("there is one rank, 0", ids[new_owner != 0])
 
     def begin_step(self, t, dt):
         self._is(self.step is None, "a step is open; commit or roll back first")
