@@ -53,6 +53,10 @@ class Trajectories:
         Values (case,) by name, such as `piston_speed` (m/s); SI units.
     cases : numpy.ndarray
         Index of each case in its campaign, int64 (case,).
+    curve_times : numpy.ndarray
+        Times of the curves (s), float64 (curve time,); empty where the file has none.
+    parts : int
+        Parts of a patch that have curves of their own, besides the whole patch.
     failures : list[tuple[int, str]]
         Campaign index and reason of each case that failed and is not in the file.
     provenance : dict
@@ -91,6 +95,8 @@ class Trajectories:
     n_cases: int
     scalars: dict[str, np.ndarray]
     cases: np.ndarray
+    curve_times: np.ndarray
+    parts: int
     failures: list[tuple[int, str]]
     provenance: dict[str, Any]
 
@@ -146,10 +152,23 @@ class Trajectories:
         )
 
     def curves(self, case: int) -> dict[str, np.ndarray]:
-        """Curves of one case by name, float32 (curve time, part) in SI units, and `arrival` (part,) in s.
+        """Curves of one case.
 
-        Part 0 is the whole patch. Empty where the file holds no curves. Raises ValueError for a case that is
-        not there.
+        Parameters
+        ----------
+        case
+            Position of the case in the file, from 0.
+
+        Returns
+        -------
+        dict
+            float32 (curve time, part) by name in SI units, and `arrival` (part,) in s; part 0 is the whole
+            patch. Empty where the file has no curves.
+
+        Raises
+        ------
+        ValueError
+            There is no such case.
         """
         case = self._check_case(case)
         return {
