@@ -119,7 +119,7 @@ print(command("train", "tiny.toml", "--micro", "micro.h5", "--meso", "meso.h5", 
 # "nothing changes".
 
 # %%
-command("evaluate", "run/bundle", "meso.h5", "--threads", 1, "--json", "scores.json")
+command("evaluate", "run/bundle", "meso.h5", "--threads", 1, "--out", "scores.json")
 scores = {
     result["name"]: {row["quantity"]: row["value"] for row in result["table"]}
     for result in json.loads((folder / "scores.json").read_text())["results"]
