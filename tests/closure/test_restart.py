@@ -183,6 +183,16 @@ def test_a_failing_call_is_recorded_and_replayed(kit, tmp_path):
         mld.replay(tmp_path / "r", bundle, **options)
 
 
+def test_a_call_with_a_negative_pressure_of_an_idle_cell_is_recorded(kit, tmp_path):
+    bundle = kit.bundle()
+    closure = kit.make(given=bundle, failures=tmp_path / "f")
+    closure.begin_step(0.0, 1e-9)
+    with pytest.raises(ClosureError, match="cell 102 is negative"):
+        closure.advance(pressure=[0, 0, -1.0, 0, 0])
+    with pytest.raises(ClosureError, match="cell 102 is negative"):
+        mld.replay(tmp_path / "f" / "failure-0000", bundle, **kit.options())
+
+
 def test_a_call_with_nan_is_recorded_too(kit, tmp_path):
     bundle = kit.bundle()
     closure = kit.make(given=bundle, failures=tmp_path / "f")

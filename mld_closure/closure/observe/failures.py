@@ -29,9 +29,9 @@ class Failure:
         return {"patches": {}, "t": self.t, "dt": self.dt, "error": text}
 
     def at_work(self, cells: Cells, p_arrival: float) -> np.ndarray:
-        """Places (k,) of the cells that are not idle, or not any more."""
+        """Places (k,) of the cells that are not idle, or not any more, or whose pressure is wrong."""
         stage = cells.state.stage[cells.rows(self.ids)]
-        return np.flatnonzero((stage != Stage.IDLE) | ~(self.pressure < p_arrival))
+        return np.flatnonzero((stage != Stage.IDLE) | ~((self.pressure >= 0) & (self.pressure < p_arrival)))
 
     def arrays(
         self,
