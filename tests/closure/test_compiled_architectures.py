@@ -5,17 +5,15 @@ A compilation takes half a minute, so this is a test of the whole system, on the
 
 import itertools
 
-import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from mld_closure.models.dynamics import Latent
+from mld_closure.models.dynamics import EVOLUTION, Latent
 from mld_closure.surrogate import agreement, compiled
 from mld_closure.surrogate.export import export
 
 pytestmark = pytest.mark.system
-
-CLOSE = {"fp32": 1e-4, "bf16": 0.1}  # of the greatest latent, after two frames
 
 SWITCHES = [
     {
@@ -43,24 +41,37 @@ def name(case):
     return "-".join([case["evolution"], *(["two fields"] if "fields" in case else []), *on])
 
 
-def wide(kit, case):
-    """A bundle with weights such that its step neither vanishes nor explodes."""
+def balanced(kit, case):
+    """A bundle of random networks whose results are of the size of a standardised latent, not nearly zero."""
     made = kit.bundle(**{"fields": ("temperature",), "latent_channels": 2, "standardize": False} | case)
     generator = torch.Generator().manual_seed(3)
-    scaling = made.meso.scaling
     if made.config.standardize:
-        scaling.fit(
-            2.0 + 3.0 * torch.randn(200, made.config.latent_size, 4, 4, generator=generator),
-            -4.0 + torch.randn(200, made.config.latent_size, 4, 4, generator=generator),
-        )
-        made.micro.scaling.load_state_dict(scaling.state_dict())
+        shape = (200, made.config.latent_size, 4, 4)
+        means, logvars = (torch.randn(shape, generator=generator) for _ in range(2))
+        for model in (made.micro, made.meso):
+            model.scaling.fit(2.0 + 3.0 * means, logvars - 4.0)
+    if not made.config.residual:  # those that add to their input are to change little
+        for model in (made.micro, made.meso):
+            for part in model.parts().values():
+                for network in part.modules():
+                    if isinstance(network, tuple(EVOLUTION.values())):
+                        normalise(network, generator)
     return made
+
+
+@torch.no_grad()
+def normalise(network, generator):
+    """Let a network's results for noise have a standard deviation of 1; its biases are zero."""
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    noise = torch.randn(4, layers[0].in_channels, 8, 8, generator=generator)
+    last = [m for m in network.out.modules() if isinstance(m, nn.Conv2d)][-1]
+    last.weight /= network(noise).std()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_the_compiled_step_is_the_eager_one(kit, tmp_path, case, precision):
-    bundle = wide(kit, case)
+    bundle = balanced(kit, case)
     scale = "micro" if case.get("residual") and case.get("standardize") else "meso"
     batch = 4 if case.get("evolve_logvar") else None
     facts = export(
@@ -76,12 +87,8 @@ def test_the_compiled_step_is_the_eager_one(kit, tmp_path, case, precision):
     generator = torch.Generator().manual_seed(1)
     noise = [torch.randn(3, bundle.config.latent_size, 4, 8, generator=generator) for _ in range(2)]
     start, load = Latent(*model.scaling.unscale(*noise)), torch.rand(3, generator=generator)
-    for _, found, allowed in agreement.differences(step, model, precision, start, load):
-        assert found <= allowed
-    with torch.inference_mode():
-        movie = step(step(start, load), load)  # what one frame returns is what the next one takes
-        wanted = agreement.eager_step(model, precision)(
-            agreement.eager_step(model, precision)(start, load), load
-        )
-    for got, right in zip(movie, wanted, strict=True):
-        np.testing.assert_allclose(got, right, rtol=0, atol=CLOSE[precision] * float(right.abs().max()))
+    second = step(start, load)  # as it lies in memory: what one frame returns is what the next one takes
+    for latent in (start, second):
+        for _, found, allowed in agreement.differences(step, model, precision, latent, load):
+            assert found <= allowed
+    assert 0.01 < float(second.mean.std()) < 100
