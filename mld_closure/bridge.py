@@ -19,6 +19,7 @@ import numpy as np
 
 import mld_closure
 
+from .closure.first_version import grouped
 from .config import ConfigError, parse_toml
 from .device import available_cores, copy_into, gpu_count
 from .runtime.agree import Attempt
@@ -26,26 +27,6 @@ from .runtime.comm import SerialComm, finalized, from_handle
 
 _RESERVED = ("bundle", "comm", "load_table", "fallback")
 _OWN = ("device", "precision", "readout", "threads", "capture", "failures")
-_FIRST_VERSION = {
-    "load_updates": "load.updates",
-    "p_ignite": "load.p_arrival",
-    "capture_window": "load.window",
-    "history_exponent": "load.history_exponent",
-    "threshold": "readout.threshold",
-    "decode_fields": "readout.fields",
-    "read_every": "readout.read_every",
-    "scale": "engine.scale",
-    "patch_shape": "engine.patch_shape",
-    "horizon": "engine.horizon",
-    "micro_batch": "engine.micro_batch",
-    "reproducible": "engine.reproducible",
-    "compiled": "engine.compiled",
-    "on_extrapolation": "policy.on_extrapolation",
-    "on_bad_result": "policy.on_bad_result",
-    "on_uncertain": "policy.on_uncertain",
-    "max_uncertainty": "policy.max_uncertainty",
-    "max_burn_step": "policy.max_burn_step",
-}
 _GROUPS = ("load", "engine", "policy", "shadow", "serving")
 _HOST = 1  # DLPack's number for memory of the host
 _LOCAL_SIZES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE")
@@ -109,27 +90,11 @@ def _options(bundle: str, settings: str, owned: bool) -> dict[str, Any]:
     """The settings that are the closure's own; the others are followed."""
     if not bundle:
         raise ValueError("no bundle is named")
-    options = _grouped(parse_toml(settings, "settings"))
+    options = grouped(parse_toml(settings, "settings"))
     for name in _RESERVED:
         if name in options:
             raise ValueError(f"settings: '{name}' cannot be given as text")
     _log(options.pop("log_file", None), options.pop("log_level", "info"), owned)
-    return options
-
-
-def _grouped(options: dict[str, Any]) -> dict[str, Any]:
-    """Settings text of the first version named options without groups; those names are still taken."""
-    options.pop("warm_start", None)
-    if "p_ignite" in options:
-        options.setdefault("policy", {}).setdefault("on_weak_load", "extrapolate")
-    if isinstance(share := options.get("shadow"), (int, float)):
-        options["shadow"] = {options.pop("shadow_with", "readout"): float(share)}
-    for old in _FIRST_VERSION.keys() & options.keys():
-        group, name = _FIRST_VERSION[old].split(".")
-        own = options.setdefault(group, {})
-        if isinstance(own, str):
-            own = options[group] = {"kind": own}
-        own[name] = options.pop(old)
     return options
 
 

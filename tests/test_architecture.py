@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "macro": {"dns"},
     "viz": {"data", "metrics"},
     "adapters": {"runtime"},
-    "bridge": {"runtime"},
+    "bridge": {"closure", "runtime"},
     "simulation": {"dns", "data"},
     "testing": {"dns", "models", "surrogate"},
     "study": BELOW_CLI,

@@ -39,35 +39,7 @@ def dns(full: bool, as_json: bool) -> None:
     """
     from mld_closure.dns.problems import PROBLEMS
 
-    checks = []
-    start = time.perf_counter()
-    with progress() as bar:
-        task = bar.add_task("verify dns", total=len(PROBLEMS), status="")
-        for name, problem in PROBLEMS.items():
-            bar.update(task, status=name.replace("_", " "))
-            checks += problem(full)
-            bar.update(task, advance=1)
-        bar.update(task, status="")
-    passed = all(c.passed for c in checks)
-    if as_json:
-        rows = [{**asdict(c), "high": None, "passed": c.passed, "bound": c.bound} for c in checks]
-        print_json({"passed": passed, "full": full, "seconds": time.perf_counter() - start, "checks": rows})
-    else:
-        print_table(
-            f"{sum(c.passed for c in checks)} of {len(checks)} passed",
-            ("test", "expected", "measured", "tolerance", "verdict"),
-            [
-                (
-                    f"{c.name} [{c.units}]" if c.units else c.name,
-                    "" if c.expected is None else f"{c.expected:.6g}",
-                    f"{c.measured:.5g}",
-                    c.bound,
-                    "pass" if c.passed else "FAIL",
-                )
-                for c in checks
-            ],
-        )
-    sys.exit(0 if passed else 1)
+    run_problems("verify dns", PROBLEMS, full, as_json)
 
 
 @command.command()

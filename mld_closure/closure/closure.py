@@ -33,7 +33,7 @@ from .ranks import Ranks
 from .registration import check_shape, new_cells
 from .response import Response
 from .sources import Sources
-from .step import Moves, OpenStep, Stepper, agreed_step
+from .step import Moves, OpenStep, Stepper, agreed_step, checked_step
 
 log: logging.Logger = logging.getLogger("mld_closure")
 
@@ -62,15 +62,8 @@ class Closure:
         capture: str | Path | None = None,
         failures: str | Path | None = None,
     ) -> None:
-        policy = options.policy
-        if fallback is None and "fallback" in (
-            policy.on_extrapolation,
-            policy.on_bad_result,
-            policy.on_uncertain,
-        ):
-            raise ValueError("a policy is 'fallback' but no fallback was given; pass fallback=")
-        if fallback is None and options.shadow.fallback:
-            raise ValueError("shadow.fallback is set but no fallback was given; pass fallback=")
+        if fallback is None:
+            options.check_without_fallback()
         if failures is not None:
             check_parent(failures)
         self.bundle: Any = bundle
@@ -223,7 +216,8 @@ class Closure:
         Ranks may differ by rounding: t and dt of rank 0 count where all agree within 1e-9. Raises
         ClosureError where a step is open, where time goes back, and where ranks open different steps."""
         call = self._call("begin a step")
-        step = call(self._checked_step, t, dt) or (0.0, 0.0)
+        call(self._no_step, "begin another")
+        step = call(checked_step, t, dt, self.time) or (0.0, 0.0)
         t, dt = agreed_step(self._ranks.settle(call, *step))
         self._step = OpenStep(t, dt, np.full(len(self._cells), NO_SERVER))
 
@@ -277,11 +271,8 @@ class Closure:
         step = self._step
         moves = Moves.of(outcomes, step)
         names, middle = self._cells.ids[moves.rows], 0.0 if step is None else step.t + 0.5 * step.dt
-        moves.settle(
-            self._ranks.keep(
-                call, names, moves.slot, moves.server, moves.block, moves.place, moves.keep, middle
-            )
-        )
+        where = moves.slot, moves.server, moves.block, moves.place, moves.keep
+        moves.settle(self._ranks.keep(call, names, *where, middle))
         flagged = self._stepper.write(step, outcomes) if self._stepper is not None else []
         self._step, self.time = None, step.t + step.dt
         if self._records is not None:
@@ -387,25 +378,16 @@ class Closure:
 
     def _new_ids(self, ids: Any) -> np.ndarray:
         self._no_step("register cells")
-        ids = id_array(ids) if np.size(ids) else np.empty(0, np.int64)
+        ids = id_array(ids)
         self._cells.check_new(ids)
         return ids
 
     def _own_ids(self, ids: Any, what: str) -> np.ndarray:
         self._no_step(what)
-        return id_array(ids) if np.size(ids) else np.empty(0, np.int64)
+        return id_array(ids)
 
     def _own_rows(self, ids: Any, what: str) -> np.ndarray:
         return self._cells.rows(self._own_ids(ids, what))
-
-    def _checked_step(self, t: float, dt: float) -> tuple[float, float]:
-        self._no_step("begin another")
-        t, dt = float(t), float(dt)
-        if not (np.isfinite(t) and np.isfinite(dt) and dt > 0):
-            raise ClosureError(f"a step needs finite t and positive dt, got t = {t} s, dt = {dt} s")
-        if self.time is not None and t < self.time - 1e-9 * max(dt, abs(self.time)):
-            raise ClosureError(f"time goes back: step begins at {t} s, the last one ended at {self.time} s")
-        return t, dt
 
     def _inputs(self, ids: Any, pressure: Any, velocity: Any) -> Inputs:
         self._need_step("advance")
@@ -451,9 +433,7 @@ class Closure:
             return
         failure = Failure(step.t, step.dt, given.ids, given.pressure, given.velocity, error)
         shape = self.options.engine.patch_shape or (1, 1)
-        work = failure.at_work(self._cells, self._p_arrival)
-        self._ranks.restarts.record(
-            call, self._failures, self._cells, given.ids[work],
-            lambda: failure.arrays(work, self._cells, self._sources, shape, bool(every[:, 1].any())),
-            self._describe() | failure.facts,
+        failure.write(
+            call, self._ranks.restarts, self._failures, self._cells, self._sources, self._p_arrival, shape,
+            with_velocity=bool(every[:, 1].any()), facts=self._describe(),
         )  # fmt: skip

@@ -93,6 +93,14 @@ class Options:
     policy: PolicyOptions = field(default_factory=PolicyOptions)
     shadow: ShadowOptions = field(default_factory=ShadowOptions)
 
+    def check_without_fallback(self) -> None:
+        """ValueError where something was chosen that needs a fallback."""
+        policy = self.policy
+        if "fallback" in (policy.on_extrapolation, policy.on_bad_result, policy.on_uncertain):
+            raise ValueError("a policy is 'fallback' but no fallback was given; pass fallback=")
+        if self.shadow.fallback:
+            raise ValueError("shadow.fallback is set but no fallback was given; pass fallback=")
+
     @classmethod
     def from_groups(cls, groups: Mapping[str, Any], where: str = "options") -> Options:
         """Options from groups: tables, dataclasses, or for `load` and `readout` a word that is the `kind`.

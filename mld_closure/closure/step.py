@@ -345,6 +345,19 @@ class Stepper:
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
 
 
+def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]:
+    """t and dt (s) of a step as numbers; ClosureError where they are none, or time goes back.
+
+    last: end of the last committed step (s), None before the first.
+    """
+    t, dt = float(t), float(dt)
+    if not (np.isfinite(t) and np.isfinite(dt) and dt > 0):
+        raise ClosureError(f"a step needs finite t and positive dt, got t = {t} s, dt = {dt} s")
+    if last is not None and t < last - 1e-9 * max(dt, abs(last)):
+        raise ClosureError(f"time goes back: step begins at {t} s, the last one ended at {last} s")
+    return t, dt
+
+
 def agreed_step(steps: np.ndarray) -> tuple[float, float]:
     """t and dt of rank 0, from those of all ranks (size, 2); ClosureError unless all agree within 1e-9."""
     t, dt = (float(v) for v in steps[0])

@@ -18,6 +18,7 @@ from mld_closure.macro import vnr
 from mld_closure.macro.coupling import ROUND_OFF, burned_share, checked_fraction, commit
 from mld_closure.macro.mixture import mixture_row, no_equilibrium, solid_entropy
 from mld_closure.macro.protocol import CellClosure, wanted_inputs
+from mld_closure.macro.running import advance_until
 
 ENDS = {"wall": vnr.WALL, "piston": vnr.WALL, "free": vnr.FREE}
 
@@ -178,17 +179,8 @@ class LagrangianSolver:
 
         Raises RuntimeError after max_steps steps of this call.
         """
-        taken = 0
-        while until - self.time > ROUND_OFF * max(until, 1e-30):
-            if max_steps is not None and taken >= max_steps:
-                raise RuntimeError(
-                    f"{max_steps} steps taken, only {self.time:.4e} s of {until:.4e} s reached"
-                )
-            self.step(until - self.time)
-            taken += 1
-            if each is not None and each(self):
-                return
-        self.time = until
+        if advance_until(self, until, each, max_steps):
+            self.time = until
 
     def fields(self) -> dict[str, np.ndarray]:
         """Cell fields by name, (n,) in SI units."""

@@ -29,6 +29,7 @@ from mld_closure.macro.domain import Domain, NoFlow
 from mld_closure.macro.mixture_flow import MixtureFlow
 from mld_closure.macro.points import Carrier, MaterialPoints
 from mld_closure.macro.protocol import CellClosure, wanted_inputs
+from mld_closure.macro.running import advance_until
 
 INERT = Kinetics(Z=0.0)
 INSULATING = Material(kappa=0.0)
@@ -153,24 +154,15 @@ class MacroSolver:
         self,
         until: float,
         *,
-        each: Callable[[MacroSolver], None] | None = None,
+        each: Callable[[MacroSolver], object] | None = None,
         max_steps: int | None = None,
     ) -> None:
-        """Advance to time `until` (s) exactly, calling `each(self)` after every step.
+        """Advance to time `until` (s), calling `each(self)` after every step until it returns True.
 
         Raises RuntimeError after max_steps steps of this call.
         """
-        taken = 0
-        while until - self.time > ROUND_OFF * max(until, 1e-30):
-            if max_steps is not None and taken >= max_steps:
-                raise RuntimeError(
-                    f"{max_steps} steps taken, only {self.time:.4e} s of {until:.4e} s reached"
-                )
-            self.step(until - self.time)
-            taken += 1
-            if each is not None:
-                each(self)
-        self.flow.time = until
+        if advance_until(self, until, each, max_steps):
+            self.flow.time = until
 
     def fields(self) -> dict[str, np.ndarray]:
         """Physical fields of the flow by name, (ny, nx) in SI units, and the closure's burned_fraction; where

@@ -97,11 +97,11 @@ class Rollout:
             found = earlier.find(asked)
             hit = (found >= 0) & (block < 0)
             block[hit], place[hit] = number, found[hit]
-        todo = np.flatnonzero(block < 0)
-        if len(todo):
-            todo = todo[np.argsort(asked.id[todo], kind="stable")]
-            block[todo], place[todo] = len(self.blocks), np.arange(len(todo))
-            self.blocks.append(self._compute(asked, todo))
+        missing = np.flatnonzero(block < 0)
+        if len(missing):
+            missing = missing[np.argsort(asked.id[missing], kind="stable")]
+            block[missing], place[missing] = len(self.blocks), np.arange(len(missing))
+            self.blocks.append(self._compute(asked, missing))
         return self._collect(asked, block, place)
 
     def store(self, slots: np.ndarray, block: np.ndarray, place: np.ndarray) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..cells import Cells, Stage
+from ..ranks import Restarts
 from ..sources import Sources
 
 
@@ -32,6 +34,31 @@ class Failure:
         """Places (k,) of the cells that are not idle, or not any more, or whose pressure is wrong."""
         stage = cells.state.stage[cells.rows(self.ids)]
         return np.flatnonzero((stage != Stage.IDLE) | ~((self.pressure >= 0) & (self.pressure < p_arrival)))
+
+    def write(
+        self,
+        call: Any,
+        restarts: Restarts,
+        failures: Path,
+        cells: Cells,
+        sources: Sources,
+        p_arrival: float,
+        shape: tuple[int, int],
+        *,
+        with_velocity: bool,
+        facts: dict[str, Any],
+    ) -> None:
+        """Write the call to a folder of its own under `failures`. Collective.
+
+        p_arrival: pressure (Pa) that marks an arrival; shape: (ny, nx) of patches; with_velocity: whether any
+        rank was given velocities; facts: those of a restart.
+        """
+        work = self.at_work(cells, p_arrival)
+        restarts.record(
+            call, failures, cells, self.ids[work],
+            lambda: self.arrays(work, cells, sources, shape, with_velocity),
+            facts | self.facts,
+        )  # fmt: skip
 
     def arrays(
         self,
