@@ -28,6 +28,7 @@ from mld_closure.dns.loading import (
 )
 from mld_closure.dns.microstructure import Ellipse, solid_fraction
 from mld_closure.dns.solver import Boundaries, Solver
+from mld_closure.dns.viscous_problems import viscous_decay, viscous_shock
 from mld_closure.dns.wall_problems import flame_speeds, light_products, reverse_impact
 from mld_closure.grids import Grid
 
@@ -376,5 +377,7 @@ PROBLEMS: dict[str, Callable[[bool], list[Check]]] = {
         flame_speeds,
         light_products,
         reverse_impact,
+        viscous_decay,
+        viscous_shock,
     )
 }

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from mld_closure.dns import eos, kernels
+from mld_closure.dns import eos, kernels, viscosity
 from mld_closure.dns.eos import Material
 from mld_closure.dns.kinetics import Kinetics, rates
 from mld_closure.grids import Grid
@@ -56,7 +56,7 @@ class Solver:
     """A two-dimensional reactive compressible flow on a uniform grid.
 
     Primitive arrays are (5, ny, nx): rho (kg/m3), u, v (m/s), e (J/kg), lam. MUSCL with van Leer's limiter,
-    HLLC, SSP-RK2, then explicit conduction and point-wise chemistry; dt = cfl dx / max(max(|u|, |v|) + c).
+    HLLC, SSP-RK2, then explicit viscosity, conduction and point-wise chemistry; dt = cfl dx / max(max(|u|, |v|) + c).
     """
 
     def __init__(
@@ -116,6 +116,8 @@ class Solver:
         kernels.stage(self._U, self._V, f(0), f(1), ratio, *work)
         self._fill(self._V)
         kernels.stage(self._V, self._U, f(0.5), f(0.5), ratio, *work)
+        if self.material.viscosity:
+            self._add_viscosity(dt)
         factor = dt * self.material.kappa / self.grid.pixel**2
         if factor > 0:
             self._fill(self._U)
@@ -185,6 +187,13 @@ class Solver:
             "velocity_x": u,
             "velocity_y": v,
         }
+
+    def _add_viscosity(self, dt: float) -> None:
+        number = dt * self.material.viscosity / self.material.rho0 / self.grid.pixel**2
+        n = viscosity.substeps(number)
+        for _ in range(n):
+            self._fill(self._U)
+            viscosity.viscous_step(self._U, self._U.dtype.type(number / n), self._W, self._F, self._c)
 
     def _fill(self, state: np.ndarray) -> None:
         kernels.fill_ghosts(state, self.boundaries.codes, self._inflow)

@@ -41,8 +41,8 @@ class WallFrame:
     measurements until the shock has arrived everywhere.
     """
 
-    halo: int = 128
-    tail: int = 240
+    halo: int = 80
+    tail: int = 80
     parts: int = 8
     arrival: float = 2.5e9
     samples: int = 4

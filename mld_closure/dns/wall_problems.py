@@ -29,7 +29,7 @@ def flame_speeds(full: bool = False) -> list[Check]:
     travel = 24.0 if full else 12.0
     checks = []
     for up, (p, speed, thickness) in FLAMES.items() if full else [(1200, FLAMES[1200])]:
-        fine, coarse = (flame(up, pixel, *paced(), travel=travel) for pixel in (50e-9, 100e-9))
+        fine, coarse = (flame(up, pixel, *paced("K1"), travel=travel) for pixel in (50e-9, 100e-9))
         name = f"flame at {p} GPa"
         checks += [
             Check(f"{name}, 50 nm: speed", fine.speed, speed, 0.1, units="m/s"),
@@ -37,7 +37,7 @@ def flame_speeds(full: bool = False) -> list[Check]:
             Check(f"{name}, 100 nm: speed to that at 50 nm", coarse.speed / fine.speed, 1.0, 0.15),
         ]
         if full:
-            slow = flame(up, 50e-9, *paced(4.0), travel=travel)
+            slow = flame(up, 50e-9, *paced("K2"), travel=travel)
             checks += [
                 Check(f"{name}, K2: speed to that of K1", slow.speed / fine.speed, 0.25, 0.2),
                 Check(f"{name}, K2: thickness to that of K1", slow.thickness / fine.thickness, 1.0, 0.15),
@@ -47,7 +47,7 @@ def flame_speeds(full: bool = False) -> list[Check]:
 
 def light_products(full: bool = False) -> list[Check]:
     """A flame below 5.8 GPa: its products are lighter than 0.8 rho0, and by the first rule none runs."""
-    material, kinetics = paced()
+    material, kinetics = paced("K1")
     dense = Material(kappa=material.kappa)
     travel = 24.0 if full else 8.0
     light = flame(500, 100e-9, material, kinetics, travel=travel, columns=80)
