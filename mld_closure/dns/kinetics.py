@@ -43,7 +43,7 @@ class Pace:
 
 
 K1 = Pace(6e8, 10.0, 1.4e-9)
-PACES = {"K1": K1, "K2": K1.slower(4.0), "K3": Pace(7.5e7, 2.0, 10e-9, n=3.0, viscosity=1.0)}
+PACES = {"K1": K1, "K2": K1.slower(4.0), "K3": Pace(7.5e7, 2.0, 8e-9, n=3.0, viscosity=1.0)}
 PACE = "K3"  # of wall frames where nothing else is said
 
 

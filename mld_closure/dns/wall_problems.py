@@ -11,9 +11,9 @@ import numpy as np
 from mld_closure.dns.checks import Check
 from mld_closure.dns.curves import Arrivals, OwnMaterial
 from mld_closure.dns.eos import Material
-from mld_closure.dns.exact import bisect, hugoniot_pressure, shock_from_piston
+from mld_closure.dns.exact import porous_shock, shock_from_piston
 from mld_closure.dns.flames import flame
-from mld_closure.dns.kinetics import Kinetics, paced
+from mld_closure.dns.kinetics import PACE, Kinetics, paced
 from mld_closure.dns.microstructure import PackRules, pack, solid_fraction
 from mld_closure.dns.solver import Solver
 from mld_closure.dns.wall import wall_solver
@@ -42,6 +42,22 @@ def flame_speeds(full: bool = False) -> list[Check]:
                 Check(f"{name}, K2: speed to that of K1", slow.speed / fine.speed, 0.25, 0.2),
                 Check(f"{name}, K2: thickness to that of K1", slow.thickness / fine.thickness, 1.0, 0.15),
             ]
+    return checks
+
+
+def served_flames(full: bool = False) -> list[Check]:
+    """Plane flames of the pace that wall frames have by default: carried by pixels of 100 nm, nearly as at 50."""
+    pace, travel = paced(PACE), 24.0 if full else 10.0
+    checks = []
+    for up in (700, 900, 1200) if full else (900,):
+        coarse = flame(up, 100e-9, *pace, travel=travel, slowest=2.0)
+        name = f"{PACE} flame at {FLAMES[up][0]} GPa"
+        checks.append(
+            Check(f"{name}, 100 nm: thickness", coarse.thickness, None, 2.5, "above", "px"),
+        )
+        if full:
+            fine = flame(up, 50e-9, *pace, travel=travel, slowest=2.0)
+            checks.append(Check(f"{name}, 100 nm: speed to that at 50 nm", coarse.speed / fine.speed, 1.0, 0.15))
     return checks
 
 
@@ -112,15 +128,3 @@ def solid_arrivals(
     first, end = columns
     width = (end - first) / parts
     return (first + (np.arange(parts) + share) * width) * pixel / shock.us
-
-
-def porous_shock(up: float, m: Material, solid: float) -> tuple[float, float, float, float]:
-    """(rho, p, e, us) behind the shock of piston speed up (m/s) in a cold body of this solid fraction."""
-    start = solid * m.rho0
-
-    def mismatch(rho: float) -> float:
-        return hugoniot_pressure(rho, m, start, 0.0, 0.0) * (1 - start / rho) - start * up**2
-
-    rho = bisect(mismatch, 0.98 * m.rho0, 1.6 * m.rho0)
-    p = hugoniot_pressure(rho, m, start, 0.0, 0.0)
-    return rho, p, 0.5 * p * (1 / start - 1 / rho), p / (start * up)

@@ -11,9 +11,9 @@ from mld_closure.data.validation import validate
 from mld_closure.dns.cases import PRESETS, CaseConfig, at_pace, at_pixel, simulate_case
 from mld_closure.dns.curves import Arrivals, OwnMaterial
 from mld_closure.dns.eos import Material
-from mld_closure.dns.exact import shock_from_piston
+from mld_closure.dns.exact import porous_shock, shock_from_piston
 from mld_closure.dns.kinetics import PACE, PACES, Kinetics, paced
-from mld_closure.dns.microstructure import Ellipse, Pores, gap, solid_fraction
+from mld_closure.dns.microstructure import Ellipse, PackRules, Pores, gap, pack, solid_fraction
 from mld_closure.dns.solver import Boundaries, Solver
 from mld_closure.dns.wall import WallFrame, draw_pores, rounded, wall_solver
 from mld_closure.dns.wall_problems import solid_arrivals
@@ -91,6 +91,25 @@ def test_arrival_in_the_parts_of_a_solid():
     run.run(1.35 * run.time)
     shock = shock_from_piston(900.0, Material())
     assert own.measure(run)["mean_density"] == pytest.approx(shock.rho, rel=5e-3)
+
+
+def test_pressure_stays_with_the_shock_that_has_left():
+    """Long after, in inert porous material and after a blow has driven it out at the right."""
+    up, rng = 1000.0, np.random.default_rng(2)
+    rules = PackRules(median=8, sigma=0.3, smallest=5, largest=20, gap=3, first_column=2, gap_share=0.3)
+    mu = solid_fraction((32, 128), pack((32, 128), 0.1, rng, rules))
+    material = replace(MATERIAL, viscosity=1.0)
+    p = porous_shock(up, material, float(mu.mean()))[1]
+    run = wall_solver(mu, up, PIXEL, material, INERT)
+    own = OwnMaterial(run, (8, 104), 4)
+    run.run(12e-9)
+    assert own.measure(run)["mean_pressure"][0] == pytest.approx(p, rel=0.05)
+    run.interior[3] += run.interior[0] * 0.5e6
+    run.refresh()
+    assert own.measure(run)["mean_pressure"][0] > 1.1 * p
+    run.run(30e-9)
+    assert own.measure(run)["mean_pressure"] == pytest.approx(p, rel=0.05)
+    assert np.abs(run.primitive()[1]).max() < 0.1 * up
 
 
 def test_arrivals_interpolate_and_stay():
