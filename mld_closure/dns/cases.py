@@ -131,7 +131,9 @@ def at_pixel(config: CaseConfig, pixel: float) -> CaseConfig:
     shape = tuple(
         grids.FRAME_MULTIPLE * max(1, round(n * ratio / grids.FRAME_MULTIPLE)) for n in config.shape
     )
-    wall = replace(config.wall, halo=round(config.wall.halo * ratio), tail=round(config.wall.tail * ratio))
+    patch = shape[1] - round(config.wall.halo * ratio)
+    patch -= patch % config.wall.parts  # what is over goes to the halo
+    wall = replace(config.wall, halo=shape[1] - patch, tail=round(config.wall.tail * ratio))
     return replace(config, pixel=pixel, shape=shape, wall=wall)
 
 
