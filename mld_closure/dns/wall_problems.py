@@ -46,7 +46,7 @@ def flame_speeds(full: bool = False) -> list[Check]:
 
 
 def served_flames(full: bool = False) -> list[Check]:
-    """Plane flames of the pace that wall frames have by default: carried by pixels of 100 nm, nearly as at 50."""
+    """Plane flames of the pace that wall frames have by default: carried by 100 nm pixels, nearly as at 50."""
     pace, travel = paced(PACE), 24.0 if full else 10.0
     checks = []
     for up in (700, 900, 1200) if full else (900,):
@@ -57,7 +57,9 @@ def served_flames(full: bool = False) -> list[Check]:
         )
         if full:
             fine = flame(up, 50e-9, *pace, travel=travel, slowest=2.0)
-            checks.append(Check(f"{name}, 100 nm: speed to that at 50 nm", coarse.speed / fine.speed, 1.0, 0.15))
+            checks.append(
+                Check(f"{name}, 100 nm: speed to that at 50 nm", coarse.speed / fine.speed, 1.0, 0.15)
+            )
     return checks
 
 
