@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ClosureError, name_cells
-from .cells import Cells, CellState, Stage
+from .cells import NO_CELLS, Cells, Stage
 from .inputs import host_array, id_array
 from .policies import check_pressure
 from .ranks import Ranks
@@ -84,7 +84,7 @@ class Advancing:
         motion = None if looked is None else looked.motion
         nothing = self.cells.all_rows[:0]
         if motion is None:
-            asked = nothing, nothing, nothing, CellState.new(0), self.sources, nothing
+            asked = nothing, nothing, nothing, NO_CELLS, self.sources, nothing
         else:
             go = motion.go
             asked = (

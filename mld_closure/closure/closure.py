@@ -21,7 +21,7 @@ from ..errors import ClosureError
 from ..surrogate.facts import ModelFacts
 from . import restart
 from .advancing import Advancing, Inputs
-from .cells import NO_SERVER, Cells, CellState, Stage
+from .cells import Cells, CellState, Stage
 from .fallback import Fallback
 from .inputs import Ticket, id_array, merge, share
 from .observe.failures import Failure
@@ -219,7 +219,7 @@ class Closure:
         call(self._no_step, "begin another")
         step = call(checked_step, t, dt, self.time) or (0.0, 0.0)
         t, dt = agreed_step(self._ranks.settle(call, *step))
-        self._step = OpenStep(t, dt, np.full(len(self._cells), NO_SERVER))
+        self._step = OpenStep(t, dt, len(self._cells))
 
     def advance(self, ids: Any = None, *, pressure: Any = (), velocity: Any = None) -> Response:
         """Take cells of this rank from the committed state to the end of the open step. Collective.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..errors import ClosureError, name_cells
 from ..surrogate.messages import FINISHED, Answers
 from . import clock as clocks
 from .arrival import LOAD_SLACK, LoadCapture
-from .cells import NO_SERVER, STAGE_STATUS, Cells, CellState, Stage
+from .cells import NO_CELLS, NO_SERVER, STAGE_STATUS, Cells, CellState, Stage
 from .clock import Clock
 from .fallback import Fallback, FallbackRequest
 from .frames import Frames
@@ -23,6 +24,8 @@ from .observe.shadow import FallbackShadow
 from .options import PolicyOptions
 from .policies import BURNED, REASONS, Status, check_fallback
 from .response import Response, respond
+
+_NO_ROWS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -45,20 +48,25 @@ class Call:
 class OpenStep:
     """A step begun at t (s), of length dt (s), and everything found in it so far.
 
-    server: rank (n,) chosen for cells that start in this step, by row; NO_SERVER for the others.
+    count: n, the cells of this rank.
     """
 
     t: float
     dt: float
-    server: np.ndarray
+    count: int
     calls: list[Call] = field(default_factory=list)
 
-    def last_calls(self, n: int) -> list[tuple[Call, np.ndarray, np.ndarray]]:
-        """(call, its rows, its live positions) that count: for each cell of 0..n-1 the last call with it."""
+    @cached_property
+    def server(self) -> np.ndarray:
+        """Rank (n,) chosen for cells that start in this step, by row; NO_SERVER for the others."""
+        return np.full(self.count, NO_SERVER)
+
+    def last_calls(self) -> list[tuple[Call, np.ndarray, np.ndarray]]:
+        """(call, its rows, its live positions) that count: for each cell the last call with it."""
         if len(self.calls) == 1:
             call = self.calls[0]
             return [(call, np.ones(len(call.rows), bool), np.ones(len(call.live), bool))]
-        owner = np.full(n, -1)
+        owner = np.full(self.count, -1)
         for k, call in enumerate(self.calls):
             owner[call.rows] = k
         return [(call, owner[call.rows] == k, owner[call.live] == k) for k, call in enumerate(self.calls)]
@@ -112,6 +120,8 @@ class Moves:
     @classmethod
     def of(cls, outcomes: list[Outcome], step: OpenStep | None) -> Moves:
         """The moves that outcomes ask for; cells that start in the step go to the servers chosen for them."""
+        if not outcomes:
+            return cls(_NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS.astype(bool), [])
         parts = [
             (o, np.flatnonzero((o.keep & (o.block >= 0)) | (~o.keep & (o.state.slot >= 0)))) for o in outcomes
         ]
@@ -240,8 +250,10 @@ class Stepper:
 
     def outcomes(self, step: OpenStep) -> list[Outcome]:
         """What the step's calls leave behind, call by call; every shocked cell is in one of them."""
+        if not any(len(call.live) for call in step.calls):
+            return []
         found = []
-        for call, _, counts in step.last_calls(len(self.cells)):
+        for call, _, counts in step.last_calls():
             state = call.state.take(counts)
             keep = clocks.needs_latent(state)
             found.append(Outcome(call.live[counts], state, keep, call.block[counts], call.place[counts]))
@@ -257,11 +269,11 @@ class Stepper:
             if new.any():
                 flagged.append(Flagged(rows[new], outcome.state.take(new), committed.take(rows[new])))
             committed.put(rows, outcome.state)
-        for call, counts, _ in step.last_calls(len(self.cells)):
-            if counts.all() and len(counts) == len(self.cells) and call.rows is self.cells.all_rows:
-                committed.pressure[:] = call.pressure
-            else:
-                committed.pressure[call.rows[counts]] = call.pressure[counts]
+        if len(step.calls) == 1 and step.calls[0].rows is self.cells.all_rows:
+            committed.pressure = step.calls[0].pressure
+            return flagged
+        for call, counts, _ in step.last_calls():
+            committed.pressure[call.rows[counts]] = call.pressure[counts]
         return flagged
 
     def _start(
@@ -361,6 +373,8 @@ def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]
 def agreed_step(steps: np.ndarray) -> tuple[float, float]:
     """t and dt of rank 0, from those of all ranks (size, 2); ClosureError unless all agree within 1e-9."""
     t, dt = (float(v) for v in steps[0])
+    if len(steps) == 1:
+        return t, dt
     scale = np.array([max(abs(t), dt), dt])
     other = np.flatnonzero((np.abs(steps - steps[0]) > 1e-9 * scale).any(axis=1))
     if len(other):
@@ -376,5 +390,4 @@ def agreed_step(steps: np.ndarray) -> tuple[float, float]:
 
 def no_calls(rows: np.ndarray, pressure: np.ndarray) -> Call:
     """A call in which no cell is shocked."""
-    nothing = np.empty(0, np.int64)
-    return Call(rows, pressure, nothing, CellState.new(0), nothing, nothing)
+    return Call(rows, pressure, _NO_ROWS, NO_CELLS, _NO_ROWS, _NO_ROWS)
