@@ -19,6 +19,9 @@ from .sources import Sources
 from .step import Call, Motion, OpenStep, Stepper, no_calls
 
 
+_NO_ROWS = np.empty(0, np.int64)
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a call brings: rows (None: all cells, in order), ids, pressures (Pa), velocities (m/s) or None."""
@@ -82,9 +85,8 @@ class Advancing:
         agree on dt_max. given: None where this rank has failed already. Collective."""
         looked = call(self._look, step, stepper, given)
         motion = None if looked is None else looked.motion
-        nothing = self.cells.all_rows[:0]
         if motion is None:
-            asked = nothing, nothing, nothing, NO_CELLS, self.sources, nothing
+            asked = _NO_ROWS, _NO_ROWS, _NO_ROWS, NO_CELLS, self.sources, _NO_ROWS
         else:
             go = motion.go
             asked = (
@@ -96,8 +98,7 @@ class Advancing:
             call(stepper.take, motion, answers)
         found = call(self._finish, step, stepper, given, looked)
         dt_max = np.inf if looked is None else looked.response.dt_max
-        looked_dt = float(self.ranks.settle(call, dt_max).min())
-        looked.response.dt_max = looked_dt
+        looked.response.dt_max = min(self.ranks.settle(call, dt_max)[:, 0].tolist())
         step.calls.append(found)
         return looked.response
 
@@ -114,7 +115,7 @@ class Advancing:
         rows = self.cells.all_rows if given.rows is None else given.rows
         p_arrival = np.inf if stepper is None else stepper.capture.p_arrival
         if not len(p) or (high < p_arrival and not stage.any()):
-            return Looked(rows, response, rows[:0], None)
+            return Looked(rows, response, _NO_ROWS, None)
         work = np.flatnonzero((stage != Stage.IDLE) | (p >= p_arrival))
         if u is not None and not np.isfinite(u[work]).all():
             bad = given.ids[work][~np.isfinite(u[work])]
