@@ -18,7 +18,6 @@ from .response import Response, at_rest
 from .sources import Sources
 from .step import Call, Motion, OpenStep, Stepper, no_calls
 
-
 _NO_ROWS = np.empty(0, np.int64)
 
 

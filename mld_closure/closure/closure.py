@@ -49,6 +49,22 @@ class Closure:
         What was chosen at open.
     bundle : Bundle
         The trained networks that serve.
+
+    Examples
+    --------
+    A step that the host rejects leaves no trace:
+
+    >>> import numpy as np, mld_closure as mld
+    >>> with mld.open(mld.testing.random_networks(base=2), device="cpu") as closure:
+    ...     closure.register([7], patches=np.ones((1, 32, 96), np.float32))
+    ...     closure.begin_step(0.0, 2e-9)
+    ...     _ = closure.advance(pressure=[9e9])
+    ...     closure.rollback()
+    ...     closure.begin_step(0.0, 1e-9)
+    ...     _ = closure.advance(pressure=[1e5])
+    ...     closure.commit()
+    ...     closure.status["IDLE"], closure.time
+    (1, 1e-09)
     """
 
     def __init__(

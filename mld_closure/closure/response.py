@@ -47,6 +47,17 @@ class Response:
     dt_max : float, s
         The longest step over which, at present rates, no burned fraction moves more than
         `policy.max_burn_step`; a cell that starts in this step counts from the next one on.
+
+    Examples
+    --------
+    >>> import numpy as np, mld_closure as mld
+    >>> closure = mld.open(mld.testing.random_networks(base=2), device="cpu")
+    >>> closure.register([7, 8], patches=np.ones((2, 32, 96), np.float32))
+    >>> closure.begin_step(0.0, 1e-9)
+    >>> response = closure.advance(pressure=[1e5, 2e5])
+    >>> response.burned_fraction.tolist(), response.mean_pressure.tolist(), response.dt_max
+    ([0.0, 0.0], [100000.0, 200000.0], inf)
+    >>> closure.close()
     """
 
     ids: np.ndarray
