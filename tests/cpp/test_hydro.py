@@ -40,7 +40,7 @@ class Listening:
         return self.response
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(scope="module", params=["plane", pytest.param("line", marks=pytest.mark.system)])
 def reference(request, bundle):
     """(case, columns of the result (cell, quantity), steps, rejected) in Python."""
     case = CASES[request.param]

@@ -36,7 +36,11 @@ EXPECTED = {
     "unknown": ("ClosureError", "rank 2: unknown cell 4711", [4711]),
     "rollback twice": ("ClosureError", "on all 3 ranks: no step is open", []),
     "load": ("ClosureError", "rank 1: load of cell 706, 3128.2 m/s, lies outside", [706]),
-    "fallback": ("ClosureError", "rank 0: the fallback failed for cells 700, 703: Zero", [700, 703, 706]),
+    "fallback": (
+        "ClosureError",
+        "rank 0: the fallback failed for cells 700, 703: Zero",
+        [700, 703, 706, 709],
+    ),
     "fallback of one rank": ("ClosureError", "rank 2: the fallback failed for cell 710: ZeroDivi", [710]),
     "server": ("ClosureError", "rank 0: result of the model for cell 702: NOT_FINITE", [702, 705, 708]),
     "restart missing": ("FileNotFoundError", "on all 3 ranks: no restart at ", []),
