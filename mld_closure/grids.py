@@ -78,4 +78,5 @@ def check_frame(ny: int, nx: int) -> None:
 
 MICRO_SHAPE = (160, 256)
 MESO_SHAPE = (320, 480)
-WALL_SHAPE = (320, 608)  # halo and patch
+WALL_SHAPE = (128, 320)  # halo and patch
+WALL_MICRO_SHAPE = (64, 128)

@@ -22,7 +22,7 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["micro", "meso", "wall"]))
+@click.argument("kind", type=click.Choice(["micro", "meso", "wall", "wall-micro"]))
 @click.option("--cases", type=click.IntRange(1), required=True, help="Number of cases.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bits.")
 @click.option(
@@ -36,16 +36,16 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes (of each rank)."
 )
 @click.option(
-    "--frames", type=click.IntRange(2), help="Frames of each case [default: 20 micro, 32 meso, 33 wall]."
+    "--frames", type=click.IntRange(2), help="Frames of each case [default: 20 micro, 32 meso, 33 wall frames]."
 )
 @click.option(
     "--pixel",
     type=click.FloatRange(min=0, min_open=True),
     metavar="NM",
-    help="Wall frames: pixel in nm [default: 50].",
+    help="Wall frames: pixel in nm [default: 100].",
 )
 @click.option(
-    "--kinetics", type=click.Choice(["K1", "K2"]), help="Wall frames: pace of the kinetics [default: K1]."
+    "--kinetics", type=click.Choice(["K1", "K2", "K3"]), help="Wall frames: pace of the kinetics [default: K3]."
 )
 @click.option(
     "--config",
@@ -57,18 +57,18 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 def command(kind, cases, seed, up, out, workers, frames, pixel, kinetics, config_path, as_json) -> None:
     """Simulate shocked microstructures into a data file.
 
-    KIND is micro (one void, 8 x 12.8 um), meso (a pack of 20 to 45 voids, 16 x 24 um), both shocked by a
-    steady inflow, or wall (a porous patch of 16 x 24 um with its surroundings, thrown at a rigid wall; curves
-    of the patch's own material are stored beside the fields). K2 burns four times more slowly than K1, and
-    its frames lie four times as far apart. --config is read after --pixel and --kinetics, and wins. Killed
-    and started again with the same options, it resumes and ends with the same data. Under mpirun the cases
-    are dealt out to the ranks.
+    KIND is micro (one void, 8 x 12.8 um) or meso (a pack of 20 to 45 voids, 16 x 24 um), both shocked by a
+    steady inflow; or wall, a porous patch of 12.8 x 24 um with its surroundings, thrown at a rigid wall, and
+    wall-micro, a part of one of 6.4 x 9.6 um in half the time. Wall frames store curves of the patch's own
+    material beside the fields. K1 and K2 burn faster than K3, and their frames lie closer together. --config
+    is read after --pixel and --kinetics, and wins. Killed and started again with the same options, it resumes
+    and ends with the same data. Under mpirun the cases are dealt out to the ranks.
 
     \b
     Examples:
       mld-closure simulate micro --cases 8 --seed 11 --out micro.h5 --workers 2
       mpirun -n 2 mld-closure simulate meso --cases 2 --seed 11 --up 0.7:0.9 --out meso.h5
-      mld-closure simulate wall --cases 4 --pixel 100 --kinetics K1 --out wall.h5
+      mld-closure simulate wall --cases 4 --seed 11 --out wall.h5 --workers 2
     """
     from mld_closure.config import ConfigError, from_dict, read_toml, to_dict
     from mld_closure.data.trajectories import Trajectories
@@ -77,9 +77,10 @@ def command(kind, cases, seed, up, out, workers, frames, pixel, kinetics, config
     from mld_closure.runtime.comm import default_comm
     from mld_closure.simulation import simulate
 
+    preset, kind = kind, kind.split("-")[0]
     if kind != "wall" and (pixel is not None or kinetics is not None):
         raise click.UsageError(f"--pixel and --kinetics are for wall frames, not for {kind} cases")
-    config = PRESETS[kind]
+    config = PRESETS[preset]
     if kinetics is not None:
         config = at_pace(config, PACES[kinetics])
     if pixel is not None:
@@ -89,11 +90,11 @@ def command(kind, cases, seed, up, out, workers, frames, pixel, kinetics, config
         if given.get("kind", kind) != kind:
             raise ConfigError(f"{config_path} is for {given['kind']} cases, asked for {kind}")
         config = from_dict(CaseConfig, {**to_dict(config), **given}, where=str(config_path))
-    out = out or Path(f"{kind}.h5")
+    out = out or Path(f"{preset}.h5")
     comm = default_comm()
     failed = 0
     with progress() as bar:
-        task = bar.add_task(f"{kind} cases", total=None, status="", visible=comm.rank == 0)
+        task = bar.add_task(f"{preset} cases", total=None, status="", visible=comm.rank == 0)
 
         def started(n_done: int, n_all: int) -> None:
             mine = len(range(comm.rank, n_all - n_done, comm.size))

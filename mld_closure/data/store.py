@@ -2,7 +2,8 @@
 
 While a campaign runs, the folder `<out>.parts/` holds the specification, one HDF5 file per finished case and
 one JSON file per failed case. Each file is written atomically, so a campaign may be killed at any time and
-continued. `merge` writes the cases in order to the trajectory file `<out>` and removes the folder.
+continued. `merge` writes the cases in order to the trajectory file `<out>` and removes the folder. A finished
+file takes more cases later: it stays as it is until the longer one takes its place.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import glob
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +50,12 @@ class CaseStore:
     def __init__(self, out_path: str | Path, spec: TrajectorySpec) -> None:
         self.path: Path = Path(out_path)
         self.spec: TrajectorySpec = spec
-        if self.path.exists():
-            self._check_same(_spec_of(self.path), "choose another name, or remove the file")
-            return
+        finished = _spec_of(self.path) if self.path.exists() else None
+        if finished is not None:
+            shorter = replace(finished, n_cases=spec.n_cases) if self._more(finished) else finished
+            self._check_same(shorter, "choose another name, or remove the file")
+            if not finished.differences(spec):
+                return
         if not self.path.absolute().parent.is_dir():
             raise ConfigError(f"no such folder: {self.path.absolute().parent}")
         self.parts.mkdir(exist_ok=True)
@@ -59,6 +64,8 @@ class CaseStore:
                 temporary.write_text(spec.to_json())
         begun = TrajectorySpec.from_json(self._spec_file.read_text())
         self._check_same(begun, f"choose another name, or remove {self.parts}")
+        if finished is not None:
+            self._take_back()
 
     @property
     def parts(self) -> Path:
@@ -80,9 +87,9 @@ class CaseStore:
         Returns
         -------
         set of int
-            All indices once the file is merged, because a merged file is final.
+            All indices once the file is merged.
         """
-        if self.path.exists():
+        if self._complete:
             return set(range(self.spec.n_cases))
         return set(self._stored()) | (set() if retry_failures else set(self._failed()))
 
@@ -134,7 +141,7 @@ class CaseStore:
     def merge(self) -> Path:
         """Write the trajectory file in case order and remove the parts. Only one process may call it.
 
-        Does nothing if the file already exists.
+        Does nothing if the file already holds all cases.
 
         Returns
         -------
@@ -146,7 +153,7 @@ class CaseStore:
         RuntimeError
             Cases are missing, or all cases failed.
         """
-        if not self.path.exists():
+        if not self._complete:
             stored, failed = self._stored(), self._failed()
             missing = sorted(set(range(self.spec.n_cases)) - set(stored) - set(failed))
             if missing:
@@ -161,8 +168,35 @@ class CaseStore:
                 left_by_a_killed_merge.unlink()
             with published(self.path) as temporary:
                 assemble(temporary, self.spec, [stored[i] for i in sorted(stored)], failures)
-        shutil.rmtree(self.parts, ignore_errors=True)
+        begun = TrajectorySpec.from_json(self._spec_file.read_text()) if self._spec_file.exists() else self.spec
+        if not begun.differences(self.spec):  # else they belong to a longer file that is being made
+            shutil.rmtree(self.parts, ignore_errors=True)
         return self.path
+
+    @property
+    def _complete(self) -> bool:
+        return self.path.exists() and not _spec_of(self.path).differences(self.spec)
+
+    def _more(self, finished: TrajectorySpec) -> bool:
+        """Whether more cases are wanted than a finished file was made to hold."""
+        return self.spec.n_cases > finished.n_cases
+
+    def _take_back(self) -> None:
+        """Store the cases and failures of the finished file as parts of the longer one that is begun."""
+        known = set(self._stored()) | set(self._failed())
+        with Trajectories(self.path) as file:
+            for slot, index in enumerate(map(int, file.scalars["case"])):
+                if index in known:
+                    continue
+                fields = dict(zip(file.fields, file.read(slot).swapaxes(0, 1), strict=True))
+                scalars = {name: float(v[slot]) for name, v in file.scalars.items() if name != "case"}
+                with published(self._shard(index)) as temporary:
+                    write_shard(
+                        temporary, index, fields | file.curves(slot), scalars, file.description(slot)
+                    )
+            for index, reason in file.failures:
+                if index not in known:
+                    self.fail(index, reason)
 
     def _stored(self) -> dict[int, Path]:
         """Files of the finished cases by index."""

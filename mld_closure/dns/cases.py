@@ -16,12 +16,13 @@ import numpy as np
 from mld_closure import grids
 from mld_closure.dns.eos import Material
 from mld_closure.dns.exact import shock_from_piston
-from mld_closure.dns.kinetics import K10, Kinetics, paced
+from mld_closure.dns.kinetics import PACE, PACES, Kinetics, Pace, paced
 from mld_closure.dns.loading import shocked_solver
 from mld_closure.dns.microstructure import (
     Ellipse,
     MicrostructureError,
     PackRules,
+    Pores,
     pack,
     random_ellipse,
     solid_fraction,
@@ -93,18 +94,30 @@ class CaseConfig:
         return tuple(i * self.frame_interval for i in range(self.frames))
 
 
+def _wall(shape: tuple[int, int], share: float, wall: WallFrame) -> CaseConfig:
+    """Wall frames of 100 nm; share: part of the pace's frame interval."""
+    material, kinetics = paced(PACE)
+    return CaseConfig(
+        "wall",
+        shape,
+        frames=33,
+        frame_interval=share * PACES[PACE].frame_interval,
+        up=(500.0, 1600.0),
+        pixel=100e-9,
+        material=material,
+        kinetics=kinetics,
+        wall=wall,
+    )
+
+
 PRESETS = {
     "micro": CaseConfig("micro", grids.MICRO_SHAPE, frames=20, frame_interval=MICRO_STEP),
     "meso": CaseConfig("meso", grids.MESO_SHAPE, frames=32, frame_interval=2 * MICRO_STEP),
-    "wall": CaseConfig(
-        "wall",
-        grids.WALL_SHAPE,
-        frames=33,
-        frame_interval=1.4e-9,
-        up=(500.0, 1600.0),
-        material=paced()[0],
-        kinetics=paced()[1],
-        wall=WallFrame(),
+    "wall": _wall(grids.WALL_SHAPE, 1.0, WallFrame()),
+    "wall-micro": _wall(
+        grids.WALL_MICRO_SHAPE,
+        0.5,
+        WallFrame(halo=32, tail=64, pores=Pores(median=(0.7e-6, 2e-6), size=(0.5e-6, 2.5e-6))),
     ),
 }
 
@@ -118,23 +131,24 @@ def at_pixel(config: CaseConfig, pixel: float) -> CaseConfig:
     shape = tuple(
         grids.FRAME_MULTIPLE * max(1, round(n * ratio / grids.FRAME_MULTIPLE)) for n in config.shape
     )
-    wall = replace(config.wall, halo=round(config.wall.halo * ratio), tail=round(config.wall.tail * ratio))
+    patch = shape[1] - round(config.wall.halo * ratio)
+    patch -= patch % config.wall.parts  # what is over goes to the halo
+    wall = replace(config.wall, halo=shape[1] - patch, tail=round(config.wall.tail * ratio))
     return replace(config, pixel=pixel, shape=shape, wall=wall)
 
 
-def at_pace(config: CaseConfig, slower: float, n: float = 1.0) -> CaseConfig:
-    """The configuration with kinetics `slower` times slower than K1, and frames as much further apart.
-
-    n: exponent of the rate limit in pressure.
-    """
-    material, kinetics = paced(slower, n)
-    now = config.kinetics.limit
-    ratio = slower * now.k10 / K10 if now else slower
+def at_pace(config: CaseConfig, pace: Pace) -> CaseConfig:
+    """A wall-frame preset with another pace; its frame interval is in proportion to that of the pace."""
+    if config.wall is None:
+        raise ValueError(f"the pace of {config.kind} cases is fixed: they have a constant rate limit")
+    material, kinetics = paced(pace)
     return replace(
         config,
-        material=replace(config.material, kappa=material.kappa, active=material.active),
+        material=replace(
+            config.material, kappa=material.kappa, active=material.active, viscosity=material.viscosity
+        ),
         kinetics=replace(config.kinetics, limit=kinetics.limit),
-        frame_interval=config.frame_interval * ratio,
+        frame_interval=config.frame_interval * pace.frame_interval / PACES[PACE].frame_interval,
     )
 
 

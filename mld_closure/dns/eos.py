@@ -46,6 +46,7 @@ class Material:
     rho_floor: float = 0.19  # kg/m3
     cmin: float = 100.0  # m/s, least sound speed
     active: float | None = None  # conduct and react where rho > active rho0 and p > 0; None: rho > 0.8 rho0
+    viscosity: float | None = None  # Pa s at rho0, in proportion to rho, where rho > active rho0; None: none
 
     def __post_init__(self) -> None:
         if not 2 <= self.n <= 16:
@@ -55,8 +56,9 @@ class Material:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if self.active is not None and not 0.05 <= self.active <= 1:
             raise ValueError(f"active is a share of rho0 from 0.05 to 1, got {self.active}")
-        if self.K < 0 or self.kappa < 0:
-            raise ValueError(f"K and kappa must not be negative, got {self.K} and {self.kappa}")
+        for name in ("K", "kappa", "viscosity"):
+            if not (getattr(self, name) or 0.0) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 
 
 class Constants(NamedTuple):
@@ -65,6 +67,7 @@ class Constants(NamedTuple):
     zero: Any
     half: Any
     one: Any
+    two_thirds: Any
     rho0: Any
     inv_rho0: Any
     m: int  # n - 1
@@ -98,7 +101,8 @@ def constants(m: Material, dtype: type = np.float64) -> Constants:
     fit = slope.convert(kind=np.polynomial.Polynomial)
     f = dtype
     return Constants(
-        zero=f(0), half=f(0.5), one=f(1), rho0=f(m.rho0), inv_rho0=f(1 / m.rho0), m=m.n - 1,
+        zero=f(0), half=f(0.5), one=f(1), two_thirds=f(2 / 3), rho0=f(m.rho0), inv_rho0=f(1 / m.rho0),
+        m=m.n - 1,
         pc0=f(m.K / m.n), ec0=f(m.K / (m.n * m.rho0)), ec1=f(1 / (m.n - 1)), ec2=f(m.n / (m.n - 1)),
         c20=f(m.K / m.rho0), G=f(m.G), GG1=f(m.G * (m.G + 1)), T0=f(m.T0), b0=f(m.c0 * m.T1),
         d0=f(4 * m.cinf * m.T1), tau0=f(0.5 / m.cinf), kappa=f(m.kappa), rho_floor=f(m.rho_floor),

@@ -206,3 +206,15 @@ def ideal_gas_tube(
     out = np.where(xi < u, uniform(behind_left, u, p), out)
     out = np.where(xi < tail, fan, out)
     return np.where(xi < ul - cl, uniform(rl, ul, pl), out)
+
+
+def porous_shock(up: float, m: Material, solid: float) -> tuple[float, float, float, float]:
+    """(rho, p, e, us) behind the shock of piston speed up (m/s) in a cold body of this solid fraction."""
+    start = solid * m.rho0
+
+    def mismatch(rho: float) -> float:
+        return hugoniot_pressure(rho, m, start, 0.0, 0.0) * (1 - start / rho) - start * up**2
+
+    rho = bisect(mismatch, 0.98 * m.rho0, 1.6 * m.rho0)
+    p = hugoniot_pressure(rho, m, start, 0.0, 0.0)
+    return rho, p, 0.5 * p * (1 / start - 1 / rho), p / (start * up)

@@ -38,12 +38,19 @@ def products_at(p: float, rho: float, e: float, m: Material, q: float) -> tuple[
 
 
 def flame(
-    up: float, pixel: float, m: Material, k: Kinetics, *, travel: float = 24.0, columns: int = 160
+    up: float,
+    pixel: float,
+    m: Material,
+    k: Kinetics,
+    *,
+    travel: float = 24.0,
+    columns: int = 160,
+    slowest: float = 20.0,
 ) -> Flame:
     """The flame in material that a shock of piston speed up (m/s) has compressed and heated.
 
     It is measured over the second half of the time in which it travels `travel` pixels, or that a flame of
-    20 m/s would need.
+    `slowest` (m/s) would need.
     """
     shock = shock_from_piston(up, m)
     rho, e = products_at(shock.p, shock.rho, shock.e, m, k.Q)
@@ -51,12 +58,13 @@ def flame(
     state = np.zeros((5, columns))
     state[0], state[3], state[4] = np.where(burned, rho, shock.rho), np.where(burned, e, shock.e), burned
     run = line_solver(state, pixel, m, k, boundaries=LINE)
+    longest = travel * pixel / slowest
     start, most = run.totals()[4], travel * shock.rho * pixel**2
-    while run.totals()[4] - start < 0.5 * most and run.time < 0.5 * travel * pixel / 20.0:
-        run.run(run.time + 0.05 * travel * pixel / 20.0)
+    while run.totals()[4] - start < 0.5 * most and run.time < 0.5 * longest:
+        run.run(run.time + 0.05 * longest)
     middle, t_middle, steepest = run.totals()[4], run.time, []
-    while run.totals()[4] - start < most and run.time < travel * pixel / 20.0:
-        run.run(run.time + 0.02 * travel * pixel / 20.0)
+    while run.totals()[4] - start < most and run.time < longest:
+        run.run(run.time + 0.02 * longest)
         steepest.append(np.abs(np.diff(run.fields()["reaction_progress"][0])).max())
     speed = (run.totals()[4] - middle) / (run.time - t_middle) / (shock.rho * pixel)
     fresh = run.fields()["pressure"][0, -columns // 4 :]

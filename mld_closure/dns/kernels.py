@@ -13,12 +13,15 @@ from mld_closure.dns.eos import cold, jit, temperature_from_cold
 from mld_closure.dns.kinetics import burn
 from mld_closure.dns.riemann import hllc_row
 
-COPY, MIRROR, PERIODIC, FIXED = 0, 1, 2, 3
+COPY, MIRROR, PERIODIC, FIXED, HELD = 0, 1, 2, 3, 4
 
 
 @jit
-def fill_ghosts(U, sides, inflow):
-    """Fill two ghost layers. sides: codes (left, right, bottom, top); inflow: (5,) beyond a FIXED left."""
+def fill_ghosts(U, sides, inflow, held):
+    """Fill two ghost layers. sides: codes (left, right, bottom, top); inflow: (5,) beyond a FIXED left.
+
+    held: (6,) the state beyond a HELD right, and the velocity of the last cell above which it stands there.
+    """
     ny, nx = U.shape[1] - 4, U.shape[2] - 4
     for v in range(5):
         flip_x = -U.dtype.type(1) if v == 1 else U.dtype.type(1)
@@ -37,6 +40,9 @@ def fill_ghosts(U, sides, inflow):
                     U[v, j, nx + 2 + g] = U[v, j, nx + 1]
                 elif sides[1] == MIRROR:
                     U[v, j, nx + 2 + g] = flip_x * U[v, j, nx + 1 - g]
+                elif sides[1] == HELD:
+                    arrived = U[1, j, nx + 1] > held[5] * U[0, j, nx + 1]
+                    U[v, j, nx + 2 + g] = held[v] if arrived else U[v, j, nx + 1]
                 else:
                     U[v, j, nx + 2 + g] = U[v, j, 2 + g]
         for g in range(2):

@@ -3,12 +3,12 @@
 Z exp(-Ta/T): activation energy of HMX decomposition from Henson and Smilowitz; Z chosen for 50 nm pixels.
 The rate limit k(p) is a constant, or k10 (p / 10 GPa)^n up to that constant. A flame that conducts kappa and
 burns at the rate k travels at a speed proportional to sqrt(kappa k) and is sqrt(kappa / k) thick, so scaling
-kappa and k10 together changes its speed and not the number of pixels that carry it: `paced` does so.
+kappa and k10 together changes its speed and not the number of pixels that carry it: a `Pace` holds both.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,15 +16,42 @@ import numpy as np
 from mld_closure.dns.eos import Material, cold, jit, temperature_from_cold
 
 P_REFERENCE = 10e9  # Pa, where a pressure-dependent rate limit equals k10
-K10, KAPPA = 6e8, 10.0  # 1/s and W/m/K of the pace K1
-PACES = {"K1": 1.0, "K2": 4.0}  # how many times slower than K1
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast wall frames burn, in SI units: rate limit k10 (p / 10 GPa)^n, conductivity and viscosity.
+
+    frame_interval: s between frames, so that at mid load nearly all is burned in the last of them.
+    """
+
+    k10: float  # 1/s
+    kappa: float  # W/m/K
+    frame_interval: float
+    n: float = 1.0
+    viscosity: float | None = None  # Pa s
+
+    def slower(self, ratio: float) -> Pace:
+        """A pace whose flames are `ratio` times slower and as thick, with frames as much further apart."""
+        if not ratio > 0:
+            raise ValueError(f"ratio must be positive, got {ratio}")
+        return replace(
+            self,
+            k10=self.k10 / ratio,
+            kappa=self.kappa / ratio,
+            frame_interval=self.frame_interval * ratio,
+        )
+
+
+K1 = Pace(6e8, 10.0, 1.4e-9)
+PACES = {"K1": K1, "K2": K1.slower(4.0), "K3": Pace(7.5e7, 2.0, 8e-9, n=3.0, viscosity=1.0)}
+PACE = "K3"  # of wall frames where nothing else is said
 
 
 @dataclass(frozen=True)
 class PressureLimit:
     """Rate limit k10 (p / 10 GPa)^n in 1/s; SI units."""
 
-    k10: float = K10
+    k10: float
     n: float = 1.0
 
     def __post_init__(self) -> None:
@@ -80,15 +107,12 @@ def rates(k: Kinetics, dtype: type = np.float64) -> Rates:
     )  # fmt: skip
 
 
-def paced(slower: float = 1.0, n: float = 1.0) -> tuple[Material, Kinetics]:
-    """Material and kinetics whose flames are `slower` times slower than those of K1 and as thick.
-
-    n: exponent of the rate limit in pressure. Both follow the density rule rho > 0.3 rho0 and p > 0.
-    """
-    if not slower > 0:
-        raise ValueError(f"slower must be positive, got {slower}")
-    material = Material(kappa=KAPPA / slower, active=0.3)
-    return material, Kinetics(limit=PressureLimit(K10 / slower, n))
+def paced(pace: Pace | str) -> tuple[Material, Kinetics]:
+    """Material and kinetics of a pace or of one of `PACES`; both follow the rule rho > 0.3 rho0 and p > 0."""
+    if isinstance(pace, str):
+        pace = PACES[pace]
+    material = Material(kappa=pace.kappa, active=0.3, viscosity=pace.viscosity)
+    return material, Kinetics(limit=PressureLimit(pace.k10, pace.n))
 
 
 @jit

@@ -28,7 +28,8 @@ from mld_closure.dns.loading import (
 )
 from mld_closure.dns.microstructure import Ellipse, solid_fraction
 from mld_closure.dns.solver import Boundaries, Solver
-from mld_closure.dns.wall_problems import flame_speeds, light_products, reverse_impact
+from mld_closure.dns.viscous_problems import viscous_decay, viscous_shock
+from mld_closure.dns.wall_problems import flame_speeds, light_products, reverse_impact, served_flames
 from mld_closure.grids import Grid
 
 PIXEL = 50e-9
@@ -374,7 +375,10 @@ PROBLEMS: dict[str, Callable[[bool], list[Check]]] = {
         pore_collapse,
         detonation,
         flame_speeds,
+        served_flames,
         light_products,
         reverse_impact,
+        viscous_decay,
+        viscous_shock,
     )
 }

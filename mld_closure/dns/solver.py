@@ -8,18 +8,29 @@ from typing import Literal
 
 import numpy as np
 
-from mld_closure.dns import eos, kernels
+from mld_closure.dns import eos, kernels, viscosity
 from mld_closure.dns.eos import Material
 from mld_closure.dns.kinetics import Kinetics, rates
 from mld_closure.grids import Grid
 
-Side = Literal["copy", "mirror", "periodic", "fixed"]
-CODES = {"copy": kernels.COPY, "mirror": kernels.MIRROR, "periodic": kernels.PERIODIC, "fixed": kernels.FIXED}
+Side = Literal["copy", "mirror", "periodic", "fixed", "held"]
+CODES = {
+    "copy": kernels.COPY,
+    "mirror": kernels.MIRROR,
+    "periodic": kernels.PERIODIC,
+    "fixed": kernels.FIXED,
+    "held": kernels.HELD,
+}
+ONLY = {"fixed": "left", "held": "right"}
 
 
 @dataclass(frozen=True)
 class Boundaries:
-    """What lies beyond each side; `fixed` holds the inflow state and is for the left side only."""
+    """What lies beyond each side.
+
+    `fixed`, left only, is the inflow state. `held`, right only, copies until the shock arrives and is a given
+    state from then on.
+    """
 
     left: Side = "fixed"
     right: Side = "copy"
@@ -29,9 +40,9 @@ class Boundaries:
     def __post_init__(self) -> None:
         for side in ("left", "right", "bottom", "top"):
             kind = getattr(self, side)
-            if kind not in CODES or (kind == "fixed" and side != "left"):
+            if kind not in CODES or ONLY.get(kind, side) != side:
                 raise ValueError(
-                    f"boundary {side} = '{kind}': choose copy, mirror, periodic (left: or fixed)"
+                    f"boundary {side} = '{kind}': choose copy, mirror, periodic (left: or fixed, right: or held)"
                 )
         for a, b in (("left", "right"), ("bottom", "top")):
             if (getattr(self, a) == "periodic") != (getattr(self, b) == "periodic"):
@@ -56,7 +67,7 @@ class Solver:
     """A two-dimensional reactive compressible flow on a uniform grid.
 
     Primitive arrays are (5, ny, nx): rho (kg/m3), u, v (m/s), e (J/kg), lam. MUSCL with van Leer's limiter,
-    HLLC, SSP-RK2, then explicit conduction and point-wise chemistry; dt = cfl dx / max(max(|u|, |v|) + c).
+    HLLC, SSP-RK2, then explicit viscosity, conduction and point-wise chemistry; dt = cfl dx / max(max(|u|, |v|) + c).
     """
 
     def __init__(
@@ -68,11 +79,15 @@ class Solver:
         kinetics: Kinetics | None = None,
         boundaries: Boundaries | None = None,
         inflow: np.ndarray | None = None,
+        held: tuple[np.ndarray, float] | None = None,
         cfl: float = 0.4,
         dtype: type = np.float64,
         neighbours: Callable[[np.ndarray], None] | None = None,
     ) -> None:
         """Start from primitive (5, ny, nx); inflow (5,) is the primitive state beyond a fixed left side.
+
+        held: primitive state (5,) beyond a held right side, and the velocity u (m/s) of the last column of cells
+        above which it stands there; it can be left out where no right side is held.
 
         neighbours: called with the state (5, ny + 4, nx + 4) after its ghosts were filled as the boundaries
         say, to put in those that other solvers own.
@@ -90,10 +105,14 @@ class Solver:
         self.steps = 0
         if self.boundaries.left == "fixed" and inflow is None:
             raise ValueError("a fixed left boundary needs its inflow state")
+        if self.boundaries.right == "held" and held is None:
+            raise ValueError("a held right boundary needs its state and velocity")
         ny, nx = grid.shape
         self._c = eos.constants(self.material, dtype)
         self._k = rates(self.kinetics, dtype)
         self._inflow = conserved(np.zeros(5) if inflow is None else np.asarray(inflow, float)).astype(dtype)
+        beyond, arrived = held if held is not None else (np.zeros(5), 0.0)
+        self._held = np.append(conserved(np.asarray(beyond, float)), arrived).astype(dtype)
         self._U = np.zeros((5, ny + 4, nx + 4), dtype)
         self._U[:, 2:-2, 2:-2] = conserved(primitive)
         self._fill(self._U)
@@ -116,6 +135,8 @@ class Solver:
         kernels.stage(self._U, self._V, f(0), f(1), ratio, *work)
         self._fill(self._V)
         kernels.stage(self._V, self._U, f(0.5), f(0.5), ratio, *work)
+        if self.material.viscosity:
+            self._add_viscosity(dt)
         factor = dt * self.material.kappa / self.grid.pixel**2
         if factor > 0:
             self._fill(self._U)
@@ -186,8 +207,15 @@ class Solver:
             "velocity_y": v,
         }
 
+    def _add_viscosity(self, dt: float) -> None:
+        number = dt * self.material.viscosity / self.material.rho0 / self.grid.pixel**2
+        n = viscosity.substeps(number)
+        for _ in range(n):
+            self._fill(self._U)
+            viscosity.viscous_step(self._U, self._U.dtype.type(number / n), self._W, self._F, self._c)
+
     def _fill(self, state: np.ndarray) -> None:
-        kernels.fill_ghosts(state, self.boundaries.codes, self._inflow)
+        kernels.fill_ghosts(state, self.boundaries.codes, self._inflow, self._held)
         if self._neighbours is not None:
             self._neighbours(state)
 

@@ -1,13 +1,14 @@
 """The wall frame: porous material thrown at a rigid wall, and what its patch does afterwards.
 
-    wall | halo | patch | tail -> open            everything moves at -up at the start
+    wall | halo | patch | tail | held            everything moves at -up at the start
 
 The shock starts at the wall and has crossed the true microstructure of the halo when it enters the patch; the
 tail keeps the patch's surroundings true behind it. Nothing flows in at the wall, so all of the patch's own
 material stays and the horizon can be long.
 
 Why: a steady inflow needs a pore-free entry, which takes pores from the patch, and holds the pressure up
-where the burning material would push back.
+where the burning material would push back. An open end that copies gives way to burning material and does not
+push back at all: the pressure drifts down to nothing and the reaction with it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 
 from mld_closure.dns.curves import Arrivals, OwnMaterial
 from mld_closure.dns.eos import Material
+from mld_closure.dns.exact import porous_shock
 from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.loading import at_rest
 from mld_closure.dns.microstructure import Ellipse, Pores, pack
@@ -28,7 +30,8 @@ from mld_closure.dns.solver import Boundaries, Solver
 from mld_closure.fields import FIELDS
 from mld_closure.grids import Grid
 
-SIDES = Boundaries(left="mirror", right="copy", bottom="mirror", top="mirror")
+SIDES = Boundaries(left="mirror", right="held", bottom="mirror", top="mirror")
+ARRIVED = 0.5  # of the speed of impact: slower material at the right end has been shocked
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class WallFrame:
     measurements until the shock has arrived everywhere.
     """
 
-    halo: int = 128
-    tail: int = 240
+    halo: int = 80
+    tail: int = 80
     parts: int = 8
     arrival: float = 2.5e9
     samples: int = 4
@@ -89,10 +92,15 @@ def draw_pores(
 def wall_solver(
     mu: np.ndarray, up: float, pixel: float, m: Material, k: Kinetics, **options: object
 ) -> Solver:
-    """The solver of a body of solid fraction mu (ny, nx) that meets a rigid wall on its left at up m/s."""
+    """The solver of a body of solid fraction mu (ny, nx) that meets a rigid wall on its left at up m/s.
+
+    Once the shock has left at the right, material of the same porosity lies there, shocked and inert.
+    """
     state = at_rest(mu, m)
     state[1] = -up
-    return Solver(Grid(*mu.shape, pixel), state, material=m, kinetics=k, boundaries=SIDES, **options)
+    rho, _, e, _ = porous_shock(up, m, float(mu.mean()))
+    held = np.array([rho, 0.0, 0.0, e, 0.0]), -ARRIVED * up
+    return Solver(Grid(*mu.shape, pixel), state, material=m, kinetics=k, boundaries=SIDES, held=held, **options)
 
 
 def record_wall(

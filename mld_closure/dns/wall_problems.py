@@ -11,9 +11,9 @@ import numpy as np
 from mld_closure.dns.checks import Check
 from mld_closure.dns.curves import Arrivals, OwnMaterial
 from mld_closure.dns.eos import Material
-from mld_closure.dns.exact import bisect, hugoniot_pressure, shock_from_piston
+from mld_closure.dns.exact import porous_shock, shock_from_piston
 from mld_closure.dns.flames import flame
-from mld_closure.dns.kinetics import Kinetics, paced
+from mld_closure.dns.kinetics import PACE, Kinetics, paced
 from mld_closure.dns.microstructure import PackRules, pack, solid_fraction
 from mld_closure.dns.solver import Solver
 from mld_closure.dns.wall import wall_solver
@@ -29,7 +29,7 @@ def flame_speeds(full: bool = False) -> list[Check]:
     travel = 24.0 if full else 12.0
     checks = []
     for up, (p, speed, thickness) in FLAMES.items() if full else [(1200, FLAMES[1200])]:
-        fine, coarse = (flame(up, pixel, *paced(), travel=travel) for pixel in (50e-9, 100e-9))
+        fine, coarse = (flame(up, pixel, *paced("K1"), travel=travel) for pixel in (50e-9, 100e-9))
         name = f"flame at {p} GPa"
         checks += [
             Check(f"{name}, 50 nm: speed", fine.speed, speed, 0.1, units="m/s"),
@@ -37,7 +37,7 @@ def flame_speeds(full: bool = False) -> list[Check]:
             Check(f"{name}, 100 nm: speed to that at 50 nm", coarse.speed / fine.speed, 1.0, 0.15),
         ]
         if full:
-            slow = flame(up, 50e-9, *paced(4.0), travel=travel)
+            slow = flame(up, 50e-9, *paced("K2"), travel=travel)
             checks += [
                 Check(f"{name}, K2: speed to that of K1", slow.speed / fine.speed, 0.25, 0.2),
                 Check(f"{name}, K2: thickness to that of K1", slow.thickness / fine.thickness, 1.0, 0.15),
@@ -45,9 +45,25 @@ def flame_speeds(full: bool = False) -> list[Check]:
     return checks
 
 
+def served_flames(full: bool = False) -> list[Check]:
+    """Plane flames of the pace that wall frames have by default: carried by pixels of 100 nm, nearly as at 50."""
+    pace, travel = paced(PACE), 24.0 if full else 10.0
+    checks = []
+    for up in (700, 900, 1200) if full else (900,):
+        coarse = flame(up, 100e-9, *pace, travel=travel, slowest=2.0)
+        name = f"{PACE} flame at {FLAMES[up][0]} GPa"
+        checks.append(
+            Check(f"{name}, 100 nm: thickness", coarse.thickness, None, 2.5, "above", "px"),
+        )
+        if full:
+            fine = flame(up, 50e-9, *pace, travel=travel, slowest=2.0)
+            checks.append(Check(f"{name}, 100 nm: speed to that at 50 nm", coarse.speed / fine.speed, 1.0, 0.15))
+    return checks
+
+
 def light_products(full: bool = False) -> list[Check]:
     """A flame below 5.8 GPa: its products are lighter than 0.8 rho0, and by the first rule none runs."""
-    material, kinetics = paced()
+    material, kinetics = paced("K1")
     dense = Material(kappa=material.kappa)
     travel = 24.0 if full else 8.0
     light = flame(500, 100e-9, material, kinetics, travel=travel, columns=80)
@@ -112,15 +128,3 @@ def solid_arrivals(
     first, end = columns
     width = (end - first) / parts
     return (first + (np.arange(parts) + share) * width) * pixel / shock.us
-
-
-def porous_shock(up: float, m: Material, solid: float) -> tuple[float, float, float, float]:
-    """(rho, p, e, us) behind the shock of piston speed up (m/s) in a cold body of this solid fraction."""
-    start = solid * m.rho0
-
-    def mismatch(rho: float) -> float:
-        return hugoniot_pressure(rho, m, start, 0.0, 0.0) * (1 - start / rho) - start * up**2
-
-    rho = bisect(mismatch, 0.98 * m.rho0, 1.6 * m.rho0)
-    p = hugoniot_pressure(rho, m, start, 0.0, 0.0)
-    return rho, p, 0.5 * p * (1 / start - 1 / rho), p / (start * up)

@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mld_closure.config import ConfigError
 from mld_closure.data.trajectories import Trajectories
 from mld_closure.dns import campaign
 from mld_closure.dns.cases import PRESETS, CaseConfig, draw_load, draw_voids, simulate_case
-from mld_closure.simulation import simulate
+from mld_closure.simulation import load_plan, simulate, simulate_plan
 
 SMALL = CaseConfig("micro", (64, 96), frames=4, frame_interval=0.15e-9, diameter=(20.0, 28.0))
 TOML = """
@@ -144,3 +145,77 @@ def test_another_campaign_is_not_overwritten(tmp_path, uninterrupted):
     with pytest.raises(ValueError, match="seed"):
         simulate("micro", 1, out, seed=5, config=SMALL)
     assert out.read_bytes() == before
+
+
+def test_a_finished_file_is_made_longer(tmp_path, uninterrupted):
+    out = simulate("micro", 4, tmp_path / "a.h5", seed=4, config=SMALL)
+    begun = []
+    simulate("micro", 6, out, seed=4, config=SMALL, started=lambda *counts: begun.append(counts))
+    assert begun == [(4, 6)]
+    assert_equal_data(contents(out), uninterrupted)
+    assert not (tmp_path / "a.h5.parts").exists()
+    with pytest.raises(ValueError, match="n_cases"):
+        simulate("micro", 5, out, seed=4, config=SMALL)
+
+
+def test_a_file_can_be_read_while_a_longer_one_is_made(tmp_path, monkeypatch, uninterrupted):
+    out = simulate("micro", 3, tmp_path / "a.h5", seed=4, config=SMALL)
+
+    def stop(index, reason):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate("micro", 6, out, seed=4, config=SMALL, done=stop)
+    simulate("micro", 3, out, seed=4, config=SMALL)  # the finished file as it is
+    with Trajectories(out) as data:
+        assert data.n_cases == 3
+    begun = []
+    simulate("micro", 6, out, seed=4, config=SMALL, started=lambda *counts: begun.append(counts))
+    assert begun == [(4, 6)]
+    assert_equal_data(contents(out), uninterrupted)
+
+
+PLAN = """
+[[sets]]
+name = "a"
+preset = "micro"
+seed = 4
+cases = [2, 6]
+case = { shape = [64, 96], frames = 4, frame_interval = 0.15e-9, diameter = [20.0, 28.0] }
+
+[[sets]]
+name = "b"
+preset = "micro"
+seed = 5
+cases = [1]
+case = { shape = [64, 96], frames = 2, frame_interval = 0.15e-9, diameter = [20.0, 28.0], kinetics = { Z = 0.0 } }
+"""
+
+
+def test_a_plan_makes_its_sets_round_by_round(tmp_path, uninterrupted):
+    (tmp_path / "plan.toml").write_text(PLAN)
+    plan = load_plan(tmp_path / "plan.toml")
+    assert plan.sets[1].config.kinetics == replace(SMALL.kinetics, Z=0.0)
+    begun = []
+    for _ in range(2):  # the second call finds all done
+        files = simulate_plan(plan, tmp_path / "data", started=lambda *row: begun.append(row))
+    assert begun == [("a", 0, 2), ("b", 0, 1), ("a", 2, 6), ("b", 1, 1), ("a", 6, 6)]
+    assert_equal_data(contents(files[0]), uninterrupted)
+    with Trajectories(files[1]) as data:
+        assert data.n_frames == 2
+
+
+def test_wrong_plans_are_named(tmp_path):
+    path = tmp_path / "plan.toml"
+    for change, words in {
+        ('preset = "micro"', 'preset = "mikro"'): "no preset 'mikro'",
+        ("cases = [2, 6]", "cases = [6, 2]"): "not falling",
+        ("seed = 5", "seed = 4"): "the same seed",
+        ("shape = [64, 96]", "shapes = [64, 96]"): "shape",
+    }.items():
+        path.write_text(PLAN.replace(*change, 1))
+        with pytest.raises(ConfigError, match=words):
+            load_plan(path).sets[0].config  # noqa: B018
+    with pytest.raises(ConfigError, match="no such plan"):
+        load_plan("walls")
+    assert {s.preset for s in load_plan("wall").sets} == {"wall", "wall-micro"}

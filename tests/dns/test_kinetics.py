@@ -10,11 +10,11 @@ from mld_closure.dns import eos
 from mld_closure.dns.cases import PRESETS, CaseConfig, simulate_case
 from mld_closure.dns.eos import Material, constants
 from mld_closure.dns.exact import adiabatic_burn_time, energy_at_temperature
-from mld_closure.dns.kinetics import Kinetics, PressureLimit, burn, paced, rates
+from mld_closure.dns.kinetics import PACES, Kinetics, PressureLimit, burn, paced, rates
 from mld_closure.dns.loading import line_solver
 from mld_closure.dns.solver import Boundaries
 
-M, K = paced()
+M, K = paced("K1")
 FIRST = {  # mean and greatest value of the last frame
     "temperature": (788.6166754861673, 3298.321044921875),
     "pressure": (12810561872.833334, 19280117760.0),
@@ -113,11 +113,11 @@ def test_temperature_of_light_active_material_follows_the_formula():
 
 
 def test_pace_scales_conductivity_and_rate_together():
-    slow_m, slow_k = paced(4.0, n=2.0)
+    slow_m, slow_k = paced(replace(PACES["K1"].slower(4.0), n=2.0))
     assert slow_m.kappa == pytest.approx(M.kappa / 4)
     assert slow_k.limit == PressureLimit(1.5e8, 2.0)
-    with pytest.raises(ValueError, match="slower"):
-        paced(0.0)
+    with pytest.raises(ValueError, match="ratio must be positive"):
+        PACES["K1"].slower(0.0)
     with pytest.raises(ValueError, match="k10"):
         PressureLimit(0.0)
     with pytest.raises(ValueError, match=r"from 0\.05 to 1"):
@@ -129,7 +129,7 @@ def test_first_presets_are_described_as_before():
     for kind in ("micro", "meso"):
         config = to_dict(PRESETS[kind])
         assert "wall" not in config
-        assert "active" not in config["material"]
+        assert not {"active", "viscosity"} & set(config["material"])
         assert "limit" not in config["kinetics"]
         assert "gap_share" not in config["pack"]
         assert from_dict(CaseConfig, config) == PRESETS[kind]

@@ -100,6 +100,7 @@ def test_single_precision_is_close_but_not_equal():
     [
         ({"left": "periodic"}, "periodic together"),
         ({"right": "fixed"}, "right = 'fixed'"),
+        ({"left": "held"}, "left = 'held'"),
         ({"top": "wall"}, "top = 'wall'"),
     ],
 )
@@ -113,5 +114,7 @@ def test_wrong_shape_and_missing_inflow_are_named():
         Solver(Grid(4, 4, PIXEL), np.ones((5, 4, 5)))
     with pytest.raises(ValueError, match="inflow"):
         Solver(Grid(4, 4, PIXEL), at_rest(np.ones((4, 4)), M))
+    with pytest.raises(ValueError, match="held right boundary needs"):
+        Solver(Grid(4, 4, PIXEL), at_rest(np.ones((4, 4)), M), boundaries=Boundaries("mirror", "held"))
     with pytest.raises(ValueError, match="needs 2 cells"):
         Solver(Grid(1, 4, PIXEL), at_rest(np.ones((1, 4)), M), inflow=np.ones(5))

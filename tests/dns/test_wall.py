@@ -11,9 +11,9 @@ from mld_closure.data.validation import validate
 from mld_closure.dns.cases import PRESETS, CaseConfig, at_pace, at_pixel, simulate_case
 from mld_closure.dns.curves import Arrivals, OwnMaterial
 from mld_closure.dns.eos import Material
-from mld_closure.dns.exact import shock_from_piston
-from mld_closure.dns.kinetics import Kinetics, paced
-from mld_closure.dns.microstructure import Ellipse, Pores, gap, solid_fraction
+from mld_closure.dns.exact import porous_shock, shock_from_piston
+from mld_closure.dns.kinetics import PACE, PACES, Kinetics, paced
+from mld_closure.dns.microstructure import Ellipse, PackRules, Pores, gap, pack, solid_fraction
 from mld_closure.dns.solver import Boundaries, Solver
 from mld_closure.dns.wall import WallFrame, draw_pores, rounded, wall_solver
 from mld_closure.dns.wall_problems import solid_arrivals
@@ -21,7 +21,7 @@ from mld_closure.grids import Grid
 from mld_closure.simulation import simulate
 
 PIXEL = 100e-9
-MATERIAL, KINETICS = paced()
+MATERIAL, KINETICS = paced("K1")
 INERT = Kinetics(Z=0.0)
 SMALL = CaseConfig(
     "wall", (32, 96), frames=4, frame_interval=0.7e-9, up=(1300.0, 1400.0), pixel=PIXEL,
@@ -91,6 +91,25 @@ def test_arrival_in_the_parts_of_a_solid():
     run.run(1.35 * run.time)
     shock = shock_from_piston(900.0, Material())
     assert own.measure(run)["mean_density"] == pytest.approx(shock.rho, rel=5e-3)
+
+
+def test_pressure_stays_with_the_shock_that_has_left():
+    """Long after, in inert porous material and after a blow has driven it out at the right."""
+    up, rng = 1000.0, np.random.default_rng(2)
+    rules = PackRules(median=8, sigma=0.3, smallest=5, largest=20, gap=3, first_column=2, gap_share=0.3)
+    mu = solid_fraction((32, 128), pack((32, 128), 0.1, rng, rules))
+    material = replace(MATERIAL, viscosity=1.0)
+    p = porous_shock(up, material, float(mu.mean()))[1]
+    run = wall_solver(mu, up, PIXEL, material, INERT)
+    own = OwnMaterial(run, (8, 104), 4)
+    run.run(12e-9)
+    assert own.measure(run)["mean_pressure"][0] == pytest.approx(p, rel=0.05)
+    run.interior[3] += run.interior[0] * 0.5e6
+    run.refresh()
+    assert own.measure(run)["mean_pressure"][0] > 1.1 * p
+    run.run(30e-9)
+    assert own.measure(run)["mean_pressure"] == pytest.approx(p, rel=0.05)
+    assert np.abs(run.primitive()[1]).max() < 0.1 * up
 
 
 def test_arrivals_interpolate_and_stay():
@@ -169,14 +188,20 @@ def test_own_density_at_the_start_is_that_of_the_pores():
 
 def test_presets_at_another_pixel_and_pace():
     wall = PRESETS["wall"]
-    coarse = at_pixel(wall, 100e-9)
-    assert (coarse.shape, coarse.wall.halo, coarse.wall.tail) == ((160, 320), 64, 120)
-    slow = at_pace(coarse, 4.0)
-    assert slow.frame_interval == pytest.approx(4 * wall.frame_interval)
-    assert slow.material.kappa == pytest.approx(wall.material.kappa / 4)
-    assert slow.kinetics.limit.k10 == pytest.approx(wall.kinetics.limit.k10 / 4)
-    assert at_pace(slow, 1.0) == coarse
-    assert from_dict(CaseConfig, to_dict(slow)) == slow
+    fine = at_pixel(wall, 50e-9)
+    assert (fine.shape, fine.wall.halo, fine.wall.tail) == ((256, 640), 160, 160)
+    assert at_pixel(fine, 100e-9) == wall
+    for preset, share in (("wall", 1.0), ("wall-micro", 0.5)):
+        K1, K2 = (at_pace(PRESETS[preset], PACES[pace]) for pace in ("K1", "K2"))
+        assert K1.frame_interval == pytest.approx(share * 1.4e-9)
+        assert K2.frame_interval == pytest.approx(4 * K1.frame_interval)
+        assert K2.material.kappa == pytest.approx(K1.material.kappa / 4)
+        assert K2.kinetics.limit.k10 == pytest.approx(K1.kinetics.limit.k10 / 4)
+        assert from_dict(CaseConfig, to_dict(K2)) == K2
+        assert at_pace(PRESETS[preset], PACES[PACE]) == PRESETS[preset]
+        assert (PRESETS[preset].material.viscosity, K1.material.viscosity) == (1.0, None)
+    with pytest.raises(ValueError, match="constant rate limit"):
+        at_pace(PRESETS["micro"], PACES["K1"])
     with pytest.raises(ValueError, match="measured in pixels"):
         at_pixel(PRESETS["meso"], 100e-9)
 
