@@ -108,16 +108,9 @@ void signals(const std::string& bundle) {
   require(std::memcmp(&mask, &later, sizeof mask) == 0, "the mask of signals changed");
 }
 
-volatile sig_atomic_t interrupted = 0;
-
-// A host that handles SIGINT itself, and one that ends on it.
+// A host that says nothing of SIGINT ends on it, as it would without a closure.
 void interrupt(const std::string& bundle) {
-  signal(SIGINT, [](int) { interrupted = 1; });
-  mld_closure* closure = with_cells(bundle);
-  raise(SIGINT);
-  require(interrupted == 1, "the host's own handler of SIGINT was not called");
-  steps(closure, 0, 3);
-  signal(SIGINT, SIG_DFL);
+  steps(with_cells(bundle), 0, 3);
   std::printf("held\n");
   std::fflush(stdout);
   raise(SIGINT);

@@ -157,7 +157,7 @@ def test_damaged_restarts_are_named(kit, tmp_path):
     with pytest.raises(ClosureError, match="is damaged"):
         closure.restore(tmp_path / "r")
     manifest.write_text(json.dumps({**json.loads(text), "version": 9}))
-    with pytest.raises(ClosureError, match="no restart of format version 5"):
+    with pytest.raises(ClosureError, match="no restart of format version 6"):
         closure.restore(tmp_path / "r")
 
 
