@@ -157,20 +157,20 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         With `path` as it was.
     """
     mend(path)
-    mark = _mark()
+    mark, there = _mark(), path.exists()
     new, old = (path.with_name(f".{path.name}.{mark}.{kind}") for kind in ("new", "old"))
     disk.mkdir(new)
     try:
         for name, data in files.items():
             write(new / name, data)
         sync(new)
-        if path.exists():
+        if there:
             disk.rename(path, old)
         rename(new, path)
     except BaseException:
+        if path.exists() and (old.exists() or not there):
+            shutil.rmtree(path, ignore_errors=True)
         if old.exists():
-            if path.exists():
-                shutil.rmtree(path, ignore_errors=True)
             os.rename(old, path)
         shutil.rmtree(new, ignore_errors=True)
         raise

@@ -65,8 +65,13 @@ def read_bytes(path: str | Path, limit: int, *, size: int | None = None, inside:
         As `require_regular`; also for another size, and for a file that lies elsewhere.
     """
     path = Path(path)
-    if inside is not None and path.resolve().parent != inside.resolve():
-        raise IntakeError(f"{path} leads out of its folder, to {path.resolve()}")
+    if inside is not None:
+        try:
+            real, folder = path.resolve(), inside.resolve()
+        except (OSError, RuntimeError, ValueError) as err:  # a loop of links
+            raise IntakeError(f"{path} cannot be read ({_reason(err)})") from None
+        if real.parent != folder:
+            raise IntakeError(f"{path} leads out of its folder, to {real}")
     found = require_regular(path)
     if size is not None and found != size:
         raise IntakeError(f"{path} has {found} bytes instead of {size}")
@@ -126,7 +131,11 @@ def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_seal(manifest: Mapping[str, Any], where: str) -> None:
     """IntakeError unless everything in a manifest is as it was when it was sealed."""
-    if manifest.get(SEAL) != digest(manifest):
+    try:
+        found = digest(manifest)
+    except RecursionError:
+        raise IntakeError(f"{where} is damaged (nested too deeply)") from None
+    if manifest.get(SEAL) != found:
         raise IntakeError(f"{where} was altered (its SHA-256 differs)")
 
 

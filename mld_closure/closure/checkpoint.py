@@ -52,13 +52,13 @@ def begin(folder: str | Path, name: str) -> None:
     folder = Path(folder)
     durable.make_folder(folder.absolute())
     for mark in folder.glob(".saving-*"):
-        left = _files(folder, mark.name.removeprefix(".saving-")) - _named(folder)
-        for file in sorted(left):
+        left = _files(folder, mark.name.removeprefix(".saving-")) | _replaced(mark)
+        for file in sorted(left - _named(folder)):
             log.warning("removed %s, left by a save that was killed", folder / file)
             (folder / file).unlink(missing_ok=True)
         mark.unlink(missing_ok=True)
     durable.clear(folder / MANIFEST)
-    _flushed(folder / f".saving-{name}", b"")
+    _flushed(folder / f".saving-{name}", "\n".join(sorted(_named(folder))).encode())
 
 
 def abandon(folder: str | Path, name: str) -> None:
@@ -86,9 +86,10 @@ def write_manifest(
     folder = Path(folder)
     before = _named(folder)
     manifest = intake.sealed({"format": FORMAT, "version": VERSION, "shards": list(shards), **facts})
-    durable.sync(folder)
-    with _kept(folder / MANIFEST), durable.published(folder / MANIFEST) as temporary:
-        durable.write(temporary, intake.canonical(manifest))
+    with _kept(folder / MANIFEST):
+        durable.sync(folder)
+        with durable.published(folder / MANIFEST) as temporary:
+            durable.write(temporary, intake.canonical(manifest))
     for old in before - {shard["file"] for shard in shards}:
         (folder / old).unlink(missing_ok=True)
     (folder / f".saving-{name}").unlink(missing_ok=True)
@@ -148,6 +149,15 @@ def _files(folder: Path, name: str) -> set[str]:
     """Files of the save of this name."""
     found = {p.name: _SHARD.fullmatch(p.name) for p in folder.glob("state-*.safetensors")}
     return {file for file, match in found.items() if match and match[1] == name}
+
+
+def _replaced(mark: Path) -> set[str]:
+    """Files of the restart that the save of this mark was to replace."""
+    try:
+        names = intake.read_text(mark).split("\n")
+    except (OSError, IntakeError):
+        return set()
+    return {name for name in names if _SHARD.fullmatch(name) and (mark.parent / name).is_file()}
 
 
 def _named(folder: Path) -> set[str]:

@@ -107,7 +107,8 @@ def read_manifest(directory: Path, *, unsealed: bool = False) -> dict[str, Any]:
             raise BundleError(f"{path}: '{key}' must be a {kind.__name__}, got {manifest.get(key)!r}")
     _check_numbers(manifest, path)
     for scale in ("micro", "meso"):
-        if not isinstance(manifest["parts"].get(scale), dict):
+        files = manifest["parts"].get(scale)
+        if not isinstance(files, dict) or not all(isinstance(name, str) for name in files.values()):
             raise BundleError(f"{path}: 'parts' lists no files for the {scale} model")
     for name, extra in manifest["extras"].items():
         if not isinstance(extra, dict) or not isinstance(extra.get("config"), dict) or "file" not in extra:

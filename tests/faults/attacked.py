@@ -26,7 +26,7 @@ IDS = np.arange(10, 10 + CELLS)
 
 
 class Bench:
-    """Things to attack, made when they are first asked for; `fresh()` gives each attack a folder of its own."""
+    """Things to attack, made when first asked for; `fresh()` gives each attack a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

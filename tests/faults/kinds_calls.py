@@ -6,6 +6,18 @@ from campaign import kind
 
 from mld_closure.errors import ClosureError
 
+CALLS = [*("begin", "begin", "advance", "advance", "some", "commit", "commit", "rollback", "save", "restore"),
+         *("submit", "wait", "register", "unregister", "wrong", "migrate")]  # fmt: skip
+SHAPES = [SHAPE, SHAPE, SHAPE, (0, 0), (1, 1), (32, 31), (32, 64), (33, 96), (32, 32), (96, 32)]
+SPOILT = ["none", "nan", "inf", "big", "negative", "void", "solid", "text", "object", "flat", "complex"]
+WRONG = {"nan": np.nan, "inf": np.inf, "big": 2.0, "negative": -1.0}
+GROUPS = {
+    "engine": ["micro_batch", "horizon", "patch_shape", "scale", "reproducible", "compiled", "surplus"],
+    "load": ["kind", "p_arrival", "window", "updates", "history_exponent"],
+    "policy": ["on_extrapolation", "max_uncertainty", "max_burn_step"],
+    "readout": ["kind", "threshold", "fields", "read_every"],
+    "shadow": ["readout", "fallback"],
+}
 HELL = [np.nan, np.inf, -np.inf, -1.0, -0.0, 0.0, 5e-324, 1e-310, 1.0, 1e5, 3e9, 6e9, 9e9, 1e11, 1e15, 1e300,
         1.797e308]  # fmt: skip
 
@@ -20,8 +32,7 @@ def calls(draw, bench):
     """Whatever is called, the committed state is that of the steps that were committed, made again alone."""
     made, committed, open_step, t = bench.closure(), [], None, 0.0
     for _ in range(int(draw.integers(5, 25))):
-        what = draw.choice(["begin", "begin", "advance", "advance", "some", "commit", "commit", "rollback", "save",
-                            "restore", "submit", "wait", "register", "unregister", "wrong", "migrate"])  # fmt: skip
+        what = draw.choice(CALLS)
         p = pressures(draw, CELLS)
         try:
             if what == "begin":
@@ -78,7 +89,7 @@ def calls(draw, bench):
 
 @kind("numbers from hell", 4)
 def hell(draw, bench):
-    """Refused with a sentence and nothing changed, or answered within bounds, burned fractions never falling."""
+    """Refused in a sentence with nothing changed, or answered within bounds, burned fractions rising."""
     made = bench.closure()
     t, burned = 0.0, np.zeros(CELLS)
     for _ in range(int(draw.integers(3, 12))):
@@ -120,22 +131,17 @@ def hell(draw, bench):
 def patches(draw, bench):
     made = bench.closure(cells=False)
     n = int(draw.integers(1, 4))
-    shape = [SHAPE, SHAPE, SHAPE, (0, 0), (1, 1), (32, 31), (32, 64), (33, 96), (32, 32), (96, 32)][
-        int(draw.integers(10))
-    ]
-    mu = draw.random((n, *shape))
-    spoil = draw.choice(
-        ["none", "nan", "inf", "big", "negative", "void", "solid", "text", "object", "flat", "complex"]
-    )
-    if mu.size and spoil in ("nan", "inf", "big", "negative"):
-        mu.reshape(-1)[int(draw.integers(mu.size))] = {
-            "nan": np.nan,
-            "inf": np.inf,
-            "big": 2.0,
-            "negative": -1.0,
-        }[spoil]
-    mu = {"void": np.zeros_like(mu), "solid": np.ones_like(mu), "text": mu.astype(str), "object": mu.astype(object),
-          "flat": mu.reshape(-1), "complex": mu + 0j}.get(spoil, mu)  # fmt: skip
+    mu = draw.random((n, *SHAPES[int(draw.integers(len(SHAPES)))]))
+    spoil = draw.choice(SPOILT)
+    if mu.size and spoil in WRONG:
+        mu.reshape(-1)[int(draw.integers(mu.size))] = WRONG[spoil]
+    others = {
+        "void": np.zeros_like(mu),
+        "solid": np.ones_like(mu),
+        "text": mu.astype(str),
+        "flat": mu.reshape(-1),
+    }
+    mu = ({"object": mu.astype(object), "complex": mu + 0j} | others).get(spoil, mu)
     ids = draw.choice([0, 1, -1, 2**62, 7, 7], n) if draw.random() < 0.5 else np.arange(n)
     if refuses(lambda: made.register(ids, patches=mu, pixel=float(draw.choice([5e-8, 5e-8, 0.1, np.nan]))),
                ClosureError, ValueError, TypeError):  # fmt: skip
@@ -145,7 +151,7 @@ def patches(draw, bench):
         out = made.advance(pressure=np.full(len(ids), 8e9))
         good = bool(np.isfinite(out.burned_fraction).all())
     made.close()
-    return None if good else f"patches {shape}, {spoil}"
+    return None if good else f"patches of {mu.shape}, {spoil}"
 
 
 @kind("pressures that swing", 1)
@@ -170,12 +176,8 @@ def swing(draw, bench):
 @kind("options from hell", 2)
 def options(draw, bench):
     values = [None, 0, -1, 1, 10**9, 1e9, np.nan, np.inf, "", "a", [], {}, True, 1e-300]
-    groups = {"engine": ["micro_batch", "horizon", "patch_shape", "scale", "reproducible", "compiled", "surplus"],
-              "load": ["kind", "p_arrival", "window", "updates", "history_exponent"],
-              "policy": ["on_extrapolation", "max_uncertainty", "max_burn_step"],
-              "readout": ["kind", "threshold", "fields", "read_every"], "shadow": ["readout", "fallback"]}  # fmt: skip
-    group = draw.choice(sorted(groups))
-    name = draw.choice(groups[group])
+    group = str(draw.choice(sorted(GROUPS)))
+    name = str(draw.choice(GROUPS[group]))
     value = values[int(draw.integers(len(values)))]
     given = {group: {name: value}}
     if draw.random() < 0.2:
