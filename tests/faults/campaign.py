@@ -116,7 +116,7 @@ class Campaign:
     def reproductions(self) -> str:
         """A line for each fault that did not hold: how to make it again, and what it did."""
         return "\n".join(
-            f"pytest -n0 tests/faults --fault {one['number']} --fault-seed {one['seed']}"
+            f"pytest -n0 tests/faults -k draw --fault {one['number']} --fault-seed {one['seed']}"
             f"  # {one['kind']}: {one['why']}"
             for one in self.failures
         )

@@ -47,6 +47,6 @@ def test_a_fault_that_does_not_hold_is_told_with_its_number(bench, tmp_path, mon
     campaign = Campaign(100, bench, store=tmp_path / "found.jsonl")
     number = next(n for n in range(100) if campaign.kind_of(n) == name)
     campaign.run([number])
-    assert f"--fault {number} --fault-seed {SEED}" in campaign.reproductions()
+    assert f"-k draw --fault {number} --fault-seed {SEED}" in campaign.reproductions()
     again = Campaign(100, bench, store=tmp_path / "found.jsonl")
     assert again.results == campaign.results

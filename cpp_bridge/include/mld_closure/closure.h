@@ -108,7 +108,7 @@
      engine.compiled: str or none, default none
          file with the model's step compiled for this machine: native code, from a maker you trust
      policy.on_extrapolation: clamp | fallback | error, default clamp
-         a load outside the trained range
+         a load or a patch unlike those trained on
      policy.on_bad_result: clamp | fallback | error, default clamp
          a result that is not finite, out of bounds, or not monotone
      policy.on_uncertain: clamp | fallback | error, default clamp
