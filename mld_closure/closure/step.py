@@ -355,7 +355,7 @@ def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]
     last: end of the last committed step (s), None before the first.
     """
     t, dt = float(t), float(dt)
-    if not (np.isfinite(t) and np.isfinite(dt) and dt > 0):
+    if not (np.isfinite(t + dt) and np.isfinite(dt) and dt > 0):
         raise ClosureError(f"a step needs finite t and positive dt, got t = {t} s, dt = {dt} s")
     if last is not None and t < last - SLACK_ULP * np.spacing(max(abs(t), abs(last))) - 1e-9 * dt:
         raise ClosureError(f"time goes back: step begins at {t} s, the last one ended at {last} s")

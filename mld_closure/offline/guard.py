@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from ..surrogate.known_errors import KnownErrors
 from ..surrogate.novelty import Familiar
 from .evaluate import Judged, evaluate
 
+log: logging.Logger = logging.getLogger("mld_closure")
 _DRAWN = (
     "shape",
     "pixel",
@@ -105,8 +107,10 @@ def describe_limits(bundle: str | Path, data: Mapping[str, str | Path | None]) -
         if file is None:
             continue
         split = loaded.provenance["data"][scale]
-        if len(split["train"]) > 1:
+        try:
             loaded.microstructure[scale] = trained_on(loaded, file, scale, split["train"]).to_table()
+        except ValueError as err:  # too few cases, or none with pores
+            log.warning("the bundle will not tell strange %s patches: %s", scale, err)
         if HEAD in loaded.extras and len(split["validation"]) >= 3:
             found = evaluate(loaded, file, cases=split["validation"], scale=scale)
             loaded.errors[scale] = errors_of(found.results, loaded, file, found.cases).to_table()
@@ -115,8 +119,8 @@ def describe_limits(bundle: str | Path, data: Mapping[str, str | Path | None]) -
 
 def trained_on(bundle: Bundle, data: str | Path, scale: str, cases: Sequence[int] | None = None) -> Familiar:
     """What the microstructures of a trajectory file are like, of all cases or some."""
-    first = first_column(bundle)
     with Trajectories(data) as file:
+        first = min(first_column(bundle), file.shape[1] // 2)
         if abs(file.pixel - bundle.pixel) > 1e-3 * bundle.pixel:
             raise ConfigError(f"{data} has pixels of {file.pixel:g} m, the {scale} model {bundle.pixel:g} m")
         chosen = range(file.n_cases) if cases is None else cases

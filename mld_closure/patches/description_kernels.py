@@ -9,17 +9,27 @@ from __future__ import annotations
 import numpy as np
 
 from ..compile_cache import njit
+from .counts import (
+    CHANGES_X,
+    CHANGES_Y,
+    COLUMNS,
+    GREY,
+    LONGEST_X,
+    LONGEST_Y,
+    PAIRS_X,
+    PAIRS_Y,
+    PIXELS,
+    POSSIBLE_X,
+    POSSIBLE_Y,
+    RUNS_X,
+    RUNS_Y,
+    SOLID,
+    SQUARES_X,
+    SQUARES_Y,
+    VOID,
+)
 
 jit = njit(nogil=True, error_model="numpy")
-LAGS = (2, 4, 8, 16, 32, 64)  # px, besides 1
-# Columns of what `count` returns; those of runs stand for one direction, x then y
-PIXELS, VOID, SOLID, GREY, CHANGES_X, CHANGES_Y, RUNS_X, RUNS_Y, SQUARES_X, SQUARES_Y = range(10)
-LONGEST_X, LONGEST_Y = 10, 11
-PAIRS_X = 12  # of void pixels 1, 2, 4, ... apart
-PAIRS_Y = PAIRS_X + 1 + len(LAGS)
-POSSIBLE_X = PAIRS_Y + 1 + len(LAGS)  # pairs of any pixels so far apart
-POSSIBLE_Y = POSSIBLE_X + 1 + len(LAGS)
-COLUMNS = POSSIBLE_Y + 1 + len(LAGS)
 
 
 @jit

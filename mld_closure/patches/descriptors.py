@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import description_kernels as kernels
+from . import counts
 
-LAGS: np.ndarray = np.array([1, *kernels.LAGS])  # px
+LAGS: np.ndarray = np.array([1, *counts.LAGS])  # px
 
 
 class Descriptor(NamedTuple):
@@ -83,42 +83,41 @@ def describe(mu: np.ndarray, pixel: float, first: int = 0) -> np.ndarray:
         )
     if mu.dtype != np.float32 or not mu.flags.c_contiguous:
         mu = np.ascontiguousarray(mu, np.float32)
-    return numbers(kernels.count(mu, first, LAGS), pixel)
+    from .description_kernels import count  # compiles at first use
+
+    return numbers(count(mu, first, LAGS), pixel)
 
 
-def numbers(counts: np.ndarray, pixel: float) -> np.ndarray:
-    """Descriptors (k, 8) from what was counted (k, `kernels.COLUMNS`)."""
-    c = counts.T
+def numbers(found: np.ndarray, pixel: float) -> np.ndarray:
+    """Descriptors (k, 8) from what was counted (k, `counts.COLUMNS`)."""
+    c = found.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        pixels, void = c[kernels.PIXELS], c[kernels.VOID]
-        changes = c[kernels.CHANGES_X] + c[kernels.CHANGES_Y]
-        runs = c[kernels.RUNS_X] + c[kernels.RUNS_Y]
-        squares = c[kernels.SQUARES_X] + c[kernels.SQUARES_Y]
+        pixels, void = c[counts.PIXELS], c[counts.VOID]
+        changes = c[counts.CHANGES_X] + c[counts.CHANGES_Y]
+        runs = c[counts.RUNS_X] + c[counts.RUNS_Y]
+        squares = c[counts.SQUARES_X] + c[counts.SQUARES_Y]
         share = void / pixels
-        covariance = np.zeros((len(LAGS), len(counts)))
+        covariance = np.zeros((len(LAGS), len(found)))
         for k in range(len(LAGS)):
-            pairs = c[kernels.PAIRS_X + k] + c[kernels.PAIRS_Y + k]
-            possible = c[kernels.POSSIBLE_X + k] + c[kernels.POSSIBLE_Y + k]
+            pairs = c[counts.PAIRS_X + k] + c[counts.PAIRS_Y + k]
+            possible = c[counts.POSSIBLE_X + k] + c[counts.POSSIBLE_Y + k]
             covariance[k] = np.where(possible > 0, pairs / possible - share**2, 0.0) / (share - share**2)
         steps = np.diff(LAGS)[:, None]
         integral = 0.5 * (1 + covariance[0]) + (0.5 * steps * (covariance[1:] + covariance[:-1])).sum(axis=0)
         out = np.stack(
             [
-                1.0 - c[kernels.SOLID] / pixels,
+                1.0 - c[counts.SOLID] / pixels,
                 0.25
                 * np.pi
                 * changes
                 / (pixels * pixel),  # pi/2 crossings per length, mean of both directions
                 2 * void / runs * pixel,
                 squares / (2 * void) * pixel,
-                np.maximum(c[kernels.LONGEST_X], c[kernels.LONGEST_Y]) * pixel,
-                np.log(c[kernels.RUNS_Y] / c[kernels.RUNS_X]),
+                np.maximum(c[counts.LONGEST_X], c[counts.LONGEST_Y]) * pixel,
+                np.log(c[counts.RUNS_Y] / c[counts.RUNS_X]),
                 integral * pixel,
-                6.0
-                * 2.0
-                * c[kernels.GREY]
-                / changes
-                * pixel,  # 6 mu (1 - mu) is 1 pixel for a linear ramp of one
+                # 6 mu (1 - mu) sums to the width of a linear ramp, over the length of the boundary
+                24.0 / np.pi * c[counts.GREY] / changes * pixel,
             ],
             axis=1,
         )

@@ -5,7 +5,7 @@ import pytest
 
 from mld_closure.errors import ClosureError
 
-STEPS, DT = 24, 0.2e-9
+STEPS, DT = 14, 0.3e-9
 
 
 def burned(kit, start):
@@ -20,10 +20,15 @@ def burned(kit, start):
     return np.array(rows)
 
 
+@pytest.fixture(scope="module")
+def early(kit):
+    return burned(kit, 0.0)
+
+
 @pytest.mark.parametrize("start", [1e-3, 1.0, 1e3, 1e6])
-def test_burned_fractions_do_not_depend_on_when_time_began(kit, start):
-    np.testing.assert_allclose(burned(kit, start), burned(kit, 0.0), rtol=0, atol=1e-12)
-    assert burned(kit, start)[-1].max() > 0
+def test_burned_fractions_do_not_depend_on_when_time_began(kit, early, start):
+    np.testing.assert_allclose(burned(kit, start), early, rtol=0, atol=1e-12)
+    assert early[-1].max() > 0
 
 
 def test_time_that_goes_back_is_seen_late_too(kit):

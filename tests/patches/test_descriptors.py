@@ -49,7 +49,9 @@ def test_a_disc():
 def test_the_width_of_a_ramp(width):
     x = np.arange(200) - 100 + 0.5
     mu = np.broadcast_to(np.clip(0.5 + x / width, 0, 1), (40, 200))
-    assert of(mu)["edge_width"] == pytest.approx(2 * width * PIXEL, rel=0.05)
+    assert of(mu)["edge_width"] == pytest.approx(
+        4 / np.pi * width * PIXEL, rel=0.05
+    )  # as surfaces along an axis
 
 
 def test_noise_is_correlated_over_a_pixel_and_blocks_over_their_side():
