@@ -194,7 +194,9 @@ class Session:
 
     def register_patches(self, ids: np.ndarray, patches: np.ndarray, pixel: float, copy: bool) -> None:
         """Cells (n,) with patches (n, ny, nx); pixel 0 for unknown."""
-        patches = patches.copy() if copy else patches
+        wanted = self.closure.options.engine.patch_shape
+        if copy and (wanted is None or patches.shape[1:] == tuple(wanted)):  # others are refused unread
+            patches = patches.copy()
         self._between(self.closure.register, ids.copy(), patches=patches, pixel=pixel or None)
 
     def register_image(

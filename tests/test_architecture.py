@@ -12,7 +12,18 @@ PACKAGE = ROOT / "mld_closure"
 
 BELOW_CLI = {"dns", "data", "models", "patches", "metrics", "training", "surrogate", "closure", "runtime"}
 BELOW_CLI |= {"macro", "viz", "simulation"}
-FREE = {"fields", "grids", "config", "device", "durable", "errors", "ids", "compile_cache", "_native"}
+FREE = {
+    "fields",
+    "grids",
+    "config",
+    "device",
+    "durable",
+    "intake",
+    "errors",
+    "ids",
+    "compile_cache",
+    "_native",
+}
 MAY_IMPORT = {
     "dns": set(),
     "data": set(),
@@ -31,7 +42,7 @@ MAY_IMPORT = {
     "testing": {"dns", "models", "surrogate"},
     "study": BELOW_CLI,
     "benchmarks": BELOW_CLI | {"study", "testing", "_bridge"},
-    "offline": {"data", "dns", "models", "training", "surrogate", "viz"},
+    "offline": {"data", "dns", "models", "patches", "training", "surrogate", "viz"},
     "__init__": None,  # names of all rooms, for type checkers
     "__main__": {"cli"},
     "cli": None,  # everything
@@ -42,6 +53,7 @@ ONLY_IN = {
         "data/trajectories.py",
         "data/importers.py",
         "data/growing.py",
+        "data/shapes.py",
         "data/writing.py",
         "models/keras_import.py",
         "patches/specimen.py",

@@ -21,6 +21,17 @@ module mld_closure
 
   integer(c_int), parameter, public :: mld_ok = 0, mld_e_argument = 1, mld_e_order = 2, mld_e_cells = 3, &
     mld_e_file = 4, mld_e_memory = 5, mld_e_mpi = 6, mld_e_handle = 101, mld_e_python = 102, mld_e_internal = 103
+
+  ! Flags of the status: what a cell is, what was done about it, and why; see closure.h.
+  integer(c_int64_t), parameter, public :: mld_is_loading = ishft(1_c_int64_t, 0), &
+    mld_is_active = ishft(1_c_int64_t, 1), mld_is_burned = ishft(1_c_int64_t, 2), &
+    mld_is_beyond_horizon = ishft(1_c_int64_t, 3), mld_is_extrapolating = ishft(1_c_int64_t, 8), &
+    mld_is_fallback = ishft(1_c_int64_t, 9), mld_is_rejected = ishft(1_c_int64_t, 10), &
+    mld_why_load_low = ishft(1_c_int64_t, 16), mld_why_load_high = ishft(1_c_int64_t, 17), &
+    mld_why_not_finite = ishft(1_c_int64_t, 18), mld_why_out_of_bounds = ishft(1_c_int64_t, 19), &
+    mld_why_not_monotone = ishft(1_c_int64_t, 20), mld_why_uncertain = ishft(1_c_int64_t, 21), &
+    mld_why_microstructure = ishft(1_c_int64_t, 22), mld_why_patch_size = ishft(1_c_int64_t, 23)
+
   integer(c_int32_t), parameter :: pressure_of = 1, velocity_of = 2, first_output = 101
 
   public :: closure, mld_fallback, mld_error_message, mld_error_cells, mld_is_recoverable

@@ -7,14 +7,25 @@
 #include <utility>
 
 namespace mld_core {
+namespace {
+
+constexpr std::int64_t kMostNumbers = std::int64_t{1} << 48;  // no memory holds more
+
+}  // namespace
 
 int refuse(Failure& why, std::string message) {
   why = {MLD_E_ARGUMENT, std::move(message), {}, true};
   return why.error;
 }
 
+int check_size(const char* what, std::int64_t n, std::int64_t ny, std::int64_t nx, Failure& why) {
+  const std::int64_t rows = ny > 0 ? kMostNumbers / ny : 0;
+  if (ny > 0 && nx > 0 && (n <= 0 || (nx <= rows && n <= rows / nx))) return MLD_OK;
+  return refuse(why, std::string(what) + " of " + std::to_string(ny) + " x " + std::to_string(nx));
+}
+
 int check_cells(std::int64_t n, const std::int64_t* ids, bool all_allowed, Failure& why) {
-  if (n < 0) return refuse(why, "the number of cells is " + std::to_string(n));
+  if (n < 0 || n > kMostNumbers) return refuse(why, "the number of cells is " + std::to_string(n));
   if (!ids && n > 0 && !all_allowed) return refuse(why, "ids is NULL for " + std::to_string(n) + " cells");
   return MLD_OK;
 }

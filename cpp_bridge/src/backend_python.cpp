@@ -217,13 +217,19 @@ extern "C" MLD_API mld_core::Session* mld_backend_python_open(const mld_core::Ho
                                                               mld_core::Failure& why) noexcept {
   using namespace mld_core;
   HostState state;
+  static bool ours = false;
+  const bool alone = ours || !Py_IsInitialized();  // a program that runs Python has given it its signals
+  const std::unique_ptr<Signals> signals = alone ? std::make_unique<Signals>() : nullptr;
   bool started = false;
   if (!start_python(home, started, why)) return nullptr;
-  static bool ours = false;
   ours = ours || started;
   Session* session = nullptr;
   in_python(why, [&] {
-    if (ours) find_package(home.site);
+    if (ours) {
+      py::module_::import("signal");
+      signals->restore();  // at once: the imports that follow take seconds
+      find_package(home.site);
+    }
     try {
       py::module_::import("mld_closure.bridge");
     } catch (const py::error_already_set& error) {

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from mld_closure import durable
+
 from .output import json_option, print_json, print_table, progress
 
 
@@ -107,7 +109,7 @@ def command(
     if plot:
         _draw(data, chosen, results, plot)
     if out:
-        Path(out).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+        durable.write_text(Path(out), json.dumps(report, indent=2, allow_nan=False) + "\n")
     if as_json:
         print_json(report)
         return

@@ -425,7 +425,13 @@ class Closure:
         check_shape(self._facts, shape)
         ny, nx = (int(n) for n in shape)
         self._stepper = make_stepper(
-            self._facts, self.options, self._cells, self._sources.gather, nx, self._fallback, self._shadow
+            self._facts,
+            self.options,
+            self._cells,
+            self._sources.gather,
+            (ny, nx),
+            self._fallback,
+            self._shadow,
         )
         self._ranks.prepare((ny, nx))
         engine = dataclasses.replace(self.options.engine, patch_shape=(ny, nx))

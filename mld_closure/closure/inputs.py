@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from ..device import to_host
+from ..device import borrow, to_host
 from ..errors import ClosureError
 from .response import Response
 
 
 def host_array(name: str, values: Any, count: int) -> np.ndarray:
-    """A float64 copy (count,) of an array, a list, or anything that speaks DLPack, on any device."""
-    if hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray):
-        values = to_host(values)
-    array = np.array(values, np.float64)
-    if array.shape != (count,):
-        raise ClosureError(
-            f"{name} has shape {array.shape}, the call has {count} cells; give one value per cell"
-        )
-    return array
+    """A float64 copy (count,) of an array, a list, or anything that speaks DLPack, on any device.
+
+    Nothing is read before the length is known to be right: a host that passes a wrong one has no more.
+    """
+    lent = borrow(values) if hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray) else values
+    shape = tuple(getattr(lent, "shape", ())) if hasattr(lent, "shape") else np.shape(lent)
+    if shape != (count,):
+        raise ClosureError(f"{name} has shape {shape}, the call has {count} cells; give one value per cell")
+    return np.array(lent if lent is values else to_host(lent), np.float64)
 
 
 def id_array(ids: Any) -> np.ndarray:

@@ -53,7 +53,7 @@ class LoadOptions:
 class PolicyOptions:
     """What is done where the model may not or cannot serve a cell."""
 
-    on_extrapolation: Policy = option("clamp", "a load outside the trained range")
+    on_extrapolation: Policy = option("clamp", "a load or a patch unlike those trained on")
     on_bad_result: Policy = option("clamp", "a result that is not finite, out of bounds, or not monotone")
     on_uncertain: Policy = option("clamp", "an uncertainty above `max_uncertainty`")
     on_weak_load: Literal["reset", "extrapolate"] = option(

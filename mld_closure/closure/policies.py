@@ -31,7 +31,7 @@ class Status(IntFlag):
     ACTIVE = 1 << 1
     BURNED = 1 << 2
     BEYOND_HORIZON = 1 << 3  # past what the model can tell: burned fraction relaxes to 1
-    EXTRAPOLATING = 1 << 8  # its load lies outside the trained range
+    EXTRAPOLATING = 1 << 8  # its load or its patch lies outside what the model was trained on
     FALLBACK = 1 << 9  # served by the fallback, not by the model
     REJECTED = 1 << 10  # a result of the model was not used
     LOAD_LOW = 1 << 16
@@ -40,6 +40,8 @@ class Status(IntFlag):
     OUT_OF_BOUNDS = 1 << 19
     NOT_MONOTONE = 1 << 20
     UNCERTAIN = 1 << 21
+    MICROSTRUCTURE = 1 << 22  # the patch is unlike those trained on
+    PATCH_SIZE = 1 << 23  # the patch has another size than those trained on
 
 
 REASONS = (
@@ -49,6 +51,8 @@ REASONS = (
     | Status.OUT_OF_BOUNDS
     | Status.NOT_MONOTONE
     | Status.UNCERTAIN
+    | Status.MICROSTRUCTURE
+    | Status.PATCH_SIZE
 )
 FRACTION_SLACK = 0.05  # a decoded fraction may overshoot [0, 1] by so much before it counts as wrong
 MONOTONE_SLACK = 0.02  # a burned fraction may fall by so much from frame to frame before it counts as wrong

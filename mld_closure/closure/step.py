@@ -24,6 +24,7 @@ from .observe.shadow import FallbackShadow
 from .options import PolicyOptions
 from .policies import BURNED, REASONS, Status, check_fallback
 from .response import Response, respond
+from .strangers import Strangers
 
 _NO_ROWS = np.empty(0, np.int64)
 
@@ -174,6 +175,8 @@ class Stepper:
         What is done outside the model's range.
     delay
         Distance (m) between the front of frame 0 and the centre of a patch.
+    strangers
+        Tells patches that are unlike those trained on.
     fallback
         Physics for cells that the policies hand to it, or None.
     shadow
@@ -187,6 +190,7 @@ class Stepper:
     frames: Frames
     policy: PolicyOptions
     delay: float
+    strangers: Strangers
     fallback: Fallback | None
     shadow: FallbackShadow | None = None
 
@@ -197,7 +201,6 @@ class Stepper:
         need."""
         ids, old = self.cells.ids[rows], self.cells.state.take(rows)
         state = self.cells.state.take(rows)
-        now = step.t + step.dt
         starts, load = self.capture.update_loads(state, pressure, velocity, step.t, step.dt)
         since = old.tau.copy()
         runs = (old.stage == Stage.ACTIVE) | (old.stage == Stage.BEYOND_HORIZON)
@@ -205,7 +208,7 @@ class Stepper:
         rate[runs] = self.clock.factor(pressure[runs], state.peak[runs])
         state.tau[runs] += rate[runs] * step.dt
         if starts.any():
-            since[starts] = self._start(state, starts, load[starts], ids[starts], now)
+            since[starts] = self._start(state, starts, load[starts], ids[starts], rows[starts])
         served = (state.stage == Stage.ACTIVE) & ((state.flags & Status.FALLBACK) == 0)
         wanted = self.clock.frames_wanted(state)
         burnt = (state.frame >= 0) & (state.right[:, BURNED] >= FINISHED)
@@ -277,33 +280,31 @@ class Stepper:
         return flagged
 
     def _start(
-        self, state: CellState, starts: np.ndarray, load: np.ndarray, ids: np.ndarray, now: float
+        self, state: CellState, starts: np.ndarray, load: np.ndarray, ids: np.ndarray, rows: np.ndarray
     ) -> np.ndarray:
         """Give cells `starts` (mask) their load (m/s) and start their clocks; returns the clocks at
         arrival."""
         low, high = self.capture.load_range
+        which, rule = np.flatnonzero(starts), self.policy.on_extrapolation
         weak, strong = load < low * (1 - LOAD_SLACK), load > high * (1 + LOAD_SLACK)
         outside = weak | strong
-        rule = self.policy.on_extrapolation
-        if outside.any():
-            if rule == "error":
-                raise ClosureError(
-                    f"load of {name_cells(ids[outside])}, {load[outside][0]:.1f} m/s, lies outside the "
-                    f"trained {low:g} to {high:g} m/s; choose policy 'clamp' or 'fallback' to go on",
-                    ids[outside],
-                )
-            which = np.flatnonzero(starts)
-            state.flags[which[outside]] |= Status.EXTRAPOLATING
-            state.flags[which[weak]] |= Status.LOAD_LOW
-            state.flags[which[strong]] |= Status.LOAD_HIGH
-            if rule == "fallback":
-                state.flags[which[outside]] |= Status.FALLBACK
+        if outside.any() and rule == "error":
+            raise ClosureError(
+                f"load of {name_cells(ids[outside])}, {load[outside][0]:.1f} m/s, lies outside the "
+                f"trained {low:g} to {high:g} m/s; choose policy 'clamp' or 'fallback' to go on",
+                ids[outside],
+            )
+        state.flags[which[weak]] |= Status.EXTRAPOLATING | Status.LOAD_LOW
+        state.flags[which[strong]] |= Status.EXTRAPOLATING | Status.LOAD_HIGH
+        strange = self.strangers.flag(state, which, rows, ids, refuse=rule == "error")
+        if rule == "fallback":
+            state.flags[which[outside | strange]] |= Status.FALLBACK
         served = np.clip(load, low, high)
         if rule == "fallback":
             served[outside] = load[outside]
         state.up[starts] = served
         delay = self.delay / self.capture.table.shock_speed(served)
-        clocks.start(state, starts, delay, now)
+        clocks.start(state, starts, delay)
         return delay
 
     def _request(self, which: np.ndarray, motion: Motion, dt: float, before: np.ndarray) -> FallbackRequest:
@@ -357,15 +358,18 @@ class Stepper:
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
 
 
+SLACK_ULP = 8  # spacings of floating point numbers by which a host's sum of steps may fall short
+
+
 def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]:
     """t and dt (s) of a step as numbers; ClosureError where they are none, or time goes back.
 
     last: end of the last committed step (s), None before the first.
     """
     t, dt = float(t), float(dt)
-    if not (np.isfinite(t) and np.isfinite(dt) and dt > 0):
+    if not (np.isfinite(t + dt) and np.isfinite(dt) and dt > 0):
         raise ClosureError(f"a step needs finite t and positive dt, got t = {t} s, dt = {dt} s")
-    if last is not None and t < last - 1e-9 * max(dt, abs(last)):
+    if last is not None and t < last - SLACK_ULP * np.spacing(max(abs(t), abs(last))) - 1e-9 * dt:
         raise ClosureError(f"time goes back: step begins at {t} s, the last one ended at {last} s")
     return t, dt
 

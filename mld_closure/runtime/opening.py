@@ -23,6 +23,7 @@ from ..surrogate.compiled import load_step
 from ..surrogate.engine import Engine
 from ..surrogate.facts import ModelFacts
 from ..surrogate.frame0 import LoadTable
+from ..surrogate.novelty import Familiar
 from ..surrogate.pool import Pool
 from ..surrogate.readers import make_reader
 from ..surrogate.rollout import Rollout
@@ -188,7 +189,8 @@ class Opening:
             digest, bundle.pixel, table, tuple(bundle.load_range),
             model_step=bundle.meso_step if scale == "meso" else bundle.micro_step,
             horizon=bundle.horizon * (1 if scale == "meso" else ratio),
-            known=reader.known, default_spread=spread,
+            known=reader.known, errors=spread,
+            familiar=Familiar.from_table(bundle.microstructure, scale),
         )  # fmt: skip
         serves = self.comm.rank in self.servers
         networks = None

@@ -235,7 +235,7 @@ DAMAGES = {
     "missing manifest": "has no bundle.json",
     "half a manifest": "is damaged",
     "other JSON": "does not describe a bundle",
-    "version": "format version 99; this package reads version 1",
+    "version": "format version 99; this package reads version 2",
     "missing key": "'horizon' must be a int",
     "unknown setting": "did you mean 'base'",
     "field scaling": "field 'temperature' was scaled with",

@@ -32,6 +32,13 @@
    Threads. Any thread may call; calls are made one after the other. Messages belong to the thread that made
    the call. Floating point traps and the number of OpenMP threads are put back before a call returns.
 
+   Signals. What the host has said of each signal stands before and after every call: Python and its modules
+   handle none. A host that runs Python itself has what its Python says.
+
+   Fork. A process that is to fork does so before its first mld_open; each side then opens its own closures.
+   In a child of a process that has called mld_open every call gives MLD_E_PYTHON and does nothing else, but
+   mld_close, which forgets the handle; the child may go on without closures, or start a program with exec.
+
    Device memory. Inputs and outputs may lie on a device: set `device` to its DLPack number, and
    `device_index`. They are handed on through DLPack, without a copy on the bridge's part. The host
    synchronises its own streams before the call.
@@ -101,7 +108,7 @@
      engine.compiled: str or none, default none
          file with the model's step compiled for this machine: native code, from a maker you trust
      policy.on_extrapolation: clamp | fallback | error, default clamp
-         a load outside the trained range
+         a load or a patch unlike those trained on
      policy.on_bad_result: clamp | fallback | error, default clamp
          a result that is not finite, out of bounds, or not monotone
      policy.on_uncertain: clamp | fallback | error, default clamp
@@ -153,7 +160,7 @@ typedef enum mld_error {
   MLD_E_MPI = 6,      /* wrong mpirun, mpi4py missing or of another MPI */
   /* not recoverable */
   MLD_E_HANDLE = 101,  /* null, closed or damaged handle */
-  MLD_E_PYTHON = 102,  /* no Python, or one without the package */
+  MLD_E_PYTHON = 102,  /* no Python, one without the package, or that of the parent after a fork */
   MLD_E_INTERNAL = 103 /* a defect; the message says where */
 } mld_error;
 
@@ -172,7 +179,8 @@ typedef enum mld_quantity {
   MLD_MEAN_TEMPERATURE = 107,         /* K */
   MLD_MEAN_PRESSURE = 108,            /* Pa */
   MLD_POROSITY = 109,
-  MLD_UNCERTAINTY = 110, /* 1/s, of the burn rate */
+  MLD_UNCERTAINTY = 110, /* 1/s, of the burn rate: what set-aside cases of about this load and time showed, and
+                            more for a patch or a load unlike those of training; NaN where it is not known */
   MLD_STATUS = 111       /* int64_t: MLD_IS_... flags; 0 for a cell that waits for its shock */
 } mld_quantity;
 
@@ -190,6 +198,8 @@ typedef enum mld_quantity {
 #define MLD_WHY_OUT_OF_BOUNDS ((int64_t)1 << 19)
 #define MLD_WHY_NOT_MONOTONE ((int64_t)1 << 20)
 #define MLD_WHY_UNCERTAIN ((int64_t)1 << 21)
+#define MLD_WHY_MICROSTRUCTURE ((int64_t)1 << 22) /* its patch is unlike those of training */
+#define MLD_WHY_PATCH_SIZE ((int64_t)1 << 23)     /* its patch has another size than those of training */
 
 /* Where an array lies: 0, or a device type of DLPack (1 is host memory handed on through DLPack). */
 enum { MLD_HOST = 0, MLD_HOST_DLPACK = 1, MLD_CUDA = 2, MLD_ROCM = 10 };
