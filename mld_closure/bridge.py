@@ -22,11 +22,12 @@ import mld_closure
 from .closure.first_version import grouped
 from .config import ConfigError, parse_toml
 from .device import available_cores, copy_into, gpu_count
+from .errors import CollectiveError
 from .runtime.agree import Attempt
 from .runtime.comm import SerialComm, finalized, from_handle
 
 _RESERVED = ("bundle", "comm", "load_table", "fallback")
-_OWN = ("device", "precision", "readout", "threads", "capture", "failures")
+_OWN = ("device", "precision", "readout", "threads", "timeout", "capture", "failures")
 _GROUPS = ("load", "engine", "policy", "shadow", "serving")
 _HOST = 1  # DLPack's number for memory of the host
 _LOCAL_SIZES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE")
@@ -43,6 +44,7 @@ class Error(IntEnum):
     MPI = 6
     PYTHON = 102
     INTERNAL = 103
+    RANKS = 104
 
 
 class OrderError(ValueError):
@@ -113,6 +115,8 @@ def describe(error: BaseException) -> tuple[int, str, list[int]]:
 _NUMBERS = (
     ({"MemoryError", "OutOfMemoryError"}, Error.MEMORY),
     ({"CommunicatorError"}, Error.MPI),
+    ({"LostRankError"}, Error.RANKS),
+    ({"CollectiveError"}, Error.ORDER),
     ({"OSError", "BundleError"}, Error.FILE),
     ({"ImportError"}, Error.PYTHON),
     ({"ValueError", "TypeError"}, Error.ARGUMENT),
@@ -323,6 +327,8 @@ class Session:
         begun = perf_counter()
         try:
             return work(*args, **kwargs)
+        except CollectiveError:
+            raise
         except ValueError as err:
             if getattr(err, "everywhere", False):  # the others are here too, and must say the same
                 in_order = all(self.closure.comm.allgather(in_order))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["BundleError", "ClosureError", "ConfigError", "MicrostructureError"]
+__all__ = ["BundleError", "ClosureError", "CollectiveError", "ConfigError", "LostRankError", "MicrostructureError"]
 
 
 class BundleError(ValueError):
@@ -44,6 +44,14 @@ class ClosureError(ValueError):
 
         super().__init__(message)
         self.ids = np.asarray(ids, np.int64)
+
+
+class CollectiveError(ClosureError):
+    """Ranks that make different calls of a closure at once; nothing was changed on any of them."""
+
+
+class LostRankError(CollectiveError):
+    """A rank that did not come to a call in time, or has closed the closure: only closing is left."""
 
 
 class ConfigError(ValueError):

@@ -20,7 +20,8 @@ module mld_closure
   private
 
   integer(c_int), parameter, public :: mld_ok = 0, mld_e_argument = 1, mld_e_order = 2, mld_e_cells = 3, &
-    mld_e_file = 4, mld_e_memory = 5, mld_e_mpi = 6, mld_e_handle = 101, mld_e_python = 102, mld_e_internal = 103
+    mld_e_file = 4, mld_e_memory = 5, mld_e_mpi = 6, mld_e_handle = 101, mld_e_python = 102, mld_e_internal = 103, &
+    mld_e_ranks = 104
   integer(c_int32_t), parameter :: pressure_of = 1, velocity_of = 2, first_output = 101
 
   public :: closure, mld_fallback, mld_error_message, mld_error_cells, mld_is_recoverable

@@ -351,6 +351,8 @@ const char* mld_error_name(int error) {
       return "MLD_E_HANDLE";
     case MLD_E_PYTHON:
       return "MLD_E_PYTHON";
+    case MLD_E_RANKS:
+      return "MLD_E_RANKS";
     default:
       return "MLD_E_INTERNAL";
   }

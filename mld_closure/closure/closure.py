@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..config import to_dict
-from ..errors import ClosureError
+from ..errors import ClosureError, CollectiveError
 from ..surrogate.facts import ModelFacts
 from . import restart
 from .advancing import Advancing, Inputs
@@ -327,7 +327,19 @@ class Closure:
 
     def close(self) -> None:
         """Drop the open step, if there is one, and give memory and communicator back. Collective; closing
-        twice is harmless."""
+        twice is harmless.
+
+        Raises CollectiveError, the closure being closed, where other ranks are in another call."""
+        if self._closed:
+            return
+        call = self._ranks.attempt("close")
+        try:
+            if not self._ranks.lost:
+                self._ranks.settle(call)
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
         self._step, self._tickets, self._stepper, self._closed = None, [], None, True
         self._sources, self._cells = Sources(), Cells()
         if self._records is not None:
@@ -337,8 +349,12 @@ class Closure:
     def __enter__(self) -> Closure:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except CollectiveError:
+            if kind is None:  # else what went wrong before says more
+                raise
 
     def _call(self, what: str) -> Any:
         if self._closed:
@@ -349,6 +365,8 @@ class Closure:
         """An advance of all ranks; one that fails is written down where that was asked for."""
         try:
             return self._advancing.together(call, self._step, self._stepper, given)
+        except CollectiveError:
+            raise  # a failing call is written by all ranks together
         except Exception as err:
             if self._failures is not None and (self._ranks.size == 1 or getattr(err, "everywhere", False)):
                 self._record_failure(given, err)

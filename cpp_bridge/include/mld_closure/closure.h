@@ -25,7 +25,10 @@
 
    MPI. With a communicator in the options (MPI_Comm_c2f; the closure duplicates it) the functions marked
    "Collective" must be called by all its ranks, in the same order; each rank passes the cells it owns, which
-   may be none. An error on one rank is returned on all. Without a communicator every process has a closure of
+   may be none. An error on one rank is returned on all. Ranks that make different calls at once all get
+   MLD_E_ORDER, with nothing changed; where a rank does not come within the option `timeout`, the others, and
+   that one when it comes, get MLD_E_RANKS, with its number in the message. mld_advance and mld_wait are the
+   same call in this. t and dt of a step may differ by rounding: those of rank 0 count. Without a communicator every process has a closure of
    its own, and MPI may be initialised before or after, or not at all. MPI_THREAD_FUNNELED is enough: call
    from the thread that initialised MPI. Close before MPI_Finalize; a close after it, or none, is harmless.
 
@@ -154,7 +157,8 @@ typedef enum mld_error {
   /* not recoverable */
   MLD_E_HANDLE = 101,  /* null, closed or damaged handle */
   MLD_E_PYTHON = 102,  /* no Python, or one without the package */
-  MLD_E_INTERNAL = 103 /* a defect; the message says where */
+  MLD_E_INTERNAL = 103, /* a defect; the message says where */
+  MLD_E_RANKS = 104     /* a rank did not come to a collective call in time, or has closed the closure */
 } mld_error;
 
 /* What an array holds. Inputs and outputs are double; the status is int64_t. */
