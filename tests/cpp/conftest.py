@@ -125,7 +125,7 @@ class Options(ctypes.Structure):
 @pytest.fixture(scope="session")
 def c(package):
     """The C interface itself."""
-    library = ctypes.CDLL(str(package / "lib/libmld_closure.so"))
+    library = ctypes.CDLL(str(package / "lib/libmld_closure.so.2"))
     library.mld_message.restype = library.mld_error_name.restype = ctypes.c_char_p
     return library
 
