@@ -26,6 +26,7 @@ COMMANDS = {
     "predict": ("predict", "Roll a bundle out from frame 0 of a case."),
     "run": ("run", "Run the shock initiation of a slab with a closure in its cells."),
     "export": ("export", "Compile a bundle's step for this machine."),
+    "examples": ("examples", "Copy the example hosts in C, C++ and Fortran."),
     "docs": ("docs", "Build the API reference as web pages."),
     "bench": ("bench", "Measure speed against the machine's limits."),
 }

@@ -130,3 +130,27 @@ def test_a_moved_library_says_that_python_is_missing(package, kit, bundle, tmp_p
     run = subprocess.run([tmp_path / "host", bundle], capture_output=True, text=True, env=env)
     assert "MLD_E_PYTHON" in run.stderr
     assert "/no/libpython.so" in run.stderr
+
+
+@pytest.fixture(scope="module")
+def copied(kit, package, tmp_path_factory):
+    """The example hosts as `mld-closure examples` copies them, built against the installed library."""
+    folder = tmp_path_factory.mktemp("copied") / "hosts"
+    tool = [sys.executable, "-m", "mld_closure", "examples"]
+    said = kit.call(*tool, folder).split()
+    assert sorted(said) == sorted(str(p) for p in folder.rglob("*") if p.is_file())
+    again = subprocess.run([*tool, folder], capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "is not empty" in again.stderr
+    options = [f"-Dmld_closure_DIR={package / 'cmake'}", "-G", "Ninja"]
+    kit.call("cmake", "-S", folder, "-B", folder / "build", *options)
+    kit.call("cmake", "--build", folder / "build", "-j1")
+    return folder / "build"
+
+
+def test_every_example_host_runs_with_the_shipped_bundle(copied, kit):
+    said = kit.call("ctest", "--test-dir", copied, "--output-on-failure")
+    ran = set(re.findall(r"Test\s+#\d+: (\S+) \.+\s+Passed", said))
+    skipped = set(re.findall(r"Test\s+#\d+: (\S+) \.+\*\*\*Skipped", said))
+    assert ran | skipped == {"smallest_c", "smallest_cpp", "smallest_f90", "openmp", "hydro_1", "hydro_2"}
+    assert {"smallest_c", "smallest_cpp"} <= ran
