@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import sys
 import types
 import typing
@@ -64,7 +65,16 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
-        raise ConfigError(f"{where} is not valid TOML: {err}") from None
+        raise ConfigError(f"{where} is not valid TOML: {err}{_without_quotes(text)}") from None
+
+
+def _without_quotes(text: str) -> str:
+    """A hint where a line of TOML has a word without quotes."""
+    for line in text.splitlines():
+        bare = re.fullmatch(r"\s*([\w.]+)\s*=\s*([A-Za-z/][^'\"#=]*?)\s*(#.*)?", line)
+        if bare and bare[2] not in ("true", "false", "inf", "nan"):
+            return f"; words stand in quotes: {bare[1]} = '{bare[2]}'"
+    return ""
 
 
 def load(cls: type[T], path: str | Path) -> T:

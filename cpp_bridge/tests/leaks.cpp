@@ -168,16 +168,16 @@ void steps(Host& host) {
   double burned[2 * kCells], value;
   std::int64_t status[kCells];
   const std::int64_t unknown[] = {10, 7};
-  const mld_input in = {MLD_PRESSURE, MLD_HOST, pressure, 0, 0};
-  const mld_input later = {MLD_PRESSURE, MLD_HOST, pressure + 2, 0, 0};
-  const mld_input lent = {MLD_PRESSURE, MLD_HOST_DLPACK, pressure, 0, 0};
-  const mld_input wrong = {MLD_PRESSURE, 5, pressure, 0, 0};
-  const mld_input away = {MLD_PRESSURE, MLD_CUDA, pressure, 0, 99};
-  const mld_output away_out[] = {{MLD_BURNED_FRACTION, MLD_CUDA, burned, 0, 99}};
-  const mld_output out[] = {{MLD_BURNED_FRACTION, MLD_HOST, burned, 16, 0},
-                            {MLD_STATUS, MLD_HOST, status, 0, 0}};
-  const mld_output lent_out[] = {{MLD_BURNED_FRACTION, MLD_HOST_DLPACK, burned, 16, 0},
-                                 {MLD_STATUS, MLD_HOST_DLPACK, status, 0, 0}};
+  const mld_input in = {MLD_PRESSURE, MLD_HOST, pressure, 0, 0, 0};
+  const mld_input later = {MLD_PRESSURE, MLD_HOST, pressure + 2, 0, 0, 0};
+  const mld_input lent = {MLD_PRESSURE, MLD_HOST_DLPACK, pressure, 0, 0, 0};
+  const mld_input wrong = {MLD_PRESSURE, 5, pressure, 0, 0, 0};
+  const mld_input away = {MLD_PRESSURE, MLD_CUDA, pressure, 0, 99, 0};
+  const mld_output away_out[] = {{MLD_BURNED_FRACTION, MLD_CUDA, burned, 0, 99, 0}};
+  const mld_output out[] = {{MLD_BURNED_FRACTION, MLD_HOST, burned, 16, 0, 0},
+                            {MLD_STATUS, MLD_HOST, status, 0, 0, 0}};
+  const mld_output lent_out[] = {{MLD_BURNED_FRACTION, MLD_HOST_DLPACK, burned, 16, 0, 0},
+                                 {MLD_STATUS, MLD_HOST_DLPACK, status, 0, 0, 0}};
   MUST_BE(MLD_E_ORDER, mld_commit(c));
   for (int k = 0; k < 3; ++k) {  // the shock arrives and is caught up with, rejected once
     for (int rejected = 1; rejected >= 0; --rejected) {
@@ -211,7 +211,7 @@ void steps(Host& host) {
   MUST_BE(MLD_E_ARGUMENT, mld_advance(c, 2, kIds, &in, 1, away_out, 1));
   MUST_BE(MLD_E_ARGUMENT, mld_advance(c, 2, kIds, nullptr, 0, nullptr, 0));
   for (const double& other : many) {  // more arrays than views are kept of
-    const mld_input moving = {MLD_PRESSURE, MLD_HOST, &other, 0, 0};
+    const mld_input moving = {MLD_PRESSURE, MLD_HOST, &other, 0, 0, 0};
     MUST_BE(MLD_OK, mld_advance(c, 1, kIds, &moving, 1, out, 2));
   }
   MUST_BE(MLD_OK, mld_commit(c));

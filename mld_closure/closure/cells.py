@@ -64,6 +64,7 @@ class CellState:
     pressure: np.ndarray = _column("f8", 0.0, "Pa", "pressure at the end of the last committed step")
     porosity: np.ndarray = _column("f8", np.nan, "1", "porosity of the patch; NaN while not known")
     tau: np.ndarray = _column("f8", 0.0, "s", "the cell's own clock: model time since frame 0")
+    burned_mass: np.ndarray = _column("f8", 0.0, "kg", "material burned since the cell was registered")
     arrival: np.ndarray = _column("f8", 0.0, "s", "time at which the pressure crossed p_arrival")
     peak: np.ndarray = _column(
         "f8", 0.0, "Pa", "running maximum of the pressure, then the shock pressure P_s"

@@ -22,7 +22,7 @@ from .. import durable
 from ..errors import ClosureError
 
 FORMAT = "mld-closure-restart"
-VERSION = 5
+VERSION = 6
 MANIFEST = "restart.json"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..fields import QUANTITIES
+from .cells import STAGE_STATUS, CellState, Stage
 
 NAMES = tuple(QUANTITIES)
 _RATES = {
@@ -47,6 +48,12 @@ class Response:
     dt_max : float, s
         The longest step over which, at present rates, no burned fraction moves more than
         `policy.max_burn_step`; a cell that starts in this step counts from the next one on.
+    dt : float, s
+        Of the step; 0 for what is read between steps.
+    heat : float, J/kg
+        Of reaction; NaN where the bundle does not state it.
+    burned_mass : (n,) kg, or None
+        Material burned since the cells were registered; of what is read between steps.
     """
 
     ids: np.ndarray
@@ -62,11 +69,24 @@ class Response:
     uncertainty: np.ndarray
     status: np.ndarray
     dt_max: float
+    dt: float = 0.0
+    heat: float = float("nan")
+    burned_mass: np.ndarray | None = None
+
+    @property
+    def burned_increment(self) -> np.ndarray:
+        """Change of the burned fraction (n,) over the step."""
+        return self.burn_rate * self.dt
+
+    @property
+    def heat_increment(self) -> np.ndarray:
+        """Heat (n,) in J/kg released over the step; NaN where the bundle does not state its heat."""
+        return self.burn_rate * (self.dt * self.heat)
 
     def part(self, where: slice | np.ndarray) -> Response:
         """The same for some of the cells, by position."""
-        arrays = {f.name: getattr(self, f.name)[where] for f in fields(self) if f.name != "dt_max"}
-        return Response(**arrays, dt_max=self.dt_max)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Response(**{k: v[where] if isinstance(v, np.ndarray) else v for k, v in values.items()})
 
 
 def at_rest(ids: np.ndarray, pressure: np.ndarray, porosity: np.ndarray, temperature: float) -> Response:
@@ -75,6 +95,20 @@ def at_rest(ids: np.ndarray, pressure: np.ndarray, porosity: np.ndarray, tempera
     return Response(
         ids, *zero[:6], np.full(len(ids), temperature), pressure, porosity, zero[6],
         np.zeros(len(ids), np.int64), float("inf"),
+    )  # fmt: skip
+
+
+def committed(ids: np.ndarray, state: CellState, heat: float) -> Response:
+    """The committed state (n,) of cells as a response: what a host reads back. Rates and uncertainty, which
+    belong to a step, are NaN, and dt_max is infinite."""
+    unknown = np.full(len(ids), np.nan)
+    values = {name: state.value[:, i].copy() for i, name in enumerate(NAMES)}
+    idle = state.stage < Stage.ACTIVE
+    values["mean_pressure"][idle] = state.pressure[idle]
+    return Response(
+        ids, **values, **dict.fromkeys(_RATES, unknown), uncertainty=unknown,
+        status=STAGE_STATUS[state.stage] | state.flags, dt_max=float("inf"), heat=heat,
+        burned_mass=state.burned_mass,
     )  # fmt: skip
 
 

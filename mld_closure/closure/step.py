@@ -68,13 +68,14 @@ class OpenStep:
 class Motion:
     """Shocked cells (k,) on their way through a step.
 
-    old, state: committed states and new ones. rate: of the cells' clocks. since: clocks (s) at the start.
-    starts: cells that start in this step, or start again. go: indices of the cells that need model frames,
+    mass (kg): of each cell. old, state: committed states and new ones. rate: of the cells' clocks.
+    since: clocks (s) at the start. starts: cells that start in this step, or start again. go: indices of the cells that need model frames,
     up to `wanted` (of all k). block, place (k,): see `Call`."""
 
     rows: np.ndarray
     ids: np.ndarray
     pressure: np.ndarray
+    mass: np.ndarray | float
     old: CellState
     state: CellState
     rate: np.ndarray
@@ -181,7 +182,12 @@ class Stepper:
     shadow: FallbackShadow | None = None
 
     def prepare(
-        self, step: OpenStep, rows: np.ndarray, pressure: np.ndarray, velocity: np.ndarray | None
+        self,
+        step: OpenStep,
+        rows: np.ndarray,
+        pressure: np.ndarray,
+        velocity: np.ndarray | None,
+        mass: np.ndarray | float = 1.0,
     ) -> Motion:
         """See arrivals and loads of cells `rows` (k,), move their clocks, and find the model frames they
         need."""
@@ -202,7 +208,7 @@ class Stepper:
         go = np.flatnonzero(served & (wanted > state.frame) & ~burnt)
         nowhere = np.full(len(rows), -1)
         return Motion(
-            rows, ids, pressure, old, state, rate, since, starts, wanted, go, nowhere, nowhere.copy()
+            rows, ids, pressure, mass, old, state, rate, since, starts, wanted, go, nowhere, nowhere.copy()
         )
 
     def take(self, motion: Motion, got: Answers) -> None:
@@ -231,6 +237,7 @@ class Stepper:
             done = self._help(self._request(helped, motion, step.dt, values[helped]))
             clocks.finish(state, helped, done)
             values[helped] = done
+        state.burned_mass += motion.mass * (values[:, BURNED] - motion.old.value[:, BURNED])
         state.value[:] = values
         if watched.any():
             before = self.shadow.before(ids[watched], values[watched])

@@ -15,7 +15,7 @@ _SHOWN = 3  # ranks whose errors are quoted
 _MOST = 6  # numbers that ranks compare at once
 _CALLS = (
     "open", "register cells", "unregister cells", "migrate cells", "begin a step", "advance", "commit",
-    "roll back", "save", "restore", "record a failure", "close",
+    "roll back", "save", "restore", "record a failure", "sum over ranks", "close",
 )  # fmt: skip
 
 

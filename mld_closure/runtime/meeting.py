@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LostRankError
+from ..errors import LostRankError, name_ranks
 from .comm import any_source
 
 PATIENCE = 600.0  # s that ranks wait for each other by default
 _GRACE = 2.0  # s in which a rank that waits answers the roll call
-_TAG = 7041  # of messages of the roll call; nothing else is sent from rank to rank on a closure's communicator
+_TAG = (
+    7041  # of messages of the roll call; nothing else is sent from rank to rank on a closure's communicator
+)
 _HERE, _GONE = 0, 1
 _LONGEST_NAP = 2e-4  # s between two looks
 _abandoned: list[Any] = []  # exchanges that never ended: MPI may still write to their arrays
@@ -79,15 +81,14 @@ class Meeting:
     def _give_up(self, here: set[int], what: str) -> None:
         """Name those who did not come, and leave word for them."""
         absent = [rank for rank in range(self._comm.size) if rank not in here]
-        who = f"rank{'s' if len(absent) > 1 else ''} {', '.join(map(str, absent))}"
         self.lost = (
-            f"{who} did not come within {self._patience:g} s to {what} (option timeout); all calls of a "
-            "closure are collective"
+            f"{name_ranks(absent)} did not come within {self._patience:g} s to {what} (option timeout); "
+            "all calls of a closure are collective"
         )
         self._tell(_GONE, self.lost)
 
     def _tell(self, kind: int, text: str = "") -> None:
-        """Send a message of the roll call to all other ranks; small, so that it needs nobody to receive it."""
+        """Send a message of the roll call to all other ranks; a small one, which waits for no receiver."""
         message = kind, self._turn, self._comm.rank, text
         for rank in range(self._comm.size):
             if rank != self._comm.rank:

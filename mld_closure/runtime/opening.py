@@ -17,8 +17,8 @@ from ..closure.closure import Closure
 from ..closure.fallback import Fallback
 from ..closure.options import Options, where_it_belongs
 from ..config import ConfigError, to_dict
-from ..errors import LostRankError
 from ..device import Device, available_cores, choose, gpu_count
+from ..errors import LostRankError
 from ..models.bundle import Bundle
 from ..surrogate.compiled import load_step
 from ..surrogate.engine import Engine
@@ -206,7 +206,7 @@ class Opening:
             digest, bundle.pixel, table, tuple(bundle.load_range),
             model_step=bundle.meso_step if scale == "meso" else bundle.micro_step,
             horizon=bundle.horizon * (1 if scale == "meso" else ratio),
-            known=reader.known, default_spread=spread,
+            known=reader.known, default_spread=spread, **_trained_on(bundle, scale),
         )  # fmt: skip
         serves = self.comm.rank in self.servers
         networks = None
@@ -230,6 +230,17 @@ class Opening:
 
         ranks = Ranks(self.comm, self.servers, networks, make_rollout, *latent, self.meeting)
         return facts, ranks, options
+
+
+def _trained_on(bundle: Bundle, scale: str) -> dict[str, Any]:
+    """Heat of reaction (J/kg) and frame (ny, nx) of the training data, as far as a bundle says."""
+    data = bundle.provenance.get("data", {}).get(scale, {})
+    case = data.get("origin", {}).get("configuration", {}).get("case", {})
+    shape = data.get("shape")
+    return {
+        "heat": float(case.get("kinetics", {}).get("Q", "nan")),
+        "frame": None if shape is None else (int(shape[0]), int(shape[1])),
+    }
 
 
 def _is_positive(timeout: Any) -> bool:

@@ -30,6 +30,10 @@ class ModelFacts:
         Which of `fields.QUANTITIES` the readout gives.
     default_spread : float, 1/s
         Uncertainty of a burn rate where no samples tell it; NaN for unknown.
+    heat : float, J/kg
+        Of reaction; NaN for unknown.
+    frame : (int, int) or None, pixels
+        (ny, nx) of the frames that the model was trained on.
     """
 
     bundle: str
@@ -40,3 +44,5 @@ class ModelFacts:
     horizon: int
     known: np.ndarray
     default_spread: float
+    heat: float = float("nan")
+    frame: tuple[int, int] | None = None

@@ -69,7 +69,8 @@ def test_the_library_carries_the_number_of_its_interface(package, kit):
     header = (package / "include/mld_closure/closure.h").read_text()
     abi = re.search(r"#define MLD_ABI (\d+)", header)[1]
     assert re.search(
-        rf"\(SONAME\).*\[libmld_closure\.so\.{abi}\]", kit.call("readelf", "-d", package / f"lib/libmld_closure.so.{abi}")
+        rf"\(SONAME\).*\[libmld_closure\.so\.{abi}\]",
+        kit.call("readelf", "-d", package / f"lib/libmld_closure.so.{abi}"),
     )
 
 

@@ -13,8 +13,8 @@ from mld_closure.errors import CollectiveError
 world = communicator()
 folder = Path(argument(1))
 DT = 1e-9
-BETWEEN = "register unregister migrate begin save restore".split()  # of steps
-WITHIN = "advance wait commit rollback".split()
+BETWEEN = ["register", "unregister", "migrate", "begin", "save", "restore"]  # of steps
+WITHIN = ["advance", "wait", "commit", "rollback"]
 SAME = {"advance", "wait"}  # are one call: what was handed in is advanced
 
 
