@@ -4,6 +4,7 @@ back."""
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from .inputs import host_array, id_array
 from .plausible import Plausibility
 from .policies import check_velocity, highest_pressure, positive_masses
 from .ranks import Ranks
-from .response import Response, at_rest
+from .response import Response
 from .sources import Sources
 from .step import Call, Motion, OpenStep, Stepper, no_calls
 
@@ -72,6 +73,7 @@ class Advancing:
     def inputs(self, ids: Any, pressure: Any, velocity: Any, mass: Any = None) -> Inputs:
         """What the host brings, as arrays; ClosureError for unknown cells and wrong lengths."""
         rows = None if ids is None else self.cells.rows(id_array(ids))
+        rows = None if rows is self.cells.all_rows else rows
         names = self.cells.ids if rows is None else self.cells.ids[rows]
         p = host_array("pressure", pressure, len(names))
         m = None if mass is None else positive_masses(host_array("mass", mass, len(names)), names)
@@ -89,6 +91,10 @@ class Advancing:
         """The response to a call: look at the cells, let servers bring them to their frames, read them, and
         agree on dt_max. given: None where this rank has failed already. Collective."""
         looked = call(self._look, step, stepper, given)
+        if self.ranks.size == 1 and looked is not None and looked.motion is None:
+            step.calls.append(no_calls(looked.rows, given.pressure))
+            step.shown.append(weakref.ref(looked.response))
+            return looked.response
         motion = None if looked is None else looked.motion
         nothing = self.cells.all_rows[:0]
         if motion is None:
@@ -107,6 +113,7 @@ class Advancing:
         looked_dt = float(self.ranks.settle(call, dt_max).min())
         looked.response.dt_max = looked_dt
         step.calls.append(found)
+        step.shown.append(weakref.ref(looked.response))
         return looked.response
 
     def _look(self, step: OpenStep, stepper: Stepper | None, given: Inputs) -> Looked:
@@ -115,10 +122,11 @@ class Advancing:
         high = highest_pressure(p, given.ids)
         self.watch.pressure(high)
         state = self.cells.state
-        stage = state.stage if given.rows is None else state.stage[given.rows]
-        porosity = state.porosity.copy() if given.rows is None else state.porosity[given.rows]
-        response = at_rest(given.ids, p.copy(), porosity, self.facts.table.T0)
-        response.dt, response.heat = step.dt, self.facts.heat
+        stage, porosity = state.stage, state.porosity
+        if given.rows is not None:
+            stage, porosity = stage[given.rows], porosity[given.rows]
+        rest = {"mean_pressure": p, "porosity": porosity, "mean_temperature": self.facts.table.T0}
+        response = Response(given.ids, rest, step.dt, self.facts.heat)
         rows = self.cells.all_rows if given.rows is None else given.rows
         p_arrival = np.inf if stepper is None else stepper.capture.p_arrival
         if not len(p) or (high < p_arrival and not stage.any()):

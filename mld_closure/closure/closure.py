@@ -21,7 +21,7 @@ from ..errors import ClosureError, CollectiveError, name_cells
 from ..surrogate.facts import ModelFacts
 from . import restart
 from .advancing import Advancing, Inputs
-from .cells import NO_SERVER, Cells, CellState, Stage
+from .cells import Cells, CellState, Stage
 from .fallback import Fallback
 from .inputs import Ticket, id_array, merge, share
 from .ledger import Books, Ledger, gained
@@ -238,7 +238,7 @@ class Closure:
         step = call(checked_step, t, dt, self.time) or (0.0, 0.0)
         t, dt = agreed_step(self._ranks.settle(call, *step))
         self._watch.step(t, dt, self.time)
-        self._step = OpenStep(t, dt, np.full(len(self._cells), NO_SERVER))
+        self._step = OpenStep(t, dt, len(self._cells))
 
     def advance(
         self, ids: Any = None, *, pressure: Any = (), velocity: Any = None, mass: Any = None
@@ -306,10 +306,13 @@ class Closure:
         call = self._call("commit")
         outcomes = call(self._outcomes) or []
         step = self._step
-        moves = Moves.of(outcomes, step)
-        names, middle = self._cells.ids[moves.rows], 0.0 if step is None else step.t + 0.5 * step.dt
-        where = moves.slot, moves.server, moves.block, moves.place, moves.keep
-        moves.settle(self._ranks.keep(call, names, *where, middle))
+        if self._ranks.size == 1 and call.error is None and not outcomes:
+            self._ranks.forget()
+        else:
+            moves = Moves.of(outcomes, step)
+            names, middle = self._cells.ids[moves.rows], 0.0 if step is None else step.t + 0.5 * step.dt
+            where = moves.slot, moves.server, moves.block, moves.place, moves.keep
+            moves.settle(self._ranks.keep(call, names, *where, middle))
         self._books.last = gained(step, self._cells)
         flagged = self._stepper.write(step, outcomes) if self._stepper is not None else []
         self._step, self.time = None, step.t + step.dt
@@ -437,7 +440,7 @@ class Closure:
         step = self._need_step("commit")
         if self._tickets:
             raise ClosureError(f"{len(self._tickets)} calls handed in and not made; call wait before commit")
-        return self._stepper.outcomes(step) if self._stepper is not None and step.calls else []
+        return [] if self._stepper is None or step.quiet else self._stepper.outcomes(step)
 
     def _drop_step(self) -> None:
         self._ranks.forget()

@@ -30,7 +30,7 @@ def id_array(ids: Any) -> np.ndarray:
         raise ClosureError(f"ids must be whole numbers in one row, got {array.dtype} of shape {array.shape}")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise ClosureError("ids must fit in 63 bits")
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)
 
 
 class Ticket:

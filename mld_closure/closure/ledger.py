@@ -57,7 +57,7 @@ class Books:
 def gained(step: OpenStep, cells: Cells) -> float:
     """Mass (kg) that burns in an open step, by what its calls have found."""
     total = 0.0
-    for call, _, counts in step.last_calls(len(cells)):
+    for call, _, counts in step.last_calls():
         if len(call.live):
             new, old = call.state.burned_mass[counts], cells.state.burned_mass[call.live[counts]]
             total += float(np.sum(new - old))

@@ -6,8 +6,11 @@ committed."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +26,8 @@ from .observe.shadow import FallbackShadow
 from .options import PolicyOptions
 from .policies import BURNED, REASONS, Status, check_fallback
 from .response import Response, respond
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -45,20 +50,36 @@ class Call:
 class OpenStep:
     """A step begun at t (s), of length dt (s), and everything found in it so far.
 
-    server: rank (n,) chosen for cells that start in this step, by row; NO_SERVER for the others.
+    count: cells of this rank. shown: the responses that calls have returned.
     """
 
     t: float
     dt: float
-    server: np.ndarray
+    count: int
     calls: list[Call] = field(default_factory=list)
+    shown: list[weakref.ref[Response]] = field(default_factory=list)
+    _last: tuple[int, list[Any]] = (0, [])
 
-    def last_calls(self, n: int) -> list[tuple[Call, np.ndarray, np.ndarray]]:
-        """(call, its rows, its live positions) that count: for each cell of 0..n-1 the last call with it."""
+    @cached_property
+    def server(self) -> np.ndarray:
+        """Rank (n,) chosen for cells that start in this step, by row; NO_SERVER for the others."""
+        return np.full(self.count, NO_SERVER)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no cell was shocked."""
+        return not any(len(call.live) for call in self.calls)
+
+    def last_calls(self) -> list[tuple[Call, np.ndarray | slice, np.ndarray | slice]]:
+        """(call, its rows, its live positions) that count: for each cell the last call with it."""
         if len(self.calls) == 1:
-            call = self.calls[0]
-            return [(call, np.ones(len(call.rows), bool), np.ones(len(call.live), bool))]
-        owner = np.full(n, -1)
+            return [(self.calls[0], _ALL, _ALL)]
+        if self._last[0] != len(self.calls):
+            self._last = len(self.calls), self._find_last()
+        return self._last[1]
+
+    def _find_last(self) -> list[tuple[Call, np.ndarray, np.ndarray]]:
+        owner = np.full(self.count, -1)
         for k, call in enumerate(self.calls):
             owner[call.rows] = k
         return [(call, owner[call.rows] == k, owner[call.live] == k) for k, call in enumerate(self.calls)]
@@ -68,9 +89,9 @@ class OpenStep:
 class Motion:
     """Shocked cells (k,) on their way through a step.
 
-    mass (kg): of each cell. old, state: committed states and new ones. rate: of the cells' clocks.
-    since: clocks (s) at the start. starts: cells that start in this step, or start again. go: indices of the cells that need model frames,
-    up to `wanted` (of all k). block, place (k,): see `Call`."""
+    mass (kg): of each cell. old, state: committed states and new ones. rate: of the cells' clocks. since:
+    clocks (s) at the start. starts: cells that start in this step, or start again. go: indices of the cells
+    that need model frames, up to `wanted` (of all k). block, place (k,): see `Call`."""
 
     rows: np.ndarray
     ids: np.ndarray
@@ -248,7 +269,7 @@ class Stepper:
     def outcomes(self, step: OpenStep) -> list[Outcome]:
         """What the step's calls leave behind, call by call; every shocked cell is in one of them."""
         found = []
-        for call, _, counts in step.last_calls(len(self.cells)):
+        for call, _, counts in step.last_calls():
             state = call.state.take(counts)
             keep = clocks.needs_latent(state)
             found.append(Outcome(call.live[counts], state, keep, call.block[counts], call.place[counts]))
@@ -258,15 +279,18 @@ class Stepper:
         """Commit pressures and states; returns the cells whose flags say that a policy was newly needed."""
         flagged = []
         committed = self.cells.state
+        for response in step.shown:
+            if (there := response()) is not None:
+                there.keep()
         for outcome in outcomes:
             rows = outcome.rows
             new = (outcome.state.flags & ~committed.flags[rows] & REASONS) != 0
             if new.any():
                 flagged.append(Flagged(rows[new], outcome.state.take(new), committed.take(rows[new])))
             committed.put(rows, outcome.state)
-        for call, counts, _ in step.last_calls(len(self.cells)):
-            if counts.all() and len(counts) == len(self.cells) and call.rows is self.cells.all_rows:
-                committed.pressure[:] = call.pressure
+        for call, counts, _ in step.last_calls():
+            if call.rows is self.cells.all_rows and (counts is _ALL or counts.all()):
+                committed.pressure = call.pressure  # the call's own copy
             else:
                 committed.pressure[call.rows[counts]] = call.pressure[counts]
         return flagged
@@ -338,16 +362,17 @@ class Stepper:
 
     def _report(self, response: Response, where: np.ndarray, motion: Motion, dt: float) -> None:
         state, old, rate = motion.state, motion.old, motion.rate
-        response.status[where] = STAGE_STATUS[state.stage] | state.flags
+        found = response.set_apart(where)
+        found["status"] = STAGE_STATUS[state.stage] | state.flags
         shocked = state.stage >= Stage.ACTIVE
-        respond(response, where[shocked], state.value[shocked], old.value[shocked], dt)
-        response.uncertainty[where] = np.where(state.stage == Stage.ACTIVE, state.spread * rate, 0.0)
+        respond(found, shocked, state.value[shocked], old.value[shocked], dt)
+        found["uncertainty"] = np.where(state.stage == Stage.ACTIVE, state.spread * rate, 0.0)
         burned = state.right[:, BURNED] - state.left[:, BURNED]
         ahead = state.relax * (1.0 - state.value[:, BURNED])
         slope = np.where(state.relaxing, ahead, burned / self.clock.step)
         slope = np.where(state.frame > 0, slope * rate, 0.0)
         runs = (state.stage != Stage.BURNED) & ~motion.starts  # what a start catches up with no step avoids
-        fastest = np.maximum(slope, response.burn_rate[where])[runs].max(initial=0.0)
+        fastest = np.maximum(slope, found["burn_rate"])[runs].max(initial=0.0)
         limit = self.policy.max_burn_step
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
 
@@ -368,6 +393,8 @@ def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]
 def agreed_step(steps: np.ndarray) -> tuple[float, float]:
     """t and dt of rank 0, from those of all ranks (size, 2); ClosureError unless all agree within 1e-9."""
     t, dt = (float(v) for v in steps[0])
+    if len(steps) == 1:
+        return t, dt
     scale = np.array([max(abs(t), dt), dt])
     other = np.flatnonzero((np.abs(steps - steps[0]) > 1e-9 * scale).any(axis=1))
     if len(other):
