@@ -107,6 +107,7 @@ class Array(ctypes.Structure):
         ("data", ctypes.c_void_p),
         ("stride", ctypes.c_int64),
         ("device_index", ctypes.c_int64),
+        ("scale", ctypes.c_double),
     )
 
 
@@ -119,6 +120,7 @@ class Options(ctypes.Structure):
         ("comm", ctypes.c_int32),
         ("fallback", ctypes.c_void_p),
         ("fallback_data", ctypes.c_void_p),
+        ("id_bits", ctypes.c_int64),
     )
 
 
