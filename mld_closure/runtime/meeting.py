@@ -18,7 +18,7 @@ from ..errors import LostRankError, name_ranks
 from .comm import any_source
 
 PATIENCE = 600.0  # s that ranks wait for each other by default
-_GRACE = 2.0  # s in which a rank that waits answers the roll call
+GRACE = 2.0  # s in which a rank that waits answers the roll call
 _TAG = (
     7041  # of messages of the roll call; nothing else is sent from rank to rank on a closure's communicator
 )
@@ -66,7 +66,7 @@ class Meeting:
             if end is None and (called or waited > self._patience):
                 self._tell(_HERE)
                 here.add(self._comm.rank)
-                end = waited + _GRACE
+                end = waited + GRACE
             if self.lost is None and end is not None and waited > end:
                 self._give_up(here, what)
             if self.lost is not None:

@@ -1,4 +1,4 @@
-"""Arrays in the host's units, ids of 32 bits, the ledger, facts, and reading back, through the C interface."""
+"""Arrays in the host's units, ids of 32 bits, the ledger, facts, and reading back, in C."""
 
 import ctypes
 
@@ -57,9 +57,8 @@ def test_arrays_in_units_of_the_host(c, handle, reference, advance):
     giga, speed = PRESSURE / 1e9, np.full(5, 0.05)  # GPa, cm/us
     mean, burned, heat = (np.full(5, -7.0) for _ in range(3))
     for k in range(6):
-        advance(
-            handle, k, None, [(1, giga, 1e9), (2, speed, 1e4)], [(108, mean, 1e9), (101, burned, 0.01), (112, heat, 0)]
-        )  # fmt: skip
+        outputs = [(108, mean, 1e9), (101, burned, 0.01), (112, heat, 0)]
+        advance(handle, k, None, [(1, giga, 1e9), (2, speed, 1e4)], outputs)
         out = step(reference, k, velocity=speed * 1e4)
     np.testing.assert_allclose(burned / 100, out.burned_fraction, rtol=1e-12)
     np.testing.assert_allclose(mean * 1e9, out.mean_pressure, rtol=1e-12)
