@@ -108,17 +108,17 @@ void run(Function function, mld::Closure& closure, const Call& call) {
 
 mld::Closure::Ids span(const Ids& ids) { return {ids.data(), static_cast<std::size_t>(ids.size())}; }
 
-// Seconds that `count` steps begun, advanced and rolled back take in C++.
-double time_steps(mld::Closure& closure, double t, double dt, const Call& call, int count) {
+// Seconds that `count` steps begun, advanced and rolled back, or committed one after the other, take in C++.
+double time_steps(mld::Closure& closure, double t, double dt, const Call& call, int count, bool commit) {
   py::gil_scoped_release others;
   const std::int64_t* ids = call.all ? nullptr : call.ids.data();
   const auto begun = std::chrono::steady_clock::now();
   for (int k = 0; k < count; ++k) {
-    closure.begin_step(t, dt);
+    closure.begin_step(commit ? t + k * dt : t, dt);
     mld::check(mld_advance(closure.get(), call.n, ids, call.inputs.data(),
                            static_cast<std::int32_t>(call.inputs.size()), call.outputs.data(),
                            static_cast<std::int32_t>(call.outputs.size())));
-    closure.rollback();
+    commit ? closure.commit() : closure.rollback();
   }
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 }
@@ -210,9 +210,11 @@ PYBIND11_MODULE(_bridge, m) {
           py::arg("outputs") = py::dict(), py::arg("device") = 0)
       .def("time_steps",
            [](mld::Closure& c, double t, double dt, const py::object& ids, const Numbers& pressure,
-              const py::dict& outputs, int count) {
-             return time_steps(c, t, dt, call_of(ids, pressure, py::none(), outputs, 0), count);
-           })
+              const py::dict& outputs, int count, bool commit) {
+             return time_steps(c, t, dt, call_of(ids, pressure, py::none(), outputs, 0), count, commit);
+           },
+           py::arg("t"), py::arg("dt"), py::arg("ids").none(true), py::arg("pressure"), py::arg("outputs"),
+           py::arg("count"), py::arg("commit") = false)
       .def("wait", &mld::Closure::wait, Release())
       .def("commit", &mld::Closure::commit, Release())
       .def("rollback", &mld::Closure::rollback, Release())
