@@ -30,8 +30,8 @@ bool python_lives() {
 // Fills a failure from a Python error, in the words of bridge.describe.
 void describe(const py::error_already_set& error, Failure& why) {
   try {
-    const py::tuple said = py::module_::import("mld_closure.bridge").attr("describe")(error.value());
-    why = {said[0].cast<int>(), said[1].cast<std::string>(), said[2].cast<std::vector<std::int64_t>>(),
+    const py::tuple found = py::module_::import("mld_closure.bridge").attr("describe")(error.value());
+    why = {found[0].cast<int>(), found[1].cast<std::string>(), found[2].cast<std::vector<std::int64_t>>(),
            false};
   } catch (const std::exception&) {
     why = {MLD_E_INTERNAL, error.what(), {}, false};

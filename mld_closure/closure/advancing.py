@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ClosureError
 from ..surrogate.facts import ModelFacts
-from .cells import Cells, CellState, Stage
+from .cells import NO_CELLS, Cells, Stage
 from .inputs import host_array, id_array
 from .plausible import Plausibility
 from .policies import check_velocity, highest_pressure, positive_masses
@@ -20,6 +20,8 @@ from .ranks import Ranks
 from .response import Response
 from .sources import Sources
 from .step import Call, Motion, OpenStep, Stepper, no_calls
+
+_NO_ROWS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,9 @@ class Advancing:
         """The response to a call: look at the cells, let servers bring them to their frames, read them, and
         agree on dt_max. given: None where this rank has failed already. Collective."""
         looked = call(self._look, step, stepper, given)
-        if self.ranks.size == 1 and looked is not None and looked.motion is None:
-            step.calls.append(no_calls(looked.rows, given.pressure))
-            step.shown.append(weakref.ref(looked.response))
-            return looked.response
         motion = None if looked is None else looked.motion
-        nothing = self.cells.all_rows[:0]
         if motion is None:
-            asked = nothing, nothing, nothing, CellState.new(0), self.sources, nothing
+            asked = _NO_ROWS, _NO_ROWS, _NO_ROWS, NO_CELLS, self.sources, _NO_ROWS
         else:
             go = motion.go
             asked = (
@@ -110,8 +107,7 @@ class Advancing:
             call(stepper.take, motion, answers)
         found = call(self._finish, step, stepper, given, looked)
         dt_max = np.inf if looked is None else looked.response.dt_max
-        looked_dt = float(self.ranks.settle(call, dt_max).min())
-        looked.response.dt_max = looked_dt
+        looked.response.dt_max = min(self.ranks.settle(call, dt_max)[:, 0].tolist())
         step.calls.append(found)
         step.shown.append(weakref.ref(looked.response))
         return looked.response
@@ -130,7 +126,7 @@ class Advancing:
         rows = self.cells.all_rows if given.rows is None else given.rows
         p_arrival = np.inf if stepper is None else stepper.capture.p_arrival
         if not len(p) or (high < p_arrival and not stage.any()):
-            return Looked(rows, response, rows[:0], None)
+            return Looked(rows, response, _NO_ROWS, None)
         work = np.flatnonzero((stage != Stage.IDLE) | (p >= p_arrival))
         if u is not None:
             check_velocity(u[work], given.ids[work])

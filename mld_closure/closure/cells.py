@@ -145,6 +145,7 @@ def columns_dtype(names: Any) -> np.dtype:
 
 
 BYTES_PER_CELL = columns_dtype(COLUMNS).itemsize
+NO_CELLS: CellState = CellState.new(0)
 
 
 class Cells:

@@ -53,6 +53,22 @@ class Closure:
         What was chosen at open.
     bundle : Bundle
         The trained networks that serve.
+
+    Examples
+    --------
+    A step that the host rejects leaves no trace:
+
+    >>> import numpy as np, mld_closure as mld
+    >>> with mld.open(mld.testing.random_networks(base=2), device="cpu") as closure:
+    ...     closure.register([7], patches=np.ones((1, 32, 96), np.float32))
+    ...     closure.begin_step(0.0, 2e-9)
+    ...     _ = closure.advance(pressure=[9e9])
+    ...     closure.rollback()
+    ...     closure.begin_step(0.0, 1e-9)
+    ...     _ = closure.advance(pressure=[1e5])
+    ...     closure.commit()
+    ...     closure.status["IDLE"], closure.time
+    (1, 1e-09)
     """
 
     def __init__(
@@ -306,13 +322,10 @@ class Closure:
         call = self._call("commit")
         outcomes = call(self._outcomes) or []
         step = self._step
-        if self._ranks.size == 1 and call.error is None and not outcomes:
-            self._ranks.forget()
-        else:
-            moves = Moves.of(outcomes, step)
-            names, middle = self._cells.ids[moves.rows], 0.0 if step is None else step.t + 0.5 * step.dt
-            where = moves.slot, moves.server, moves.block, moves.place, moves.keep
-            moves.settle(self._ranks.keep(call, names, *where, middle))
+        moves = Moves.of(outcomes, step)
+        names, middle = self._cells.ids[moves.rows], 0.0 if step is None else step.t + 0.5 * step.dt
+        where = moves.slot, moves.server, moves.block, moves.place, moves.keep
+        moves.settle(self._ranks.keep(call, names, *where, middle))
         self._books.last = gained(step, self._cells)
         flagged = self._stepper.write(step, outcomes) if self._stepper is not None else []
         self._step, self.time = None, step.t + step.dt
@@ -440,7 +453,7 @@ class Closure:
         step = self._need_step("commit")
         if self._tickets:
             raise ClosureError(f"{len(self._tickets)} calls handed in and not made; call wait before commit")
-        return [] if self._stepper is None or step.quiet else self._stepper.outcomes(step)
+        return self._stepper.outcomes(step) if self._stepper is not None and step.calls else []
 
     def _drop_step(self) -> None:
         self._ranks.forget()

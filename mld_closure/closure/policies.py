@@ -15,7 +15,16 @@ from ..fields import FRACTIONS, QUANTITIES, get
 
 
 class Status(IntFlag):
-    """What a cell is (first byte; none of them: IDLE), what was done about it, and why."""
+    """What a cell is (first byte; none of them: IDLE), what was done about it, and why.
+
+    Examples
+    --------
+    >>> word = 65794  # as an array of a response holds it
+    >>> Status(word) & Status.EXTRAPOLATING != 0
+    True
+    >>> names(word)
+    'ACTIVE, EXTRAPOLATING, LOAD_LOW'
+    """
 
     IDLE = 0
     LOADING = 1 << 0

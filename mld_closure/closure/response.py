@@ -58,6 +58,17 @@ class Response:
         Of reaction; NaN where the bundle does not state it.
     burned_mass : (n,) kg, or None
         Material burned since the cells were registered; of what is read between steps.
+
+    Examples
+    --------
+    >>> import numpy as np, mld_closure as mld
+    >>> closure = mld.open(mld.testing.random_networks(base=2), device="cpu")
+    >>> closure.register([7, 8], patches=np.ones((2, 32, 96), np.float32))
+    >>> closure.begin_step(0.0, 1e-9)
+    >>> response = closure.advance(pressure=[1e5, 2e5])
+    >>> response.burned_fraction.tolist(), response.mean_pressure.tolist(), response.dt_max
+    ([0.0, 0.0], [100000.0, 200000.0], inf)
+    >>> closure.close()
     """
 
     ids: np.ndarray

@@ -18,7 +18,7 @@ from ..errors import ClosureError, name_cells
 from ..surrogate.messages import FINISHED, Answers
 from . import clock as clocks
 from .arrival import LOAD_SLACK, LoadCapture
-from .cells import NO_SERVER, STAGE_STATUS, Cells, CellState, Stage
+from .cells import NO_CELLS, NO_SERVER, STAGE_STATUS, Cells, CellState, Stage
 from .clock import Clock
 from .fallback import Fallback, FallbackRequest
 from .frames import Frames
@@ -28,6 +28,7 @@ from .policies import BURNED, REASONS, Status, check_fallback
 from .response import Response, respond
 
 _ALL = slice(None)
+_NO_ROWS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Call:
 class OpenStep:
     """A step begun at t (s), of length dt (s), and everything found in it so far.
 
-    count: cells of this rank. shown: the responses that calls have returned.
+    count: n, the cells of this rank. shown: the responses that calls have returned.
     """
 
     t: float
@@ -134,6 +135,8 @@ class Moves:
     @classmethod
     def of(cls, outcomes: list[Outcome], step: OpenStep | None) -> Moves:
         """The moves that outcomes ask for; cells that start in the step go to the servers chosen for them."""
+        if not outcomes:
+            return cls(_NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS.astype(bool), [])
         parts = [
             (o, np.flatnonzero((o.keep & (o.block >= 0)) | (~o.keep & (o.state.slot >= 0)))) for o in outcomes
         ]
@@ -268,6 +271,8 @@ class Stepper:
 
     def outcomes(self, step: OpenStep) -> list[Outcome]:
         """What the step's calls leave behind, call by call; every shocked cell is in one of them."""
+        if step.quiet:
+            return []
         found = []
         for call, _, counts in step.last_calls():
             state = call.state.take(counts)
@@ -410,5 +415,4 @@ def agreed_step(steps: np.ndarray) -> tuple[float, float]:
 
 def no_calls(rows: np.ndarray, pressure: np.ndarray) -> Call:
     """A call in which no cell is shocked."""
-    nothing = np.empty(0, np.int64)
-    return Call(rows, pressure, nothing, CellState.new(0), nothing, nothing)
+    return Call(rows, pressure, _NO_ROWS, NO_CELLS, _NO_ROWS, _NO_ROWS)

@@ -276,28 +276,6 @@ class Specimen:
         """Height and width of the sample (m)."""
         return self.shape[0] * self.pixel, self.shape[1] * self.pixel
 
-    def check_model(self, pixel: float, patch_shape: tuple[int, int]) -> None:
-        """Check that a model can take its patches from this sample.
-
-        Parameters
-        ----------
-        pixel
-            Side of the model's pixels (m).
-        patch_shape
-            Size of its patches (ny, nx) in pixels.
-
-        Raises
-        ------
-        ValueError
-            The pixel sizes differ by more than 0.1 %, or a patch is larger than the sample.
-        """
-        if not same_pixel(self.pixel, pixel):
-            raise ValueError(
-                f"specimen has pixels of {self.pixel:g} m, the model of {pixel:g} m: more than 0.1 % apart; "
-                f"resample the specimen or use a model made for its pixels"
-            )
-        self._check_size(*patch_shape)
-
     def window(
         self, x0: int, y0: int, nx: int, ny: int, *, edge: str | None = None, out: np.ndarray | None = None
     ) -> np.ndarray:

@@ -130,6 +130,8 @@ class Transport:
 
     def settle(self, call: Attempt, *numbers: float) -> np.ndarray:
         """`Attempt.settle`, its waiting counted."""
+        if self.size == 1:
+            return call.settle(*numbers)
         before = call.waited
         try:
             return call.settle(*numbers)
@@ -152,7 +154,12 @@ class Transport:
         ids, rows (k,) and state of the cells, sources of all this rank's patches. chosen: server (n,), by
         row, of cells that the open step starts; filled in for new ones. until: end of the step (s). Returns
         None where no rank asks for anything."""
-        requests, server = call(self._requests, ids, rows, wanted, state, sources, chosen) or _NOTHING
+        requests, server = _NOTHING
+        if len(ids):
+            requests, server = call(self._requests, ids, rows, wanted, state, sources, chosen) or _NOTHING
+        elif self.size == 1:
+            self.settle(call)
+            return None
         new = server == NO_SERVER
         direct = (requests["frame"] < 0) & (requests["specimen"] == DIRECT)
         loads = (0, 0) if self.server is None else (self.server.due(until), self.server.load)
@@ -182,6 +189,10 @@ class Transport:
 
         slot, server (k,): where they are, or are to be. block, place (k,): where their servers have them,
         -1 for cells that took no frame. time (s): the middle of the step. Returns slots (k,)."""
+        if self.size == 1 and not len(ids):
+            self.settle(call)
+            self.forget()
+            return _NOTHING[1]
         moves = np.empty(len(ids), MOVE)
         columns = {"id": ids, "slot": slot, "block": block, "place": place, "keep": keep}
         for name, values in columns.items():
