@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mld_closure.closure.policies import Status, names
+from mld_closure.closure.response import ARRAYS
 from mld_closure.errors import ClosureError
 from mld_closure.patches.specimen import Specimen
 
@@ -63,7 +64,7 @@ def test_an_error_inside_a_step_changes_nothing(kit, name):
     first = 7 if name == "open ticket" else 8
     got, wanted = (kit.run(c, TIMES[first:], shock) for c in (closure, undisturbed))
     for a, b in zip(got, wanted, strict=True):
-        for field in a.__dataclass_fields__:
+        for field in ("ids", "dt_max", *ARRAYS):
             np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
     assert kit.state(closure) == kit.state(undisturbed)
 
@@ -140,7 +141,7 @@ def test_an_error_between_steps_changes_nothing(kit, tmp_path, name):
     assert closure.time == undisturbed.time
     got, wanted = (kit.run(c, TIMES[7:], shock) for c in (closure, undisturbed))
     for a, b in zip(got, wanted, strict=True):
-        for field in a.__dataclass_fields__:
+        for field in ("ids", "dt_max", *ARRAYS):
             np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
     assert kit.state(closure) == kit.state(undisturbed)
     assert wanted[-1].burned_fraction.max() > 0
