@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import sys
 import types
 import typing
@@ -71,7 +72,16 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
         MemoryError,
     ) as err:  # ValueError: long numbers
         why = "nested too deeply" if isinstance(err, RecursionError) else str(err) or type(err).__name__
-        raise ConfigError(f"{where} is not valid TOML: {why}") from None
+        raise ConfigError(f"{where} is not valid TOML: {why}{_without_quotes(text)}") from None
+
+
+def _without_quotes(text: str) -> str:
+    """A hint where a line of TOML has a word without quotes."""
+    for line in text.splitlines():
+        bare = re.fullmatch(r"\s*([\w.]+)\s*=\s*([A-Za-z/][^'\"#=]*?)\s*(#.*)?", line)
+        if bare and bare[2] not in ("true", "false", "inf", "nan"):
+            return f"; words stand in quotes: {bare[1]} = '{bare[2]}'"
+    return ""
 
 
 def load(cls: type[T], path: str | Path) -> T:

@@ -191,3 +191,17 @@ def test_public_names_stay_what_they_are_whatever_is_imported():
         "assert before == after and callable(mld.simulate) and callable(mld.open)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_serving_cells_loads_no_package_that_it_does_not_need():
+    """What every rank of a host holds in memory: networks and numbers, no compilers, files or pictures."""
+    code = (
+        "import sys, numpy as np, mld_closure as mld;"
+        "c = mld.open('hmx-compact', device='cpu', threads=1);"
+        "c.register([1], patches=np.ones((1, 64, 64), np.float32)); c.begin_step(0.0, 1e-9);"
+        "c.advance(pressure=[9e9]); c.commit();"
+        "heavy = {'numba', 'llvmlite', 'h5py', 'click', 'rich', 'matplotlib', 'mpi4py', 'scipy', 'pandas'};"
+        "print(*sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == []

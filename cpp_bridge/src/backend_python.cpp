@@ -96,7 +96,7 @@ class PythonSession final : public Session {
     begin_ = session_.attr("begin_step");
     commit_ = session_.attr("commit");
     rollback_ = session_.attr("rollback");
-    views_ = std::make_unique<Views>(bridge.attr("Borrowed"));
+    views_ = std::make_unique<Views>(bridge.attr("Borrowed"), options.id_bits);
   }
 
   // Without Python the references are left behind: there is nothing to give them back to.
@@ -113,28 +113,28 @@ class PythonSession final : public Session {
 
   int register_patches(Cells cells, const Material& m, Failure& why) noexcept override {
     return locked(why, [&] {
-      session_.attr("register_patches")(view(cells.ids, cells.n), block(m.data, {cells.n, m.ny, m.nx}),
+      session_.attr("register_patches")(views_->ids(cells), block(m.data, {cells.n, m.ny, m.nx}),
                                         m.pixel, m.copy);
     });
   }
   int register_image(Cells cells, const Material& m, Failure& why) noexcept override {
     return locked(why, [&] {
-      session_.attr("register_image")(view(cells.ids, cells.n), block(m.data, {m.ny, m.nx}), m.pixel,
+      session_.attr("register_image")(views_->ids(cells), block(m.data, {m.ny, m.nx}), m.pixel,
                                       block(m.offsets, {cells.n, 2}), m.copy);
     });
   }
   int register_file(Cells cells, const char* path, const char* dataset, double pixel, const double* offsets,
                     Failure& why) noexcept override {
     return locked(why, [&] {
-      session_.attr("register_file")(view(cells.ids, cells.n), path, dataset, pixel,
+      session_.attr("register_file")(views_->ids(cells), path, dataset, pixel,
                                      block(offsets, {cells.n, 2}));
     });
   }
   int unregister(Cells cells, Failure& why) noexcept override {
-    return locked(why, [&] { session_.attr("unregister")(view(cells.ids, cells.n)); });
+    return locked(why, [&] { session_.attr("unregister")(views_->ids(cells)); });
   }
   int migrate(Cells cells, const std::int32_t* new_owner, Failure& why) noexcept override {
-    return locked(why, [&] { session_.attr("migrate")(view(cells.ids, cells.n), view(new_owner, cells.n)); });
+    return locked(why, [&] { session_.attr("migrate")(views_->ids(cells), view(new_owner, cells.n)); });
   }
   int begin_step(double t, double dt, Failure& why) noexcept override {
     return locked(why, [&] { begin_(t, dt); });
@@ -159,6 +159,18 @@ class PythonSession final : public Session {
   }
   int counter(const char* name, double& value, Failure& why) noexcept override {
     return locked(why, [&] { value = session_.attr("counter")(name).cast<double>(); });
+  }
+  int counter_sum(const char* name, double& value, Failure& why) noexcept override {
+    return locked(why, [&] { value = session_.attr("counter_sum")(name).cast<double>(); });
+  }
+  int fact(const char* name, double& value, Failure& why) noexcept override {
+    return locked(why, [&] { value = session_.attr("fact")(name).cast<double>(); });
+  }
+  int read(Cells cells, const Arrays& arrays, Failure& why) noexcept override {
+    return locked(why, [&] {
+      const CallViews call = views_->of(cells, arrays);
+      session_.attr("read")(cells.n, call.ids, call.outputs);
+    });
   }
   int save(const char* path, Failure& why) noexcept override {
     return locked(why, [&] { session_.attr("save")(path); });

@@ -325,6 +325,28 @@ int mld_counter(mld_closure* closure, const char* name, double* value) {
   });
 }
 
+int mld_counter_sum(mld_closure* closure, const char* name, double* value) {
+  return with(closure, "mld_counter_sum", [&](Session& s, Failure& why) {
+    return name && value ? s.counter_sum(name, *value, why)
+                         : refuse(why, "name or the place for the value is NULL");
+  });
+}
+
+int mld_fact(mld_closure* closure, const char* name, double* value) {
+  return with(closure, "mld_fact", [&](Session& s, Failure& why) {
+    return name && value ? s.fact(name, *value, why) : refuse(why, "name or the place for the value is NULL");
+  });
+}
+
+int mld_read(mld_closure* closure, int64_t n, const int64_t* ids, const mld_output* outputs,
+             int32_t n_outputs) {
+  return with(closure, "mld_read", [&](Session& s, Failure& why) {
+    const Arrays arrays{nullptr, 0, outputs, n_outputs};
+    if (int e = check_read({n, ids}, arrays, why)) return e;
+    return s.read({n, ids}, arrays, why);
+  });
+}
+
 int mld_save(mld_closure* closure, const char* path) {
   return with(closure, "mld_save", [&](Session& s, Failure& why) {
     return path ? s.save(path, why) : refuse(why, "path is NULL");
@@ -347,7 +369,7 @@ int64_t mld_message_cells(const int64_t** ids) {
   return static_cast<int64_t>(last.cells.size());
 }
 
-int mld_recoverable(int error) { return error > MLD_OK && error < MLD_E_HANDLE; }
+int mld_recoverable(int error) { return error >= MLD_OK && error < MLD_E_HANDLE; }
 
 const char* mld_error_name(int error) {
   switch (error) {
@@ -369,6 +391,8 @@ const char* mld_error_name(int error) {
       return "MLD_E_HANDLE";
     case MLD_E_PYTHON:
       return "MLD_E_PYTHON";
+    case MLD_E_RANKS:
+      return "MLD_E_RANKS";
     default:
       return "MLD_E_INTERNAL";
   }

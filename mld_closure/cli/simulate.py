@@ -36,7 +36,9 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes (of each rank)."
 )
 @click.option(
-    "--frames", type=click.IntRange(2), help="Frames of each case [default: 20 micro, 32 meso, 33 wall frames]."
+    "--frames",
+    type=click.IntRange(2),
+    help="Frames of each case [default: 20 micro, 32 meso, 33 wall frames].",
 )
 @click.option(
     "--pixel",
@@ -45,7 +47,9 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     help="Wall frames: pixel in nm [default: 100].",
 )
 @click.option(
-    "--kinetics", type=click.Choice(["K1", "K2", "K3"]), help="Wall frames: pace of the kinetics [default: K3]."
+    "--kinetics",
+    type=click.Choice(["K1", "K2", "K3"]),
+    help="Wall frames: pace of the kinetics [default: K3].",
 )
 @click.option(
     "--config",

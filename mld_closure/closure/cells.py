@@ -67,6 +67,7 @@ class CellState:
         "f8", np.nan, "1", "distance of the patch from those trained on, above 1 outside; NaN while not known"
     )
     tau: np.ndarray = _column("f8", 0.0, "s", "the cell's own clock: model time since frame 0")
+    burned_mass: np.ndarray = _column("f8", 0.0, "kg", "material burned since the cell was registered")
     arrival: np.ndarray = _column("f8", 0.0, "s", "time at which the pressure crossed p_arrival")
     age: np.ndarray = _column("f8", 0.0, "s", "time since then, summed from the lengths of steps")
     peak: np.ndarray = _column(

@@ -13,9 +13,14 @@ from .clock import Clock
 from .fallback import Fallback
 from .frames import Frames
 from .observe.shadow import FallbackShadow
-from .options import Options
+from .options import LoadOptions, Options
 from .step import Stepper
 from .strangers import Strangers
+
+
+def arrival_pressure(facts: ModelFacts, load: LoadOptions) -> float:
+    """Pressure (Pa) that marks the arrival of a shock."""
+    return load.p_arrival or AWAKE * float(facts.table.shock_pressure(facts.load_range[0]))
 
 
 def make_stepper(
@@ -39,7 +44,7 @@ def make_stepper(
     capture = LoadCapture(
         table,
         load.kind,
-        p_arrival=load.p_arrival or AWAKE * float(table.shock_pressure(weakest)),
+        p_arrival=arrival_pressure(facts, load),
         window=load.window or nx * facts.pixel / float(table.shock_speed(weakest)),
         updates=load.updates,
         model_step=facts.model_step,

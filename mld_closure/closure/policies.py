@@ -75,6 +75,33 @@ def check_pressure(pressure: np.ndarray, ids: np.ndarray) -> None:
             raise ClosureError(f"pressure of {name_cells(ids[bad])} {what} ({value} Pa); {cure}", ids[bad])
 
 
+def highest_pressure(pressure: np.ndarray, ids: np.ndarray) -> float:
+    """The greatest of pressures (n,) in Pa, 0 for none; ClosureError as `check_pressure`."""
+    if not len(pressure):
+        return 0.0
+    high = float(pressure.max())
+    if not (pressure.min() >= 0 and high < np.inf):
+        check_pressure(pressure, ids)
+    return high
+
+
+def check_velocity(velocity: np.ndarray, ids: np.ndarray) -> None:
+    """ClosureError naming the cells whose velocity (m/s) is not finite."""
+    bad = ids[~np.isfinite(velocity)]
+    if len(bad):
+        raise ClosureError(
+            f"velocity of {name_cells(bad)} is not finite; repair the state of these cells", bad
+        )
+
+
+def positive_masses(mass: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """The masses (n,) in kg; ClosureError naming the cells whose mass is not finite, or negative."""
+    bad = ids[~((mass >= 0) & (mass < np.inf))]
+    if len(bad):
+        raise ClosureError(f"mass of {name_cells(bad)} is not finite or is negative; masses are in kg", bad)
+    return mass
+
+
 def limits() -> tuple[np.ndarray, np.ndarray]:
     """Least and greatest value of each of `QUANTITIES` that a frame may have: (6,) and (6,)."""
     known = {name: (-FRACTION_SLACK, 1 + FRACTION_SLACK) for name in FRACTIONS}

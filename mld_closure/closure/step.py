@@ -6,9 +6,11 @@ committed."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from .policies import BURNED, REASONS, Status, check_fallback
 from .response import Response, respond
 from .strangers import Strangers
 
+_ALL = slice(None)
 _NO_ROWS = np.empty(0, np.int64)
 
 
@@ -49,24 +52,35 @@ class Call:
 class OpenStep:
     """A step begun at t (s), of length dt (s), and everything found in it so far.
 
-    count: n, the cells of this rank.
+    count: n, the cells of this rank. shown: the responses that calls have returned.
     """
 
     t: float
     dt: float
     count: int
     calls: list[Call] = field(default_factory=list)
+    shown: list[weakref.ref[Response]] = field(default_factory=list)
+    _last: tuple[int, list[Any]] = (0, [])
 
     @cached_property
     def server(self) -> np.ndarray:
         """Rank (n,) chosen for cells that start in this step, by row; NO_SERVER for the others."""
         return np.full(self.count, NO_SERVER)
 
-    def last_calls(self) -> list[tuple[Call, np.ndarray, np.ndarray]]:
+    @property
+    def quiet(self) -> bool:
+        """Whether no cell was shocked."""
+        return not any(len(call.live) for call in self.calls)
+
+    def last_calls(self) -> list[tuple[Call, np.ndarray | slice, np.ndarray | slice]]:
         """(call, its rows, its live positions) that count: for each cell the last call with it."""
         if len(self.calls) == 1:
-            call = self.calls[0]
-            return [(call, np.ones(len(call.rows), bool), np.ones(len(call.live), bool))]
+            return [(self.calls[0], _ALL, _ALL)]
+        if self._last[0] != len(self.calls):
+            self._last = len(self.calls), self._find_last()
+        return self._last[1]
+
+    def _find_last(self) -> list[tuple[Call, np.ndarray, np.ndarray]]:
         owner = np.full(self.count, -1)
         for k, call in enumerate(self.calls):
             owner[call.rows] = k
@@ -77,13 +91,14 @@ class OpenStep:
 class Motion:
     """Shocked cells (k,) on their way through a step.
 
-    old, state: committed states and new ones. rate: of the cells' clocks. since: clocks (s) at the start.
-    starts: cells that start in this step, or start again. go: indices of the cells that need model frames,
-    up to `wanted` (of all k). block, place (k,): see `Call`."""
+    mass (kg): of each cell. old, state: committed states and new ones. rate: of the cells' clocks. since:
+    clocks (s) at the start. starts: cells that start in this step, or start again. go: indices of the cells
+    that need model frames, up to `wanted` (of all k). block, place (k,): see `Call`."""
 
     rows: np.ndarray
     ids: np.ndarray
     pressure: np.ndarray
+    mass: np.ndarray | float
     old: CellState
     state: CellState
     rate: np.ndarray
@@ -195,7 +210,12 @@ class Stepper:
     shadow: FallbackShadow | None = None
 
     def prepare(
-        self, step: OpenStep, rows: np.ndarray, pressure: np.ndarray, velocity: np.ndarray | None
+        self,
+        step: OpenStep,
+        rows: np.ndarray,
+        pressure: np.ndarray,
+        velocity: np.ndarray | None,
+        mass: np.ndarray | float = 1.0,
     ) -> Motion:
         """See arrivals and loads of cells `rows` (k,), move their clocks, and find the model frames they
         need."""
@@ -215,7 +235,7 @@ class Stepper:
         go = np.flatnonzero(served & (wanted > state.frame) & ~burnt)
         nowhere = np.full(len(rows), -1)
         return Motion(
-            rows, ids, pressure, old, state, rate, since, starts, wanted, go, nowhere, nowhere.copy()
+            rows, ids, pressure, mass, old, state, rate, since, starts, wanted, go, nowhere, nowhere.copy()
         )
 
     def take(self, motion: Motion, got: Answers) -> None:
@@ -244,6 +264,7 @@ class Stepper:
             done = self._help(self._request(helped, motion, step.dt, values[helped]))
             clocks.finish(state, helped, done)
             values[helped] = done
+        state.burned_mass += motion.mass * (values[:, BURNED] - motion.old.value[:, BURNED])
         state.value[:] = values
         if watched.any():
             before = self.shadow.before(ids[watched], values[watched])
@@ -253,7 +274,7 @@ class Stepper:
 
     def outcomes(self, step: OpenStep) -> list[Outcome]:
         """What the step's calls leave behind, call by call; every shocked cell is in one of them."""
-        if not any(len(call.live) for call in step.calls):
+        if step.quiet:
             return []
         found = []
         for call, _, counts in step.last_calls():
@@ -266,17 +287,20 @@ class Stepper:
         """Commit pressures and states; returns the cells whose flags say that a policy was newly needed."""
         flagged = []
         committed = self.cells.state
+        for response in step.shown:
+            if (there := response()) is not None:
+                there.keep()
         for outcome in outcomes:
             rows = outcome.rows
             new = (outcome.state.flags & ~committed.flags[rows] & REASONS) != 0
             if new.any():
                 flagged.append(Flagged(rows[new], outcome.state.take(new), committed.take(rows[new])))
             committed.put(rows, outcome.state)
-        if len(step.calls) == 1 and step.calls[0].rows is self.cells.all_rows:
-            committed.pressure = step.calls[0].pressure
-            return flagged
         for call, counts, _ in step.last_calls():
-            committed.pressure[call.rows[counts]] = call.pressure[counts]
+            if call.rows is self.cells.all_rows and (counts is _ALL or counts.all()):
+                committed.pressure = call.pressure  # the call's own copy
+            else:
+                committed.pressure[call.rows[counts]] = call.pressure[counts]
         return flagged
 
     def _start(
@@ -344,16 +368,17 @@ class Stepper:
 
     def _report(self, response: Response, where: np.ndarray, motion: Motion, dt: float) -> None:
         state, old, rate = motion.state, motion.old, motion.rate
-        response.status[where] = STAGE_STATUS[state.stage] | state.flags
+        found = response.set_apart(where)
+        found["status"] = STAGE_STATUS[state.stage] | state.flags
         shocked = state.stage >= Stage.ACTIVE
-        respond(response, where[shocked], state.value[shocked], old.value[shocked], dt)
-        response.uncertainty[where] = np.where(state.stage == Stage.ACTIVE, state.spread * rate, 0.0)
+        respond(found, shocked, state.value[shocked], old.value[shocked], dt)
+        found["uncertainty"] = np.where(state.stage == Stage.ACTIVE, state.spread * rate, 0.0)
         burned = state.right[:, BURNED] - state.left[:, BURNED]
         ahead = state.relax * (1.0 - state.value[:, BURNED])
         slope = np.where(state.relaxing, ahead, burned / self.clock.step)
         slope = np.where(state.frame > 0, slope * rate, 0.0)
         runs = (state.stage != Stage.BURNED) & ~motion.starts  # what a start catches up with no step avoids
-        fastest = np.maximum(slope, response.burn_rate[where])[runs].max(initial=0.0)
+        fastest = np.maximum(slope, found["burn_rate"])[runs].max(initial=0.0)
         limit = self.policy.max_burn_step
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
 

@@ -165,7 +165,9 @@ class CaseStore:
                 raise RuntimeError(f"{self.path}: all cases failed; case {failures[0][0]}: {failures[0][1]}")
             with published(self.path) as temporary:
                 assemble(temporary, self.spec, [stored[i] for i in sorted(stored)], failures)
-        begun = TrajectorySpec.from_json(self._spec_file.read_text()) if self._spec_file.exists() else self.spec
+        begun = (
+            TrajectorySpec.from_json(self._spec_file.read_text()) if self._spec_file.exists() else self.spec
+        )
         if not begun.differences(self.spec):  # else they belong to a longer file that is being made
             shutil.rmtree(self.parts, ignore_errors=True)
         return self.path
@@ -188,9 +190,7 @@ class CaseStore:
                 fields = dict(zip(file.fields, file.read(slot).swapaxes(0, 1), strict=True))
                 scalars = {name: float(v[slot]) for name, v in file.scalars.items() if name != "case"}
                 with published(self._shard(index)) as temporary:
-                    write_shard(
-                        temporary, index, fields | file.curves(slot), scalars, file.description(slot)
-                    )
+                    write_shard(temporary, index, fields | file.curves(slot), scalars, file.description(slot))
             for index, reason in file.failures:
                 if index not in known:
                     self.fail(index, reason)

@@ -17,6 +17,7 @@ from mld_closure.dns.eos import Material, cold, jit, temperature_from_cold
 
 P_REFERENCE = 10e9  # Pa, where a pressure-dependent rate limit equals k10
 
+
 @dataclass(frozen=True)
 class Pace:
     """How fast wall frames burn, in SI units: rate limit k10 (p / 10 GPa)^n, conductivity and viscosity.

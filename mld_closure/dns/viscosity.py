@@ -68,9 +68,13 @@ def stress_y(R, above, F, a, c):
         mu = a * R[3, i] * above[3, i] * (R[0, i] * above[0, i]) / (c.half * (R[0, i] + above[0, i]))
         u_y, v_y = above[1, i] - R[1, i], above[2, i] - R[2, i]
         u_x = R[3, right] * (R[1, right] - R[1, i]) + R[3, left] * (R[1, i] - R[1, left])
-        u_x += above[3, right] * (above[1, right] - above[1, i]) + above[3, left] * (above[1, i] - above[1, left])
+        u_x += above[3, right] * (above[1, right] - above[1, i]) + above[3, left] * (
+            above[1, i] - above[1, left]
+        )
         v_x = R[3, right] * (R[2, right] - R[2, i]) + R[3, left] * (R[2, i] - R[2, left])
-        v_x += above[3, right] * (above[2, right] - above[2, i]) + above[3, left] * (above[2, i] - above[2, left])
+        v_x += above[3, right] * (above[2, right] - above[2, i]) + above[3, left] * (
+            above[2, i] - above[2, left]
+        )
         along = mu * third * (v_y + v_y - quarter * u_x)
         across = mu * (u_y + quarter * v_x)
         F[0, i] = across

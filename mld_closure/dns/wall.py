@@ -100,7 +100,9 @@ def wall_solver(
     state[1] = -up
     rho, _, e, _ = porous_shock(up, m, float(mu.mean()))
     held = np.array([rho, 0.0, 0.0, e, 0.0]), -ARRIVED * up
-    return Solver(Grid(*mu.shape, pixel), state, material=m, kinetics=k, boundaries=SIDES, held=held, **options)
+    return Solver(
+        Grid(*mu.shape, pixel), state, material=m, kinetics=k, boundaries=SIDES, held=held, **options
+    )
 
 
 def record_wall(

@@ -57,7 +57,9 @@ def served_flames(full: bool = False) -> list[Check]:
         )
         if full:
             fine = flame(up, 50e-9, *pace, travel=travel, slowest=2.0)
-            checks.append(Check(f"{name}, 100 nm: speed to that at 50 nm", coarse.speed / fine.speed, 1.0, 0.15))
+            checks.append(
+                Check(f"{name}, 100 nm: speed to that at 50 nm", coarse.speed / fine.speed, 1.0, 0.15)
+            )
     return checks
 
 

@@ -23,6 +23,7 @@ from ..surrogate.messages import NO_SLOT, Answers
 from ..surrogate.rollout import Rollout
 from .agree import Attempt
 from .exchange import Exchange, Plan
+from .meeting import Meeting
 from .placement import place
 from .server import ANSWER, DIRECT, MOVE, READING, REQUEST, Parcels, Server, to_answers
 
@@ -42,6 +43,8 @@ class Transport:
         make_rollout(shape): the rollout of a serving rank for patches of (ny, nx) pixels.
     channels, with_logvar
         Of latent states: their number, and whether log-variances are kept too.
+    meeting
+        Where ranks compare notes.
 
     Attributes
     ----------
@@ -61,6 +64,7 @@ class Transport:
         make_rollout: Callable[[tuple[int, int]], Rollout],
         channels: int,
         with_logvar: bool,
+        meeting: Meeting,
     ) -> None:
         self.comm: Any = comm
         self.servers: np.ndarray = servers
@@ -72,6 +76,7 @@ class Transport:
         self.specimens: dict[int, Any] = {}
         self.shape: tuple[int, int] | None = None
         self.with_logvar: bool = with_logvar
+        self._meeting = meeting
         self._channels = channels
         self._make_rollout = make_rollout
         self._seconds = {"exchange": 0.0, "wait": 0.0}
@@ -108,9 +113,14 @@ class Transport:
         ny, nx = self.shape or (0, 0)
         return self._channels, ny // LATENT_FACTOR, nx // LATENT_FACTOR
 
+    @property
+    def lost(self) -> bool:
+        """Whether a rank has gone, so that nothing but closing is left."""
+        return self._meeting.lost is not None
+
     def attempt(self, what: str) -> Attempt:
         """A call of all ranks, up to the points where they compare notes."""
-        return Attempt(self.comm, what)
+        return Attempt(self.comm, what, self._meeting)
 
     def prepare(self, shape: tuple[int, int]) -> None:
         """Make the server of this rank, for patches of (ny, nx) pixels. Not collective."""
@@ -216,7 +226,8 @@ class Transport:
         """Give back memory and the communicator."""
         self.server, self.specimens, self.engine = None, {}, None
         if self.comm is not None:
-            self.comm.Free()
+            if not self.lost:
+                self.comm.Free()
             self.comm = None
 
     def _requests(

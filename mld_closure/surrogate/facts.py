@@ -34,6 +34,10 @@ class ModelFacts:
         Uncertainty of a burn rate where no samples tell it.
     familiar : Familiar or None
         What the patches of training were like; None where the bundle does not say.
+    heat : float, J/kg
+        Of reaction; NaN for unknown.
+    frame : (int, int) or None, pixels
+        (ny, nx) of the frames that the model was trained on.
     """
 
     bundle: str
@@ -45,3 +49,5 @@ class ModelFacts:
     known: np.ndarray
     errors: KnownErrors
     familiar: Familiar | None = None
+    heat: float = float("nan")
+    frame: tuple[int, int] | None = None

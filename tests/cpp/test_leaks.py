@@ -16,6 +16,11 @@ from click.testing import CliRunner
 from mld_closure.benchmarks import bridge
 from mld_closure.cli import bench_bridge
 
+REAL = (  # files of the package that stand beside the stand-in
+    "bridge.py", "config.py", "errors.py", "fields.py", "runtime/agree.py", "runtime/comm.py",
+    "runtime/meeting.py", "closure/first_version.py", "closure/options.py", "surrogate/options.py",
+)  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def stand_in(package, kit, tmp_path_factory):
@@ -25,11 +30,10 @@ def stand_in(package, kit, tmp_path_factory):
     site = home / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
     (site / "numpy.pth").write_text(f"{Path(np.__file__).parents[1]}\n")
     shutil.copytree(kit.ROOT / "cpp_bridge/tests/stand_in", site / "mld_closure")
-    for room in ("closure", "runtime"):
-        (site / "mld_closure" / room).mkdir()
-    rooms = ("closure/first_version.py", "runtime/agree.py", "runtime/comm.py")
-    for name in ("bridge.py", "config.py", "errors.py", *rooms):
-        shutil.copy(kit.ROOT / "mld_closure" / name, site / "mld_closure" / name)
+    for name in REAL:
+        target = site / "mld_closure" / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(kit.ROOT / "mld_closure" / name, target)
     shutil.copytree(package / "lib", site / "mld_closure/lib", ignore=shutil.ignore_patterns("python"))
     return site / "mld_closure/lib"
 

@@ -115,7 +115,9 @@ def test_without_viscosity_nothing_changes_and_with_it_things_do():
     W = body(12, 17)
     runs = {}
     for mu in (0.0, 1.0):
-        run = Solver(Grid(12, 17, 1e-7), W, material=replace(M, viscosity=mu), kinetics=INERT, boundaries=AROUND)
+        run = Solver(
+            Grid(12, 17, 1e-7), W, material=replace(M, viscosity=mu), kinetics=INERT, boundaries=AROUND
+        )
         run.run(5e-12)
         runs[mu] = run.interior.copy()
     plain = Material(kappa=0.0, active=0.3)
