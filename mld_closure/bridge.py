@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from enum import IntEnum
 from time import perf_counter
 from typing import Any
@@ -20,14 +21,24 @@ import numpy as np
 import mld_closure
 
 from .closure.first_version import grouped
+from .closure.options import OPENING, Row
 from .config import ConfigError, parse_toml
-from .device import available_cores, copy_into, gpu_count
+from .device import available_cores, copy_into, gpu_count, to_host
+from .errors import CollectiveError
 from .runtime.agree import Attempt
 from .runtime.comm import SerialComm, finalized, from_handle
 
 _RESERVED = ("bundle", "comm", "load_table", "fallback")
-_OWN = ("device", "precision", "readout", "threads", "capture", "failures")
-_GROUPS = ("load", "engine", "policy", "shadow", "serving")
+OPTIONS = (
+    *OPENING,
+    Row(
+        "log_file", "string or none", "none", "",
+        "file that the messages of the package are appended to; the terminal stays silent",
+    ),
+    Row("log_level", "debug | info | warning | error", "info", "", "least level of the messages in log_file"),
+)  # fmt: skip
+_OWN = tuple(row.name for row in OPENING)
+_GROUPS = ("load", "readout", "engine", "policy", "shadow")
 _HOST = 1  # DLPack's number for memory of the host
 _LOCAL_SIZES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE")
 
@@ -43,6 +54,7 @@ class Error(IntEnum):
     MPI = 6
     PYTHON = 102
     INTERNAL = 103
+    RANKS = 104
 
 
 class OrderError(ValueError):
@@ -113,6 +125,8 @@ def describe(error: BaseException) -> tuple[int, str, list[int]]:
 _NUMBERS = (
     ({"MemoryError", "OutOfMemoryError"}, Error.MEMORY),
     ({"CommunicatorError"}, Error.MPI),
+    ({"LostRankError"}, Error.RANKS),
+    ({"CollectiveError"}, Error.ORDER),
     ({"OSError", "BundleError"}, Error.FILE),
     ({"ImportError"}, Error.PYTHON),
     ({"ValueError", "TypeError"}, Error.ARGUMENT),
@@ -194,7 +208,9 @@ class Session:
 
     def register_patches(self, ids: np.ndarray, patches: np.ndarray, pixel: float, copy: bool) -> None:
         """Cells (n,) with patches (n, ny, nx); pixel 0 for unknown."""
-        patches = patches.copy() if copy else patches
+        wanted = self.closure.options.engine.patch_shape
+        if copy and (wanted is None or patches.shape[1:] == tuple(wanted)):  # others are refused unread
+            patches = patches.copy()
         self._between(self.closure.register, ids.copy(), patches=patches, pixel=pixel or None)
 
     def register_image(
@@ -229,7 +245,7 @@ class Session:
         self._counts["calls"] += 1
         if trouble := _trouble(outputs):
             self.refuse("mld_advance", trouble)
-        response = self._run(self._in_step, self.closure.advance, ids, **inputs)
+        response = self._run(self._in_step, self.closure.advance, ids, **_si(inputs))
         self.dt_max = response.dt_max
         _write(response, outputs)
 
@@ -238,7 +254,7 @@ class Session:
         self._counts["calls"] += 1
         if trouble := _trouble(outputs):
             raise ValueError(trouble)
-        ticket = self._run(self._in_step, self.closure.submit, ids, **inputs)
+        ticket = self._run(self._in_step, self.closure.submit, ids, **_si(inputs))
         self._waiting.append((ticket, outputs))
 
     def wait(self) -> None:
@@ -250,8 +266,8 @@ class Session:
             _write(ticket.response, outputs)
 
     def commit(self) -> None:
-        """Keep the step."""
-        self._run(self._in_step, self.closure.commit)
+        """Keep the step; out of order too where calls that were handed in wait."""
+        self._run(self._in_step and not self._waiting, self.closure.commit)
         self._in_step = False
         self._counts["steps"] += 1
 
@@ -269,12 +285,33 @@ class Session:
         """Read a restart folder."""
         self._between(self.closure.restore, path)
 
+    def read(self, n: int, ids: Any, outputs: tuple[tuple[str, Any], ...]) -> None:
+        """Committed values of n cells, ids (n,) or None for all, go to outputs (name, array)."""
+        if trouble := _trouble(outputs):
+            raise ValueError(trouble)
+        response = self.closure.read(ids)
+        if len(response.ids) != n:
+            raise ValueError(f"arrays of {n} cells for {len(response.ids)} registered ones")
+        _write(response, outputs)
+
+    def fact(self, name: str) -> float:
+        """A fact of the model or of an option; ValueError listing the names there are."""
+        known = self.closure.facts
+        if name not in known:
+            raise ValueError(f"no fact '{name}'; there are {', '.join(known)}")
+        return known[name]
+
+    def counter_sum(self, name: str) -> float:
+        """A count or timing, summed over the ranks."""
+        return self._run(True, self.closure.sum_over_ranks, lambda: self.counter(name))
+
     def counter(self, name: str) -> float:
         """A count or timing; ValueError listing the names there are."""
         stages = {k.lower(): float(v) for k, v in self.closure.status.items()}
         known = self._counts | {"cells": sum(stages.values())}
         known |= {f"cells.{k}": v for k, v in stages.items()}
         known |= {f"seconds.{k}": float(v) for k, v in self.closure.cost.items()}
+        known |= asdict(self.closure.ledger()) | {"warnings": float(self.closure.warnings)}
         if name not in known:
             raise ValueError(f"no counter '{name}'; there are {', '.join(sorted(known))}")
         return known[name]
@@ -290,6 +327,7 @@ class Session:
                 "mld_register_file": lambda: self._between(closure.register, what, patches=what),
                 "mld_unregister": lambda: self._between(closure.unregister, what),
                 "mld_migrate": lambda: self._between(closure.migrate, what, what),
+                "mld_counter_sum": lambda: closure.sum_over_ranks(lambda: float(what)),
                 "mld_save": lambda: self._between(closure.save, what),
                 "mld_restore": lambda: self._between(closure.restore, what),
             }
@@ -323,6 +361,8 @@ class Session:
         begun = perf_counter()
         try:
             return work(*args, **kwargs)
+        except CollectiveError:
+            raise
         except ValueError as err:
             if getattr(err, "everywhere", False):  # the others are here too, and must say the same
                 in_order = all(self.closure.comm.allgather(in_order))
@@ -335,12 +375,31 @@ class Session:
 
 def _trouble(outputs: tuple[tuple[str, Any], ...]) -> str | None:
     """Why a result could not be written, known before there is one."""
-    return next((a.trouble for _, a in outputs if isinstance(a, Borrowed) and a.trouble), None)
+    arrays = (a[0] if isinstance(a, tuple) else a for _, a in outputs)
+    return next((a.trouble for a in arrays if isinstance(a, Borrowed) and a.trouble), None)
+
+
+def _si(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Inputs in SI units: what comes as (array, factor) is multiplied by its factor."""
+    if not any(isinstance(given, tuple) for given in inputs.values()):
+        return inputs
+    return {k: _multiplied(*given) if isinstance(given, tuple) else given for k, given in inputs.items()}
+
+
+def _multiplied(array: Any, factor: float) -> np.ndarray:
+    return np.asarray(to_host(array) if isinstance(array, Borrowed) else array) * factor
 
 
 def _write(response: Any, outputs: tuple[tuple[str, Any], ...]) -> None:
+    """Write what a response holds to arrays; those that come as (array, factor) get it divided by that."""
     for name, array in outputs:
+        if type(array) is np.ndarray:
+            response.write(name, array)
+            continue
         values = getattr(response, name)
+        if isinstance(array, tuple):
+            array, factor = array
+            values = values / factor
         if isinstance(array, Borrowed):
             copy_into(array, values)
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import sys
 import types
 import typing
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import ConfigError
+from .intake import IntakeError, read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,11 +41,11 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         The file is missing or is not TOML.
     """
     try:
-        return parse_toml(Path(path).read_text(), str(path))
+        return parse_toml(read_text(path), str(path))
     except FileNotFoundError:
         raise ConfigError(f"no such configuration file: {path}") from None
-    except UnicodeDecodeError as err:
-        raise ConfigError(f"{path} is not valid TOML: {err}") from None
+    except IntakeError as err:
+        raise ConfigError(f"{err}; give a file in TOML") from None
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
@@ -63,8 +65,23 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as err:
-        raise ConfigError(f"{where} is not valid TOML: {err}") from None
+    except (
+        tomllib.TOMLDecodeError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ) as err:  # ValueError: long numbers
+        why = "nested too deeply" if isinstance(err, RecursionError) else str(err) or type(err).__name__
+        raise ConfigError(f"{where} is not valid TOML: {why}{_without_quotes(text)}") from None
+
+
+def _without_quotes(text: str) -> str:
+    """A hint where a line of TOML has a word without quotes."""
+    for line in text.splitlines():
+        bare = re.fullmatch(r"\s*([\w.]+)\s*=\s*([A-Za-z/][^'\"#=]*?)\s*(#.*)?", line)
+        if bare and bare[2] not in ("true", "false", "inf", "nan"):
+            return f"; words stand in quotes: {bare[1]} = '{bare[2]}'"
+    return ""
 
 
 def load(cls: type[T], path: str | Path) -> T:
@@ -168,7 +185,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where} must be one of {', '.join(map(repr, args))}, got {value!r}")
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ConfigError(f"{where} must be float, got a whole number of more than 300 digits") from None
     if hint in (int, float, str, bool) and (
         not isinstance(value, hint) or (hint is int and isinstance(value, bool))
     ):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 if typing.TYPE_CHECKING:
     import torch
 
+MOST_THREADS = 1024  # of torch in one process
 Precision = Literal["fp32", "bf16", "bf16-decode"]
 
 
@@ -82,7 +83,9 @@ def choose(name: str = "auto", precision: str = "fp32", threads: int | None = No
             raise ValueError(
                 f"device '{name}': torch sees {torch.cuda.device_count()} GPUs; use device='cpu'"
             )
-    threads = threads or available_cores()
+    threads = available_cores() if threads is None else threads
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+        raise ValueError(f"threads must lie between 1 and {MOST_THREADS}, got {threads!r}")
     torch.set_num_threads(threads)
     return Device(name, precision, threads)  # type: ignore[arg-type]
 
@@ -114,8 +117,13 @@ def copy_into(target: Any, values: Any) -> None:
     torch.from_dlpack(target).copy_(torch.from_numpy(values))
 
 
-def to_host(values: Any) -> Any:
-    """A numpy array of what an array on any device lends through DLPack."""
+def borrow(values: Any) -> Any:
+    """A torch tensor over an array on any device that is lent through DLPack; nothing of it is read."""
     import torch
 
-    return torch.from_dlpack(values).detach().cpu().numpy()
+    return torch.from_dlpack(values)
+
+
+def to_host(tensor: Any) -> Any:
+    """A numpy array of a torch tensor on any device."""
+    return tensor.detach().cpu().numpy()

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["BundleError", "ClosureError", "ConfigError", "MicrostructureError"]
+__all__ = [
+    "BundleError",
+    "ClosureError",
+    "CollectiveError",
+    "ConfigError",
+    "LostRankError",
+    "MicrostructureError",
+]
 
 
 class BundleError(ValueError):
@@ -46,12 +53,30 @@ class ClosureError(ValueError):
         self.ids = np.asarray(ids, np.int64)
 
 
+class CollectiveError(ClosureError):
+    """Ranks that make different calls of a closure at once; nothing was changed on any of them."""
+
+
+class LostRankError(CollectiveError):
+    """A rank that did not come to a call in time, or has closed the closure: only closing is left."""
+
+
 class ConfigError(ValueError):
     """A configuration that cannot be used; the message names the key, the value and the cure."""
 
 
 class MicrostructureError(ValueError):
     """A microstructure that cannot be drawn as asked, such as voids that do not fit the frame."""
+
+
+def name_ranks(ranks: Sequence[int] | np.ndarray) -> str:
+    """A few ranks for a message: "rank 2", "ranks 0 and 3", "ranks 0, 1, 2 and 4 more"."""
+    words = [str(rank) for rank in ranks]
+    if len(words) > 4:
+        words = [*words[:3], f"{len(words) - 3} more"]
+    return f"rank{'s' if len(words) > 1 else ''} " + " and ".join(
+        filter(None, [", ".join(words[:-1]), words[-1]])
+    )
 
 
 def name_cells(ids: Sequence[int] | np.ndarray) -> str:

@@ -11,6 +11,14 @@ HERE = Path(__file__).resolve().parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes share the cores; before torch is imported
 
 
+def pytest_addoption(parser):
+    group = parser.getgroup("faults", "campaign of faults")
+    group.addoption("--faults", type=int, default=0, help="number of faults; 10,000 with -m faults, else 200")
+    group.addoption("--fault", type=int, action="append", default=[], help="make this fault alone, again")
+    group.addoption("--fault-seed", type=int, default=0, help="seed of the campaign")
+    group.addoption("--fault-store", default=None, help="file of results, by which a campaign goes on")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def away_from_the_sources(tmp_path_factory):
     """Python processes that tests start must import the installed package, not the source tree."""

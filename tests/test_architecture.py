@@ -12,7 +12,18 @@ PACKAGE = ROOT / "mld_closure"
 
 BELOW_CLI = {"dns", "data", "models", "patches", "metrics", "training", "surrogate", "closure", "runtime"}
 BELOW_CLI |= {"macro", "viz", "simulation"}
-FREE = {"fields", "grids", "config", "device", "durable", "errors", "ids", "compile_cache", "_native"}
+FREE = {
+    "fields",
+    "grids",
+    "config",
+    "device",
+    "durable",
+    "intake",
+    "errors",
+    "ids",
+    "compile_cache",
+    "_native",
+}
 MAY_IMPORT = {
     "dns": set(),
     "data": set(),
@@ -31,7 +42,7 @@ MAY_IMPORT = {
     "testing": {"dns", "models", "surrogate"},
     "study": BELOW_CLI,
     "benchmarks": BELOW_CLI | {"study", "testing", "_bridge"},
-    "offline": {"data", "dns", "models", "training", "surrogate", "viz"},
+    "offline": {"data", "dns", "models", "patches", "training", "surrogate", "viz"},
     "__init__": None,  # names of all rooms, for type checkers
     "__main__": {"cli"},
     "cli": None,  # everything
@@ -42,6 +53,7 @@ ONLY_IN = {
         "data/trajectories.py",
         "data/importers.py",
         "data/growing.py",
+        "data/shapes.py",
         "data/writing.py",
         "models/keras_import.py",
         "patches/specimen.py",
@@ -179,3 +191,17 @@ def test_public_names_stay_what_they_are_whatever_is_imported():
         "assert before == after and callable(mld.simulate) and callable(mld.open)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_serving_cells_loads_no_package_that_it_does_not_need():
+    """What every rank of a host holds in memory: networks and numbers, no compilers, files or pictures."""
+    code = (
+        "import sys, numpy as np, mld_closure as mld;"
+        "c = mld.open('hmx-compact', device='cpu', threads=1);"
+        "c.register([1], patches=np.ones((1, 64, 64), np.float32)); c.begin_step(0.0, 1e-9);"
+        "c.advance(pressure=[9e9]); c.commit();"
+        "heavy = {'numba', 'llvmlite', 'h5py', 'click', 'rich', 'matplotlib', 'mpi4py', 'scipy', 'pandas'};"
+        "print(*sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == []

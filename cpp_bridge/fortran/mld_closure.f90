@@ -12,41 +12,43 @@
 !     call c%close(ierr)
 !
 ! With a communicator the calls that closure.h marks as collective must be made by all its ranks in the same
-! order: all but submit, dt_max and counter.
+! order: all but submit, dt_max, counter, fact and read.
+! Ids are integer(c_int64_t); lists of other integers are passed as int(list, c_int64_t). A host whose pressures
+! and velocities are in other units than Pa and m/s sets c%pressure_unit and c%velocity_unit to these units in SI.
 ! Every call gives an mld_error number in ierr. Arrays handed to submit must be contiguous and stay until wait.
 module mld_closure
   use, intrinsic :: iso_c_binding
+  use mld_closure_c
   implicit none
   private
 
   integer(c_int), parameter, public :: mld_ok = 0, mld_e_argument = 1, mld_e_order = 2, mld_e_cells = 3, &
-    mld_e_file = 4, mld_e_memory = 5, mld_e_mpi = 6, mld_e_handle = 101, mld_e_python = 102, mld_e_internal = 103
-  integer(c_int32_t), parameter :: pressure_of = 1, velocity_of = 2, first_output = 101
+    mld_e_file = 4, mld_e_memory = 5, mld_e_mpi = 6, mld_e_handle = 101, mld_e_python = 102, mld_e_internal = 103, &
+    mld_e_ranks = 104
+
+  ! Flags of the status: what a cell is, what was done about it, and why; see closure.h.
+  integer(c_int64_t), parameter, public :: mld_is_loading = ishft(1_c_int64_t, 0), &
+    mld_is_active = ishft(1_c_int64_t, 1), mld_is_burned = ishft(1_c_int64_t, 2), &
+    mld_is_beyond_horizon = ishft(1_c_int64_t, 3), mld_is_extrapolating = ishft(1_c_int64_t, 8), &
+    mld_is_fallback = ishft(1_c_int64_t, 9), mld_is_rejected = ishft(1_c_int64_t, 10), &
+    mld_why_load_low = ishft(1_c_int64_t, 16), mld_why_load_high = ishft(1_c_int64_t, 17), &
+    mld_why_not_finite = ishft(1_c_int64_t, 18), mld_why_out_of_bounds = ishft(1_c_int64_t, 19), &
+    mld_why_not_monotone = ishft(1_c_int64_t, 20), mld_why_uncertain = ishft(1_c_int64_t, 21), &
+    mld_why_microstructure = ishft(1_c_int64_t, 22), mld_why_patch_size = ishft(1_c_int64_t, 23)
+
+  integer(c_int32_t), parameter :: pressure_of = 1, velocity_of = 2, mass_of = 3, first_output = 101
 
   public :: closure, mld_fallback, mld_error_message, mld_error_cells, mld_is_recoverable
 
-  type, bind(c) :: options_t
-    integer(c_size_t) :: size
-    type(c_ptr) :: bundle = c_null_ptr, settings = c_null_ptr
-    integer(c_int32_t) :: has_comm = 0, comm = 0
-    type(c_funptr) :: fallback = c_null_funptr
-    type(c_ptr) :: fallback_data = c_null_ptr
-  end type
-
-  type, bind(c) :: array_t
-    integer(c_int32_t) :: quantity = 0, device = 0
-    type(c_ptr) :: data = c_null_ptr
-    integer(c_int64_t) :: stride = 0, device_index = 0
-  end type
-
   type :: call_t
-    type(array_t) :: inputs(2), outputs(11)
+    type(array_t) :: inputs(3), outputs(13)
     integer(c_int32_t) :: n_in = 0, n_out = 0
   end type
 
   type :: closure
     private
     type(c_ptr) :: handle = c_null_ptr
+    real(c_double), public :: pressure_unit = 1, velocity_unit = 1 ! in SI
   contains
     procedure :: open => open_closure
     procedure :: register_patches
@@ -61,6 +63,9 @@ module mld_closure
     procedure :: rollback
     procedure :: dt_max
     procedure :: counter
+    procedure :: counter_sum
+    procedure :: fact
+    procedure :: read => read_state
     procedure :: save => save_state
     procedure :: restore
     procedure :: close => close_closure
@@ -82,111 +87,6 @@ module mld_closure
       real(c_double), intent(in) :: dt(n)              ! real time (s) between them
       real(c_double), intent(in) :: before(6, n)       ! quantities at since: hot-spot area fraction and temperature (K),
       real(c_double), intent(inout) :: after(6, n)     ! burned fraction, mean temperature (K), mean pressure (Pa), porosity
-    end function
-  end interface
-
-  interface
-    integer(c_int) function c_open(options, handle) bind(c, name="mld_open")
-      import :: c_int, c_ptr, options_t
-      type(options_t), intent(in) :: options
-      type(c_ptr), intent(out) :: handle
-    end function
-    integer(c_int) function c_close(handle) bind(c, name="mld_close")
-      import :: c_int, c_ptr
-      type(c_ptr), intent(inout) :: handle
-    end function
-    integer(c_int) function c_patches(handle, n, ids, ny, nx, patches, pixel, ownership) &
-      bind(c, name="mld_register_patches")
-      import :: c_int, c_ptr, c_int64_t, c_int32_t, c_double
-      type(c_ptr), value :: handle, ids, patches
-      integer(c_int64_t), value :: n, ny, nx
-      real(c_double), value :: pixel
-      integer(c_int32_t), value :: ownership
-    end function
-    integer(c_int) function c_image(handle, n, ids, ny, nx, image, pixel, offsets, ownership) &
-      bind(c, name="mld_register_image")
-      import :: c_int, c_ptr, c_int64_t, c_int32_t, c_double
-      type(c_ptr), value :: handle, ids, image, offsets
-      integer(c_int64_t), value :: n, ny, nx
-      real(c_double), value :: pixel
-      integer(c_int32_t), value :: ownership
-    end function
-    integer(c_int) function c_unregister(handle, n, ids) bind(c, name="mld_unregister")
-      import :: c_int, c_ptr, c_int64_t
-      type(c_ptr), value :: handle, ids
-      integer(c_int64_t), value :: n
-    end function
-    integer(c_int) function c_migrate(handle, n, ids, owner) bind(c, name="mld_migrate")
-      import :: c_int, c_ptr, c_int64_t
-      type(c_ptr), value :: handle, ids, owner
-      integer(c_int64_t), value :: n
-    end function
-    integer(c_int) function c_begin(handle, t, dt) bind(c, name="mld_begin_step")
-      import :: c_int, c_ptr, c_double
-      type(c_ptr), value :: handle
-      real(c_double), value :: t, dt
-    end function
-    integer(c_int) function c_advance(handle, n, ids, inputs, n_in, outputs, n_out) bind(c, name="mld_advance")
-      import :: c_int, c_ptr, c_int64_t, c_int32_t, array_t
-      type(c_ptr), value :: handle, ids
-      integer(c_int64_t), value :: n
-      integer(c_int32_t), value :: n_in, n_out
-      type(array_t), intent(in) :: inputs(*), outputs(*)
-    end function
-    integer(c_int) function c_submit(handle, n, ids, inputs, n_in, outputs, n_out) bind(c, name="mld_submit")
-      import :: c_int, c_ptr, c_int64_t, c_int32_t, array_t
-      type(c_ptr), value :: handle, ids
-      integer(c_int64_t), value :: n
-      integer(c_int32_t), value :: n_in, n_out
-      type(array_t), intent(in) :: inputs(*), outputs(*)
-    end function
-    integer(c_int) function c_wait(handle) bind(c, name="mld_wait")
-      import :: c_int, c_ptr
-      type(c_ptr), value :: handle
-    end function
-    integer(c_int) function c_commit(handle) bind(c, name="mld_commit")
-      import :: c_int, c_ptr
-      type(c_ptr), value :: handle
-    end function
-    integer(c_int) function c_rollback(handle) bind(c, name="mld_rollback")
-      import :: c_int, c_ptr
-      type(c_ptr), value :: handle
-    end function
-    integer(c_int) function c_dt_max(handle, dt) bind(c, name="mld_dt_max")
-      import :: c_int, c_ptr, c_double
-      type(c_ptr), value :: handle
-      real(c_double), intent(out) :: dt
-    end function
-    integer(c_int) function c_counter(handle, name, value) bind(c, name="mld_counter")
-      import :: c_int, c_ptr, c_double, c_char
-      type(c_ptr), value :: handle
-      character(kind=c_char), intent(in) :: name(*)
-      real(c_double), intent(out) :: value
-    end function
-    integer(c_int) function c_save(handle, path) bind(c, name="mld_save")
-      import :: c_int, c_ptr, c_char
-      type(c_ptr), value :: handle
-      character(kind=c_char), intent(in) :: path(*)
-    end function
-    integer(c_int) function c_restore(handle, path) bind(c, name="mld_restore")
-      import :: c_int, c_ptr, c_char
-      type(c_ptr), value :: handle
-      character(kind=c_char), intent(in) :: path(*)
-    end function
-    integer(c_int) function c_recoverable(error) bind(c, name="mld_recoverable")
-      import :: c_int
-      integer(c_int), value :: error
-    end function
-    type(c_ptr) function c_message() bind(c, name="mld_message")
-      import :: c_ptr
-    end function
-    integer(c_int64_t) function c_cells(ids) bind(c, name="mld_message_cells")
-      import :: c_int64_t, c_ptr
-      type(c_ptr), intent(out) :: ids
-    end function
-    integer(c_size_t) function c_strlen(text) bind(c, name="strlen")
-      import :: c_size_t, c_ptr
-      type(c_ptr), value :: text
     end function
   end interface
 
@@ -275,40 +175,40 @@ contains
   ! Arrays of as many numbers as there are ids; any of the outputs.
   subroutine advance(self, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                      hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                     mean_pressure, porosity, uncertainty, status)
+                     mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
     class(closure), intent(in) :: self
     integer(c_int64_t), intent(in), contiguous, target :: ids(:)
     real(c_double), intent(in), contiguous, target :: pressure(:)
     integer(c_int), intent(out) :: ierr
-    real(c_double), intent(in), contiguous, target, optional :: velocity(:)
+    real(c_double), intent(in), contiguous, target, optional :: velocity(:), mass(:)
     real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), burn_rate(:), &
       hotspot_area_fraction(:), hotspot_area_rate(:), hotspot_temperature(:), hotspot_temperature_rate(:), &
-      mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:)
+      mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:), burned_increment(:), heat_increment(:)
     integer(c_int64_t), intent(inout), contiguous, target, optional :: status(:)
     type(call_t) :: call
-    call collect(call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
+    call collect(self, call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                  hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                 mean_pressure, porosity, uncertainty, status)
+                 mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
     if (ierr == mld_ok) ierr = c_advance(self%handle, size(ids, kind=c_int64_t), c_loc(ids), call%inputs, &
                                       call%n_in, call%outputs, call%n_out)
   end subroutine
 
   subroutine submit(self, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                     hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                    mean_pressure, porosity, uncertainty, status)
+                    mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
     class(closure), intent(in) :: self
     integer(c_int64_t), intent(in), contiguous, target :: ids(:)
     real(c_double), intent(in), contiguous, target :: pressure(:)
     integer(c_int), intent(out) :: ierr
-    real(c_double), intent(in), contiguous, target, optional :: velocity(:)
+    real(c_double), intent(in), contiguous, target, optional :: velocity(:), mass(:)
     real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), burn_rate(:), &
       hotspot_area_fraction(:), hotspot_area_rate(:), hotspot_temperature(:), hotspot_temperature_rate(:), &
-      mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:)
+      mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:), burned_increment(:), heat_increment(:)
     integer(c_int64_t), intent(inout), contiguous, target, optional :: status(:)
     type(call_t) :: call
-    call collect(call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
+    call collect(self, call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                  hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                 mean_pressure, porosity, uncertainty, status)
+                 mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
     if (ierr == mld_ok) ierr = c_submit(self%handle, size(ids, kind=c_int64_t), c_loc(ids), call%inputs, &
                                       call%n_in, call%outputs, call%n_out)
   end subroutine
@@ -345,6 +245,46 @@ contains
     real(c_double), intent(out) :: value
     integer(c_int), intent(out) :: ierr
     ierr = c_counter(self%handle, name//c_null_char, value)
+  end subroutine
+
+  ! The same summed over all ranks; collective.
+  subroutine counter_sum(self, name, value, ierr)
+    class(closure), intent(in) :: self
+    character(*), intent(in) :: name
+    real(c_double), intent(out) :: value
+    integer(c_int), intent(out) :: ierr
+    ierr = c_counter_sum(self%handle, name//c_null_char, value)
+  end subroutine
+
+  ! A fact of the model or of an option, by name, in SI units; not collective.
+  subroutine fact(self, name, value, ierr)
+    class(closure), intent(in) :: self
+    character(*), intent(in) :: name
+    real(c_double), intent(out) :: value
+    integer(c_int), intent(out) :: ierr
+    ierr = c_fact(self%handle, name//c_null_char, value)
+  end subroutine
+
+  ! The committed state of cells, as after a restart; not collective.
+  subroutine read_state(self, ids, ierr, burned_fraction, hotspot_area_fraction, hotspot_temperature, &
+                        mean_temperature, mean_pressure, porosity, burned_mass)
+    class(closure), intent(in) :: self
+    integer(c_int64_t), intent(in), contiguous, target :: ids(:)
+    integer(c_int), intent(out) :: ierr
+    real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), hotspot_area_fraction(:), &
+      hotspot_temperature(:), mean_temperature(:), mean_pressure(:), porosity(:), burned_mass(:)
+    type(call_t) :: call
+    integer(c_int) :: n
+    n = size(ids)
+    ierr = mld_ok
+    call add_output(call, n, ierr, 0, burned_fraction)
+    call add_output(call, n, ierr, 2, hotspot_area_fraction)
+    call add_output(call, n, ierr, 4, hotspot_temperature)
+    call add_output(call, n, ierr, 6, mean_temperature)
+    call add_output(call, n, ierr, 7, mean_pressure, self%pressure_unit)
+    call add_output(call, n, ierr, 8, porosity)
+    call add_output(call, n, ierr, 13, burned_mass)
+    if (ierr == mld_ok) ierr = c_read(self%handle, size(ids, kind=c_int64_t), c_loc(ids), call%outputs, call%n_out)
   end subroutine
 
   subroutine save_state(self, path, ierr)
@@ -399,56 +339,68 @@ contains
     mld_is_recoverable = c_recoverable(error) /= 0
   end function
 
-  subroutine collect(call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
+  subroutine collect(self, call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                      hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                     mean_pressure, porosity, uncertainty, status)
+                     mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
+    class(closure), intent(in) :: self
     type(call_t), intent(out) :: call
     integer(c_int64_t), intent(in), contiguous, target :: ids(:)
     real(c_double), intent(in), contiguous, target :: pressure(:)
     integer(c_int), intent(out) :: ierr
-    real(c_double), intent(in), contiguous, target, optional :: velocity(:)
+    real(c_double), intent(in), contiguous, target, optional :: velocity(:), mass(:)
     real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), burn_rate(:), &
       hotspot_area_fraction(:), hotspot_area_rate(:), hotspot_temperature(:), hotspot_temperature_rate(:), &
-      mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:)
+      mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:), burned_increment(:), heat_increment(:)
     integer(c_int64_t), intent(inout), contiguous, target, optional :: status(:)
     integer(c_int) :: n
     n = size(ids)
     ierr = mld_ok
     call%n_in = 0
     call%n_out = 0
-    call add_input(pressure_of, pressure)
-    if (present(velocity)) call add_input(velocity_of, velocity)
-    call add_output(0, burned_fraction)
-    call add_output(1, burn_rate)
-    call add_output(2, hotspot_area_fraction)
-    call add_output(3, hotspot_area_rate)
-    call add_output(4, hotspot_temperature)
-    call add_output(5, hotspot_temperature_rate)
-    call add_output(6, mean_temperature)
-    call add_output(7, mean_pressure)
-    call add_output(8, porosity)
-    call add_output(9, uncertainty)
+    call add_input(pressure_of, pressure, self%pressure_unit)
+    if (present(velocity)) call add_input(velocity_of, velocity, self%velocity_unit)
+    if (present(mass)) call add_input(mass_of, mass, 1.0_c_double)
+    call add_output(call, n, ierr, 0, burned_fraction)
+    call add_output(call, n, ierr, 1, burn_rate)
+    call add_output(call, n, ierr, 2, hotspot_area_fraction)
+    call add_output(call, n, ierr, 3, hotspot_area_rate)
+    call add_output(call, n, ierr, 4, hotspot_temperature)
+    call add_output(call, n, ierr, 5, hotspot_temperature_rate)
+    call add_output(call, n, ierr, 6, mean_temperature)
+    call add_output(call, n, ierr, 7, mean_pressure, self%pressure_unit)
+    call add_output(call, n, ierr, 8, porosity)
+    call add_output(call, n, ierr, 9, uncertainty)
+    call add_output(call, n, ierr, 11, burned_increment)
+    call add_output(call, n, ierr, 12, heat_increment)
     if (present(status)) then
       if (size(status) /= n) ierr = mld_e_argument
       call%n_out = call%n_out + 1
       call%outputs(call%n_out) = array_t(quantity=first_output + 10, data=c_loc(status))
     end if
   contains
-    subroutine add_input(quantity, array)
+    subroutine add_input(quantity, array, unit)
       integer(c_int32_t), intent(in) :: quantity
       real(c_double), intent(in), contiguous, target :: array(:)
+      real(c_double), intent(in) :: unit
       if (size(array) /= n) ierr = mld_e_argument
       call%n_in = call%n_in + 1
-      call%inputs(call%n_in) = array_t(quantity=quantity, data=c_loc(array))
+      call%inputs(call%n_in) = array_t(quantity=quantity, data=c_loc(array), scale=unit)
     end subroutine
-    subroutine add_output(number, array)
-      integer(c_int32_t), intent(in) :: number
-      real(c_double), intent(inout), contiguous, target, optional :: array(:)
-      if (.not. present(array)) return
-      if (size(array) /= n) ierr = mld_e_argument
-      call%n_out = call%n_out + 1
-      call%outputs(call%n_out) = array_t(quantity=first_output + number, data=c_loc(array))
-    end subroutine
+  end subroutine
+
+  ! Adds an output to a call of n cells where there is an array for it.
+  subroutine add_output(call, n, ierr, number, array, unit)
+    type(call_t), intent(inout) :: call
+    integer(c_int), intent(in) :: n
+    integer(c_int), intent(inout) :: ierr
+    integer(c_int32_t), intent(in) :: number
+    real(c_double), intent(inout), contiguous, target, optional :: array(:)
+    real(c_double), intent(in), optional :: unit
+    if (.not. present(array)) return
+    if (size(array) /= n) ierr = mld_e_argument
+    call%n_out = call%n_out + 1
+    call%outputs(call%n_out) = array_t(quantity=first_output + number, data=c_loc(array))
+    if (present(unit)) call%outputs(call%n_out)%scale = unit
   end subroutine
 
   pure real(c_double) function given(pixel)

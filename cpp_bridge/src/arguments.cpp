@@ -7,14 +7,25 @@
 #include <utility>
 
 namespace mld_core {
+namespace {
+
+constexpr std::int64_t kMostNumbers = std::int64_t{1} << 48;  // no memory holds more
+
+}  // namespace
 
 int refuse(Failure& why, std::string message) {
   why = {MLD_E_ARGUMENT, std::move(message), {}, true};
   return why.error;
 }
 
+int check_size(const char* what, std::int64_t n, std::int64_t ny, std::int64_t nx, Failure& why) {
+  const std::int64_t rows = ny > 0 ? kMostNumbers / ny : 0;
+  if (ny > 0 && nx > 0 && (n <= 0 || (nx <= rows && n <= rows / nx))) return MLD_OK;
+  return refuse(why, std::string(what) + " of " + std::to_string(ny) + " x " + std::to_string(nx));
+}
+
 int check_cells(std::int64_t n, const std::int64_t* ids, bool all_allowed, Failure& why) {
-  if (n < 0) return refuse(why, "the number of cells is " + std::to_string(n));
+  if (n < 0 || n > kMostNumbers) return refuse(why, "the number of cells is " + std::to_string(n));
   if (!ids && n > 0 && !all_allowed) return refuse(why, "ids is NULL for " + std::to_string(n) + " cells");
   return MLD_OK;
 }
@@ -41,22 +52,33 @@ int check_arrays(const Array* arrays, std::int32_t count, std::int64_t n, int fi
     if (bytes != 0 && std::abs(bytes) < 8)
       return refuse(why,
                     place + " has a stride of " + std::to_string(a.stride) + " bytes, less than one number");
+    if (!(a.scale >= 0) || a.scale > 1e300 || (a.scale != 0 && a.quantity == MLD_STATUS))
+      return refuse(why, place + " has the scale " + std::to_string(a.scale) +
+                             "; give the host's unit in SI, 0 for SI, and none for the status");
     if (seen & 1u << (a.quantity - first)) return refuse(why, place + " repeats a quantity");
     seen |= 1u << (a.quantity - first);
   }
   return MLD_OK;
 }
 
+// Outputs up to the quantity `last`.
+int check_outputs(Cells cells, const Arrays& arrays, int last, Failure& why) {
+  return check_arrays(arrays.outputs, arrays.n_outputs, cells.n, MLD_BURNED_FRACTION, last + 1, "output", why);
+}
+
 }  // namespace
+
+int check_read(Cells cells, const Arrays& arrays, Failure& why) {
+  if (int e = check_cells(cells.n, cells.ids, true, why)) return e;
+  return check_outputs(cells, arrays, MLD_BURNED_MASS, why);
+}
 
 int check_call(Cells cells, const Arrays& arrays, Failure& why) {
   if (int e = check_cells(cells.n, cells.ids, true, why)) return e;
   if (int e =
-          check_arrays(arrays.inputs, arrays.n_inputs, cells.n, MLD_PRESSURE, MLD_VELOCITY + 1, "input", why))
+          check_arrays(arrays.inputs, arrays.n_inputs, cells.n, MLD_PRESSURE, MLD_MASS + 1, "input", why))
     return e;
-  if (int e = check_arrays(arrays.outputs, arrays.n_outputs, cells.n, MLD_BURNED_FRACTION, MLD_STATUS + 1,
-                           "output", why))
-    return e;
+  if (int e = check_outputs(cells, arrays, MLD_HEAT_INCREMENT, why)) return e;
   for (int i = 0; i < arrays.n_inputs; ++i)
     if (arrays.inputs[i].quantity == MLD_PRESSURE) return MLD_OK;
   return refuse(why, "no pressure among the inputs");
@@ -81,7 +103,10 @@ bool take_options(const mld_options* given, mld_options& options, std::string& w
   }
   std::memcpy(&options, given, std::min(size, sizeof options));
   options.size = sizeof options;
-  return true;
+  if (options.id_bits == 0) options.id_bits = 64;
+  if (options.id_bits == 32 || options.id_bits == 64) return true;
+  why = "ids of " + std::to_string(options.id_bits) + " bits; they have 32 or 64";
+  return false;
 }
 
 }  // namespace mld_core

@@ -13,8 +13,10 @@ namespace mld_core {
 int refuse(Failure& why, std::string message);
 
 // These return MLD_OK, or refuse.
+int check_size(const char* what, std::int64_t n, std::int64_t ny, std::int64_t nx, Failure& why);
 int check_cells(std::int64_t n, const std::int64_t* ids, bool all_allowed, Failure& why);
 int check_call(Cells cells, const Arrays& arrays, Failure& why);
+int check_read(Cells cells, const Arrays& arrays, Failure& why);
 
 // Options of a host that was compiled with another version of the header, as this version knows them: members
 // are only ever added at the end, so what an older host lacks stays zero, and what is unknown here must be

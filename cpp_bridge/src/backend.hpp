@@ -19,7 +19,8 @@ struct Failure {
   bool refused = false;
 };
 
-// Cells of a call: ids == nullptr means all registered ones.
+// Cells of a call: ids == nullptr means all registered ones. ids point to numbers of as many bits as the options
+// of the session say.
 struct Cells {
   std::int64_t n;
   const std::int64_t* ids;
@@ -58,6 +59,9 @@ class Session {
   virtual int rollback(Failure& why) noexcept = 0;
   virtual int dt_max(double& dt, Failure& why) noexcept = 0;
   virtual int counter(const char* name, double& value, Failure& why) noexcept = 0;
+  virtual int counter_sum(const char* name, double& value, Failure& why) noexcept = 0;
+  virtual int fact(const char* name, double& value, Failure& why) noexcept = 0;
+  virtual int read(Cells, const Arrays&, Failure& why) noexcept = 0;
   virtual int save(const char* path, Failure& why) noexcept = 0;
   virtual int restore(const char* path, Failure& why) noexcept = 0;
   virtual int close(Failure& why) noexcept = 0;

@@ -30,8 +30,8 @@ bool python_lives() {
 // Fills a failure from a Python error, in the words of bridge.describe.
 void describe(const py::error_already_set& error, Failure& why) {
   try {
-    const py::tuple said = py::module_::import("mld_closure.bridge").attr("describe")(error.value());
-    why = {said[0].cast<int>(), said[1].cast<std::string>(), said[2].cast<std::vector<std::int64_t>>(),
+    const py::tuple found = py::module_::import("mld_closure.bridge").attr("describe")(error.value());
+    why = {found[0].cast<int>(), found[1].cast<std::string>(), found[2].cast<std::vector<std::int64_t>>(),
            false};
   } catch (const std::exception&) {
     why = {MLD_E_INTERNAL, error.what(), {}, false};
@@ -96,7 +96,7 @@ class PythonSession final : public Session {
     begin_ = session_.attr("begin_step");
     commit_ = session_.attr("commit");
     rollback_ = session_.attr("rollback");
-    views_ = std::make_unique<Views>(bridge.attr("Borrowed"));
+    views_ = std::make_unique<Views>(bridge.attr("Borrowed"), options.id_bits);
   }
 
   // Without Python the references are left behind: there is nothing to give them back to.
@@ -113,28 +113,28 @@ class PythonSession final : public Session {
 
   int register_patches(Cells cells, const Material& m, Failure& why) noexcept override {
     return locked(why, [&] {
-      session_.attr("register_patches")(view(cells.ids, cells.n), block(m.data, {cells.n, m.ny, m.nx}),
+      session_.attr("register_patches")(views_->ids(cells), block(m.data, {cells.n, m.ny, m.nx}),
                                         m.pixel, m.copy);
     });
   }
   int register_image(Cells cells, const Material& m, Failure& why) noexcept override {
     return locked(why, [&] {
-      session_.attr("register_image")(view(cells.ids, cells.n), block(m.data, {m.ny, m.nx}), m.pixel,
+      session_.attr("register_image")(views_->ids(cells), block(m.data, {m.ny, m.nx}), m.pixel,
                                       block(m.offsets, {cells.n, 2}), m.copy);
     });
   }
   int register_file(Cells cells, const char* path, const char* dataset, double pixel, const double* offsets,
                     Failure& why) noexcept override {
     return locked(why, [&] {
-      session_.attr("register_file")(view(cells.ids, cells.n), path, dataset, pixel,
+      session_.attr("register_file")(views_->ids(cells), path, dataset, pixel,
                                      block(offsets, {cells.n, 2}));
     });
   }
   int unregister(Cells cells, Failure& why) noexcept override {
-    return locked(why, [&] { session_.attr("unregister")(view(cells.ids, cells.n)); });
+    return locked(why, [&] { session_.attr("unregister")(views_->ids(cells)); });
   }
   int migrate(Cells cells, const std::int32_t* new_owner, Failure& why) noexcept override {
-    return locked(why, [&] { session_.attr("migrate")(view(cells.ids, cells.n), view(new_owner, cells.n)); });
+    return locked(why, [&] { session_.attr("migrate")(views_->ids(cells), view(new_owner, cells.n)); });
   }
   int begin_step(double t, double dt, Failure& why) noexcept override {
     return locked(why, [&] { begin_(t, dt); });
@@ -159,6 +159,18 @@ class PythonSession final : public Session {
   }
   int counter(const char* name, double& value, Failure& why) noexcept override {
     return locked(why, [&] { value = session_.attr("counter")(name).cast<double>(); });
+  }
+  int counter_sum(const char* name, double& value, Failure& why) noexcept override {
+    return locked(why, [&] { value = session_.attr("counter_sum")(name).cast<double>(); });
+  }
+  int fact(const char* name, double& value, Failure& why) noexcept override {
+    return locked(why, [&] { value = session_.attr("fact")(name).cast<double>(); });
+  }
+  int read(Cells cells, const Arrays& arrays, Failure& why) noexcept override {
+    return locked(why, [&] {
+      const CallViews call = views_->of(cells, arrays);
+      session_.attr("read")(cells.n, call.ids, call.outputs);
+    });
   }
   int save(const char* path, Failure& why) noexcept override {
     return locked(why, [&] { session_.attr("save")(path); });
@@ -217,13 +229,19 @@ extern "C" MLD_API mld_core::Session* mld_backend_python_open(const mld_core::Ho
                                                               mld_core::Failure& why) noexcept {
   using namespace mld_core;
   HostState state;
+  static bool ours = false;
+  const bool alone = ours || !Py_IsInitialized();  // a program that runs Python has given it its signals
+  const std::unique_ptr<Signals> signals = alone ? std::make_unique<Signals>() : nullptr;
   bool started = false;
   if (!start_python(home, started, why)) return nullptr;
-  static bool ours = false;
   ours = ours || started;
   Session* session = nullptr;
   in_python(why, [&] {
-    if (ours) find_package(home.site);
+    if (ours) {
+      py::module_::import("signal");
+      signals->restore();  // at once: the imports that follow take seconds
+      find_package(home.site);
+    }
     try {
       py::module_::import("mld_closure.bridge");
     } catch (const py::error_already_set& error) {

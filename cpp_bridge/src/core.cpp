@@ -1,7 +1,9 @@
 // The C interface: checks handles, keeps messages, and passes calls on to the backend it loads. What hosts pass
 // is checked in arguments.cpp.
 #include <dlfcn.h>
+#include <pthread.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -75,6 +77,15 @@ Table& table() {
   return one;
 }
 
+// Set in a child of a process that had started Python: locks and threads of the parent are gone or stuck there.
+std::atomic<bool> forked{false};
+
+int fail_forked(const char* name) {
+  return fail(MLD_E_PYTHON, std::string(name) +
+                                ": this process was forked from one that uses a closure; fork before the first "
+                                "mld_open, or start a program of its own with exec");
+}
+
 // The backend's one function, and the Python it is to use; loaded once.
 struct Backend {
   OpenSession open = nullptr;
@@ -86,6 +97,8 @@ bool load_backend(Backend& backend, Failure& why) {
   static Backend loaded;
   std::lock_guard<std::mutex> lock(mutex);
   if (!loaded.open) {
+    static const int watched = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+    (void)watched;
     Home home;
     if (!provide_python(home, why)) return false;
     const std::string path = own_folder() + "/mld_backend_python.so";
@@ -138,6 +151,7 @@ template <class Call>
 int with(const mld_closure* handle, const char* name, Call call) noexcept {
   try {
     last = {};
+    if (forked) return fail_forked(name);
     const auto session = handle ? table().find(handle) : nullptr;
     if (!session)
       return fail(MLD_E_HANDLE, std::string(name) + (handle ? ": this closure was closed, or is none"
@@ -190,7 +204,8 @@ using namespace mld_core;
 int mld_open(const mld_options* options, mld_closure** closure) {
   try {
     last = {};
-    return mld_core::open(options, closure);
+    if (closure) *closure = nullptr;
+    return forked ? fail_forked("mld_open") : mld_core::open(options, closure);
   } catch (const std::bad_alloc&) {
     return last.error = MLD_E_MEMORY;
   } catch (...) {
@@ -202,6 +217,10 @@ int mld_close(mld_closure** closure) {
   try {
     last = {};
     if (!closure || !*closure) return MLD_OK;
+    if (forked) {  // it is the parent's
+      *closure = nullptr;
+      return MLD_OK;
+    }
     if (const auto open = table().find(*closure))
       if (Inside::of(*open)) return fail_inside("mld_close");
     const auto session = table().take(*closure);
@@ -217,7 +236,7 @@ int mld_register_patches(mld_closure* closure, int64_t n, const int64_t* ids, in
                          const float* patches, double pixel, int32_t ownership) {
   return with(closure, "mld_register_patches", [&](Session& s, Failure& why) {
     if (int e = check_cells(n, ids, false, why)) return e;
-    if (ny < 1 || nx < 1) return refuse(why, "patches of " + std::to_string(ny) + " x " + std::to_string(nx));
+    if (int e = check_size("patches", n, ny, nx, why)) return e;
     if (!patches && n > 0) return refuse(why, "patches is NULL");
     return s.register_patches({n, ids}, {ny, nx, patches, pixel, nullptr, ownership != MLD_BORROW}, why);
   });
@@ -227,8 +246,7 @@ int mld_register_image(mld_closure* closure, int64_t n, const int64_t* ids, int6
                        const float* image, double pixel, const double* offsets, int32_t ownership) {
   return with(closure, "mld_register_image", [&](Session& s, Failure& why) {
     if (int e = check_cells(n, ids, false, why)) return e;
-    if (ny < 1 || nx < 1)
-      return refuse(why, "an image of " + std::to_string(ny) + " x " + std::to_string(nx));
+    if (int e = check_size("an image", 1, ny, nx, why)) return e;
     if (!image) return refuse(why, "image is NULL");
     if (!offsets && n > 0) return refuse(why, "offsets is NULL");
     return s.register_image({n, ids}, {ny, nx, image, pixel, offsets, ownership != MLD_BORROW}, why);
@@ -307,6 +325,28 @@ int mld_counter(mld_closure* closure, const char* name, double* value) {
   });
 }
 
+int mld_counter_sum(mld_closure* closure, const char* name, double* value) {
+  return with(closure, "mld_counter_sum", [&](Session& s, Failure& why) {
+    return name && value ? s.counter_sum(name, *value, why)
+                         : refuse(why, "name or the place for the value is NULL");
+  });
+}
+
+int mld_fact(mld_closure* closure, const char* name, double* value) {
+  return with(closure, "mld_fact", [&](Session& s, Failure& why) {
+    return name && value ? s.fact(name, *value, why) : refuse(why, "name or the place for the value is NULL");
+  });
+}
+
+int mld_read(mld_closure* closure, int64_t n, const int64_t* ids, const mld_output* outputs,
+             int32_t n_outputs) {
+  return with(closure, "mld_read", [&](Session& s, Failure& why) {
+    const Arrays arrays{nullptr, 0, outputs, n_outputs};
+    if (int e = check_read({n, ids}, arrays, why)) return e;
+    return s.read({n, ids}, arrays, why);
+  });
+}
+
 int mld_save(mld_closure* closure, const char* path) {
   return with(closure, "mld_save", [&](Session& s, Failure& why) {
     return path ? s.save(path, why) : refuse(why, "path is NULL");
@@ -329,7 +369,7 @@ int64_t mld_message_cells(const int64_t** ids) {
   return static_cast<int64_t>(last.cells.size());
 }
 
-int mld_recoverable(int error) { return error > MLD_OK && error < MLD_E_HANDLE; }
+int mld_recoverable(int error) { return error >= MLD_OK && error < MLD_E_HANDLE; }
 
 const char* mld_error_name(int error) {
   switch (error) {
@@ -351,6 +391,8 @@ const char* mld_error_name(int error) {
       return "MLD_E_HANDLE";
     case MLD_E_PYTHON:
       return "MLD_E_PYTHON";
+    case MLD_E_RANKS:
+      return "MLD_E_RANKS";
     default:
       return "MLD_E_INTERNAL";
   }

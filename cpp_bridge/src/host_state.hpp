@@ -1,8 +1,10 @@
-// What a call must leave as it found it: the floating point environment and the number of OpenMP threads.
+// What a call must leave as it found it: the floating point environment, the number of OpenMP threads, and what
+// becomes of signals.
 #ifndef MLD_CLOSURE_HOST_STATE_HPP
 #define MLD_CLOSURE_HOST_STATE_HPP
 
 #include <dlfcn.h>
+#include <signal.h>
 
 #include <cfenv>
 
@@ -34,6 +36,30 @@ class HostState {
  private:
   std::fenv_t environment_;
   int threads_ = 0;
+};
+
+// Gives every signal back to the host: importing Python's `signal` takes SIGINT, and other modules may take more.
+class Signals {
+ public:
+  Signals() {
+    for (int number = 1; number < NSIG; ++number) known_[number] = sigaction(number, nullptr, &before_[number]) == 0;
+  }
+  ~Signals() { restore(); }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  void restore() const {
+    for (int number = 1; number < NSIG; ++number) {
+      struct sigaction now;
+      if (!known_[number] || sigaction(number, nullptr, &now) != 0) continue;
+      if (now.sa_handler != before_[number].sa_handler || now.sa_flags != before_[number].sa_flags)
+        sigaction(number, &before_[number], nullptr);
+    }
+  }
+
+ private:
+  struct sigaction before_[NSIG];
+  bool known_[NSIG] = {};
 };
 
 }  // namespace mld_core

@@ -31,11 +31,14 @@ const std::map<std::string, mld::Quantity> kOutputs = {
     {"porosity", mld::Quantity::porosity},
     {"uncertainty", mld::Quantity::uncertainty},
     {"status", mld::Quantity::status},
+    {"burned_increment", mld::Quantity::burned_increment},
+    {"heat_increment", mld::Quantity::heat_increment},
+    {"burned_mass", mld::Quantity::burned_mass},
 };
 
 template <class T>
 mld_input input(mld::Quantity quantity, const py::array_t<T>& array, std::int32_t device) {
-  return {static_cast<std::int32_t>(quantity), device, array.data(), array.strides(0), 0};
+  return {static_cast<std::int32_t>(quantity), device, array.data(), array.strides(0), 0, 0.0};
 }
 
 struct Call {
@@ -46,10 +49,25 @@ struct Call {
   std::int64_t n = 0;
 };
 
+// Adds arrays for outputs; see call_of.
+void add_outputs(Call& call, const py::dict& outputs, std::int32_t device) {
+  for (const auto& [name, array] : outputs) {
+    auto target = array.cast<py::array>();
+    if (target.ndim() != 1 || target.size() != call.n)
+      throw py::value_error("arrays of another length than the call");
+    const auto quantity = kOutputs.at(name.cast<std::string>());
+    const bool whole = quantity == mld::Quantity::status;
+    if (!target.dtype().is(whole ? py::dtype::of<std::int64_t>() : py::dtype::of<double>()))
+      throw py::type_error("outputs are arrays of float64, the status is one of int64");
+    call.outputs.push_back(
+        {static_cast<std::int32_t>(quantity), device, target.mutable_data(), target.strides(0), 0, 0.0});
+  }
+}
+
 // The arguments of an advance. Numbers of outputs that do not match are this module's to refuse: C cannot see
 // them.
 Call call_of(const py::object& ids, const Numbers& pressure, const py::object& velocity,
-             const py::dict& outputs, std::int32_t device) {
+             const py::dict& outputs, std::int32_t device, const py::object& mass = py::none()) {
   Call call;
   call.n = pressure.size();
   call.all = ids.is_none();
@@ -68,16 +86,13 @@ Call call_of(const py::object& ids, const Numbers& pressure, const py::object& v
     if (kept.ptr() != velocity.ptr()) throw py::type_error("velocity must be an array of float64");
     call.inputs.push_back(input(mld::Quantity::velocity, kept, device));
   }
-  for (const auto& [name, array] : outputs) {
-    auto target = array.cast<py::array>();
-    fits(target);
-    const auto quantity = kOutputs.at(name.cast<std::string>());
-    const bool whole = quantity == mld::Quantity::status;
-    if (!target.dtype().is(whole ? py::dtype::of<std::int64_t>() : py::dtype::of<double>()))
-      throw py::type_error("outputs are arrays of float64, the status is one of int64");
-    call.outputs.push_back(
-        {static_cast<std::int32_t>(quantity), device, target.mutable_data(), target.strides(0), 0});
+  if (!mass.is_none()) {
+    const auto array = mass.cast<Numbers>();
+    fits(array);
+    if (array.ptr() != mass.ptr()) throw py::type_error("mass must be an array of float64");
+    call.inputs.push_back(input(mld::Quantity::mass, array, device));
   }
+  add_outputs(call, outputs, device);
   return call;
 }
 
@@ -93,17 +108,17 @@ void run(Function function, mld::Closure& closure, const Call& call) {
 
 mld::Closure::Ids span(const Ids& ids) { return {ids.data(), static_cast<std::size_t>(ids.size())}; }
 
-// Seconds that `count` steps begun, advanced and rolled back take in C++.
-double time_steps(mld::Closure& closure, double t, double dt, const Call& call, int count) {
+// Seconds that `count` steps begun, advanced and rolled back, or committed one after the other, take in C++.
+double time_steps(mld::Closure& closure, double t, double dt, const Call& call, int count, bool commit) {
   py::gil_scoped_release others;
   const std::int64_t* ids = call.all ? nullptr : call.ids.data();
   const auto begun = std::chrono::steady_clock::now();
   for (int k = 0; k < count; ++k) {
-    closure.begin_step(t, dt);
+    closure.begin_step(commit ? t + k * dt : t, dt);
     mld::check(mld_advance(closure.get(), call.n, ids, call.inputs.data(),
                            static_cast<std::int32_t>(call.inputs.size()), call.outputs.data(),
                            static_cast<std::int32_t>(call.outputs.size())));
-    closure.rollback();
+    commit ? closure.commit() : closure.rollback();
   }
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 }
@@ -181,10 +196,11 @@ PYBIND11_MODULE(_bridge, m) {
       .def(
           "advance",
           [](mld::Closure& c, const py::object& ids, const Numbers& pressure, const py::object& velocity,
-             const py::dict& outputs,
-             std::int32_t device) { run(mld_advance, c, call_of(ids, pressure, velocity, outputs, device)); },
+             const py::dict& outputs, std::int32_t device, const py::object& mass) {
+            run(mld_advance, c, call_of(ids, pressure, velocity, outputs, device, mass));
+          },
           py::arg("ids").none(true), py::arg("pressure").noconvert(), py::arg("velocity") = py::none(),
-          py::arg("outputs") = py::dict(), py::arg("device") = 0)
+          py::arg("outputs") = py::dict(), py::arg("device") = 0, py::arg("mass") = py::none())
       .def(
           "submit",
           [](mld::Closure& c, const py::object& ids, const Numbers& pressure, const py::object& velocity,
@@ -194,14 +210,27 @@ PYBIND11_MODULE(_bridge, m) {
           py::arg("outputs") = py::dict(), py::arg("device") = 0)
       .def("time_steps",
            [](mld::Closure& c, double t, double dt, const py::object& ids, const Numbers& pressure,
-              const py::dict& outputs, int count) {
-             return time_steps(c, t, dt, call_of(ids, pressure, py::none(), outputs, 0), count);
-           })
+              const py::dict& outputs, int count, bool commit) {
+             return time_steps(c, t, dt, call_of(ids, pressure, py::none(), outputs, 0), count, commit);
+           },
+           py::arg("t"), py::arg("dt"), py::arg("ids").none(true), py::arg("pressure"), py::arg("outputs"),
+           py::arg("count"), py::arg("commit") = false)
       .def("wait", &mld::Closure::wait, Release())
       .def("commit", &mld::Closure::commit, Release())
       .def("rollback", &mld::Closure::rollback, Release())
       .def("dt_max", &mld::Closure::dt_max, Release())
       .def("counter", &mld::Closure::counter, Release())
+      .def("read",
+           [](mld::Closure& c, const Ids& ids, const py::dict& outputs) {
+             Call call;
+             call.n = ids.size();
+             add_outputs(call, outputs, 0);
+             py::gil_scoped_release others;
+             mld::check(mld_read(c.get(), call.n, ids.data(), call.outputs.data(),
+                                 static_cast<std::int32_t>(call.outputs.size())));
+           })
+      .def("fact", &mld::Closure::fact, Release())
+      .def("counter_sum", &mld::Closure::counter_sum, Release())
       .def("save", &mld::Closure::save, Release())
       .def("restore", &mld::Closure::restore, Release())
       .def("close", &mld::Closure::close, Release());

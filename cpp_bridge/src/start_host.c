@@ -51,8 +51,8 @@ static void cycle(const char* bundle) {
   const double dt = 0.3e-9;
   double pressure[CELLS], burned[CELLS], value;
   int64_t status[CELLS];
-  mld_input in[] = {{MLD_PRESSURE, MLD_HOST, pressure, 0, 0}};
-  mld_output out[] = {{MLD_BURNED_FRACTION, MLD_HOST, burned, 0, 0}, {MLD_STATUS, MLD_HOST, status, 0, 0}};
+  mld_input in[] = {{MLD_PRESSURE, MLD_HOST, pressure, 0, 0, 0}};
+  mld_output out[] = {{MLD_BURNED_FRACTION, MLD_HOST, burned, 0, 0, 0}, {MLD_STATUS, MLD_HOST, status, 0, 0, 0}};
   mld_options nothing = MLD_OPTIONS_INIT;
   mld_closure *closure = NULL, *stale;
 

@@ -8,7 +8,7 @@ namespace {
 constexpr std::size_t kKept = 64;
 
 const char* name_of(int quantity) {
-  static const char* const inputs[] = {"pressure", "velocity"};
+  static const char* const inputs[] = {"pressure", "velocity", "mass"};
   static const char* const outputs[] = {"burned_fraction",
                                         "burn_rate",
                                         "hotspot_area_fraction",
@@ -19,7 +19,10 @@ const char* name_of(int quantity) {
                                         "mean_pressure",
                                         "porosity",
                                         "uncertainty",
-                                        "status"};
+                                        "status",
+                                        "burned_increment",
+                                        "heat_increment",
+                                        "burned_mass"};
   return quantity < MLD_BURNED_FRACTION ? inputs[quantity - MLD_PRESSURE]
                                         : outputs[quantity - MLD_BURNED_FRACTION];
 }
@@ -67,8 +70,21 @@ void add(std::string& key, const void* data, std::size_t size) {
 
 }  // namespace
 
+py::array Views::ids(Cells cells) const {
+  if (bits_ == 32) return view(reinterpret_cast<const std::int32_t*>(cells.ids), cells.n);
+  return view(cells.ids, cells.n);
+}
+
+// An array, or (array, scale) where it has one.
 template <class Array>
 py::object Views::array(const Array& a, std::int64_t n) const {
+  const py::object plain = unscaled(a, n);
+  if (a.scale == 0.0 || a.scale == 1.0) return plain;
+  return py::make_tuple(plain, a.scale);
+}
+
+template <class Array>
+py::object Views::unscaled(const Array& a, std::int64_t n) const {
   const bool whole_number = a.quantity == MLD_STATUS;
   if (a.device != MLD_HOST) {
     void* data = const_cast<void*>(static_cast<const void*>(a.data));
@@ -84,7 +100,7 @@ py::object Views::array(const Array& a, std::int64_t n) const {
 
 CallViews Views::make(Cells cells, const Arrays& arrays) const {
   CallViews out;
-  out.ids = cells.ids || cells.n == 0 ? py::object(view(cells.ids, cells.n)) : py::none();
+  out.ids = cells.ids || cells.n == 0 ? py::object(ids(cells)) : py::none();
   for (int i = 0; i < arrays.n_inputs; ++i)
     out.inputs[name_of(arrays.inputs[i].quantity)] = array(arrays.inputs[i], cells.n);
   out.outputs = py::tuple(arrays.n_outputs);

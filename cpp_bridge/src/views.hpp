@@ -43,15 +43,19 @@ py::array block(const T* data, std::vector<std::int64_t> shape) {
 // Makes views, and keeps those of calls that come again with the same arrays: a lookup instead of 6 us.
 class Views {
  public:
-  explicit Views(py::object borrowed) : borrowed_(std::move(borrowed)) {}
+  Views(py::object borrowed, std::int64_t id_bits) : borrowed_(std::move(borrowed)), bits_(id_bits) {}
   CallViews of(Cells cells, const Arrays& arrays);
+  py::array ids(Cells cells) const;
 
  private:
   CallViews make(Cells cells, const Arrays& arrays) const;
   template <class Array>
   py::object array(const Array& a, std::int64_t n) const;
+  template <class Array>
+  py::object unscaled(const Array& a, std::int64_t n) const;
 
   py::object borrowed_;  // bridge.Borrowed: an object that hands out a DLPack capsule
+  std::int64_t bits_;    // of an id
   std::unordered_map<std::string, CallViews> kept_;
 };
 

@@ -168,16 +168,17 @@ void steps(Host& host) {
   double burned[2 * kCells], value;
   std::int64_t status[kCells];
   const std::int64_t unknown[] = {10, 7};
-  const mld_input in = {MLD_PRESSURE, MLD_HOST, pressure, 0, 0};
-  const mld_input later = {MLD_PRESSURE, MLD_HOST, pressure + 2, 0, 0};
-  const mld_input lent = {MLD_PRESSURE, MLD_HOST_DLPACK, pressure, 0, 0};
-  const mld_input wrong = {MLD_PRESSURE, 5, pressure, 0, 0};
-  const mld_input away = {MLD_PRESSURE, MLD_CUDA, pressure, 0, 99};
-  const mld_output away_out[] = {{MLD_BURNED_FRACTION, MLD_CUDA, burned, 0, 99}};
-  const mld_output out[] = {{MLD_BURNED_FRACTION, MLD_HOST, burned, 16, 0},
-                            {MLD_STATUS, MLD_HOST, status, 0, 0}};
-  const mld_output lent_out[] = {{MLD_BURNED_FRACTION, MLD_HOST_DLPACK, burned, 16, 0},
-                                 {MLD_STATUS, MLD_HOST_DLPACK, status, 0, 0}};
+  const mld_input in = {MLD_PRESSURE, MLD_HOST, pressure, 0, 0, 0};
+  const mld_input later = {MLD_PRESSURE, MLD_HOST, pressure + 2, 0, 0, 0};
+  const mld_input scaled = {MLD_PRESSURE, MLD_HOST, pressure, 0, 0, 2.0};
+  const mld_input lent = {MLD_PRESSURE, MLD_HOST_DLPACK, pressure, 0, 0, 0};
+  const mld_input wrong = {MLD_PRESSURE, 5, pressure, 0, 0, 0};
+  const mld_input away = {MLD_PRESSURE, MLD_CUDA, pressure, 0, 99, 0};
+  const mld_output away_out[] = {{MLD_BURNED_FRACTION, MLD_CUDA, burned, 0, 99, 0}};
+  const mld_output out[] = {{MLD_BURNED_FRACTION, MLD_HOST, burned, 16, 0, 0},
+                            {MLD_STATUS, MLD_HOST, status, 0, 0, 0}};
+  const mld_output lent_out[] = {{MLD_BURNED_FRACTION, MLD_HOST_DLPACK, burned, 16, 0, 0},
+                                 {MLD_STATUS, MLD_HOST_DLPACK, status, 0, 0, 0}};
   MUST_BE(MLD_E_ORDER, mld_commit(c));
   for (int k = 0; k < 3; ++k) {  // the shock arrives and is caught up with, rejected once
     for (int rejected = 1; rejected >= 0; --rejected) {
@@ -186,8 +187,10 @@ void steps(Host& host) {
       MUST_BE(MLD_OK, mld_submit(c, 2, kIds + 2, &later, 1, out + 1, 1));
       MUST_BE(MLD_OK, mld_wait(c));
       MUST_BE(MLD_E_CELLS, mld_submit(c, 2, unknown, &in, 1, out, 1));
-      for (int twice = 0; twice < 2; ++twice) MUST_BE(MLD_OK, mld_submit(c, 2, kIds, &in, 1, out, 1));
-      MUST_BE(MLD_E_CELLS, mld_wait(c));
+      MUST_BE(MLD_OK, mld_submit(c, 2, kIds, &in, 1, out, 1));
+      MUST_BE(MLD_E_CELLS, mld_submit(c, 2, kIds + 1, &in, 1, out, 1));
+      MUST_BE(MLD_E_ORDER, mld_commit(c));
+      MUST_BE(MLD_OK, mld_wait(c));
       if (rejected) MUST_BE(MLD_OK, mld_submit(c, 2, kIds, &in, 1, out, 1));
       MUST_BE(MLD_OK, rejected ? mld_rollback(c) : mld_commit(c));
     }
@@ -204,6 +207,7 @@ void steps(Host& host) {
   }
   host.how = kServe;
   if (host.served != 6) fail("the fallback was not called");
+  MUST_BE(MLD_OK, mld_advance(c, 1, kIds, &scaled, 1, out, 2));
   MUST_BE(MLD_E_CELLS, mld_advance(c, 2, unknown, &in, 1, out, 2));
   MUST_BE(MLD_E_CELLS, mld_advance(c, 2, unknown, &lent, 1, lent_out, 2));
   MUST_BE(MLD_E_ARGUMENT, mld_advance(c, 2, kIds, &wrong, 1, out, 2));
@@ -211,7 +215,7 @@ void steps(Host& host) {
   MUST_BE(MLD_E_ARGUMENT, mld_advance(c, 2, kIds, &in, 1, away_out, 1));
   MUST_BE(MLD_E_ARGUMENT, mld_advance(c, 2, kIds, nullptr, 0, nullptr, 0));
   for (const double& other : many) {  // more arrays than views are kept of
-    const mld_input moving = {MLD_PRESSURE, MLD_HOST, &other, 0, 0};
+    const mld_input moving = {MLD_PRESSURE, MLD_HOST, &other, 0, 0, 0};
     MUST_BE(MLD_OK, mld_advance(c, 1, kIds, &moving, 1, out, 2));
   }
   MUST_BE(MLD_OK, mld_commit(c));
@@ -222,9 +226,17 @@ void steps(Host& host) {
 void the_rest(mld_closure* c, const char* bundle) {
   const std::string folder = std::string(bundle) + ".restart";
   const bool stands_in = folder[0] == '-';
-  double value;
+  const std::int64_t unknown[] = {10, 7};
+  double value, burned[kCells];
   MUST_BE(MLD_OK, mld_counter(c, "cells", &value));
   MUST_BE(MLD_E_ARGUMENT, mld_counter(c, "no such", &value));
+  MUST_BE(MLD_OK, mld_counter_sum(c, "burned_mass", &value));
+  MUST_BE(MLD_E_ARGUMENT, mld_counter_sum(c, "no such", &value));
+  MUST_BE(MLD_OK, mld_fact(c, "pixel", &value));
+  MUST_BE(MLD_E_ARGUMENT, mld_fact(c, "no such", &value));
+  const mld_output mass = {MLD_BURNED_MASS, MLD_HOST, burned, 0, 0, 1e-3};
+  MUST_BE(MLD_OK, mld_read(c, kCells, kIds, &mass, 1));
+  MUST_BE(MLD_E_CELLS, mld_read(c, 2, unknown, &mass, 1));
   MUST_BE(stands_in ? MLD_E_FILE : MLD_OK, mld_save(c, folder.c_str()));
   MUST_BE(stands_in ? MLD_E_FILE : MLD_OK, mld_restore(c, folder.c_str()));
   MUST_BE(MLD_E_FILE, mld_restore(c, "/no/place"));

@@ -148,7 +148,7 @@ void one_rank_errs(const std::string& bundle) {
   if (mine) host.pressure[1] = NAN;
   require(code_of([&] { host.advance(); }, &said) == MLD_E_CELLS, "NaN: " + said);
   host.pressure[1] = 7e9;
-  mld_input in = {MLD_PRESSURE, MLD_HOST, mine ? nullptr : host.pressure.data(), 0, 0};
+  mld_input in = {MLD_PRESSURE, MLD_HOST, mine ? nullptr : host.pressure.data(), 0, 0, 0};
   const int code = mld_advance(host.closure.get(), kCells, host.ids.data(), &in, 1, nullptr, 0);
   require(code == MLD_E_ARGUMENT, std::string("null pointer: ") + mld_message());
   const float solid[kSize * kSize] = {};

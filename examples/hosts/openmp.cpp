@@ -10,7 +10,7 @@
 
 int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "usage: openmp BUNDLE\n"), 2;
-  constexpr int cells = 16, size = 32, steps = 12, regions = 4;
+  constexpr int cells = 16, size = 64, steps = 12, regions = 4;
   const double dt = 0.3e-9;
   const int threads = omp_get_max_threads();
   const int traps = FE_DIVBYZERO | FE_INVALID | FE_OVERFLOW;

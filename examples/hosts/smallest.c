@@ -16,8 +16,8 @@ int main(int argc, char** argv) {
   const int64_t ids[CELLS] = {10, 11, 12, 13};
   const double dt = 0.3e-9;
   double pressure[CELLS], burned[CELLS], rate[CELLS], dt_max, mean = 0.0;
-  mld_input in[] = {{MLD_PRESSURE, MLD_HOST, pressure, 0, 0}};
-  mld_output out[] = {{MLD_BURNED_FRACTION, MLD_HOST, burned, 0, 0}, {MLD_BURN_RATE, MLD_HOST, rate, 0, 0}};
+  mld_input in[] = {{MLD_PRESSURE, MLD_HOST, pressure, 0, 0, 0}};
+  mld_output out[] = {{MLD_BURNED_FRACTION, MLD_HOST, burned, 0, 0, 0}, {MLD_BURN_RATE, MLD_HOST, rate, 0, 0, 0}};
   mld_options options = MLD_OPTIONS_INIT;
   mld_closure* closure = NULL;
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def time_bridge(
     cells: Sequence[int] = (1, 64, 512, 4096),
     frame: tuple[int, int] = (32, 96),
     rounds: int = 7,
+    idle: Sequence[int] = (1000, 8000, 27000, 100_000),
 ) -> dict[str, Any]:
     """Times of a step begun, advanced and rolled back, from C++ and from Python, and of opening; JSON-ready.
 
@@ -50,13 +52,49 @@ def time_bridge(
         (ny, nx) of a cell in pixels.
     rounds : int
         Repetitions of each pair of closures.
+    idle : sequence of int
+        Numbers of cells, all of them idle, of which whole steps are timed.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = bundle or _saved(Path(folder) / "random")
         words = [path, *frame, rounds, *cells]
         results = [r for n in ranks for r in measured(n, "mld_closure.benchmarks.bridge", words)]
+        waiting = [time_idle(str(path), n, rounds) for n in idle]
         starts = _start_up(str(path))
-    return {"machine": machine(), "results": results, "start": starts}
+    return {"machine": machine(), "results": results, "idle": waiting, "start": starts}
+
+
+def time_idle(bundle: str, n: int, rounds: int = 7) -> dict[str, Any]:
+    """Times of a whole step of n idle cells from C++, and of a plain copy of their pressures; JSON-ready.
+
+    A step is begun, advanced with three outputs, and committed. Returns seconds of it (`step`), of the copy
+    (`copy`), and the bytes per cell that a step takes from the heap (`bytes`).
+    """
+    ny, nx = 32, 64
+    from mld_closure import _bridge
+
+    closure = _bridge.Closure(bundle, f"device = 'cpu'\nthreads = 1\nengine.patch_shape = [{ny}, {nx}]\n")
+    ids, pressure = np.arange(n), np.full(n, 1e5)
+    pixel = closure.fact("pixel")
+    closure.register_image(ids, np.ones((ny, nx), np.float32), pixel, np.zeros((n, 2)))
+    out = {name: np.empty(n, np.int64 if name == "status" else np.float64) for name in OUTPUTS}
+    count = max(20, int(2e6 / n))
+    best, t, dt = float("inf"), 0.0, 1e-12
+    for _ in range(rounds):
+        best = min(best, closure.time_steps(t, dt, ids, pressure, out, count, True) / count)
+        t += count * dt
+    tracemalloc.start()
+    closure.time_steps(t, dt, ids, pressure, out, 1, True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    closure.close()
+    target, copies = np.empty(n), []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        for _ in range(count):
+            np.copyto(target, pressure)
+        copies.append((time.perf_counter() - begun) / count)
+    return {"cells": n, "step": best, "copy": min(copies), "bytes": peak / n}
 
 
 def open_and_close(

@@ -9,6 +9,7 @@ import click
 from .output import json_option, print_json, print_table, progress
 
 CELLS = (1, 64, 512, 4096)
+IDLE = (1000, 8000, 27000, 100_000)
 ROUNDS = 7
 MOST = 2.0  # MiB that many openings may add
 LIMITS = "target: less than 20 us per call more, and less than 1 % more at 64 active cells"
@@ -25,17 +26,24 @@ LIMITS = "target: less than 20 us per call more, and less than 1 % more at 64 ac
     show_default=True,
     help="Height and width of a cell in pixels.",
 )
+@click.option(
+    "--idle",
+    multiple=True,
+    type=click.IntRange(1),
+    help="Idle cells; 1000, 8000, 27000 and 100000 by default.",
+)
 @click.option("--rounds", type=click.IntRange(1), default=ROUNDS, show_default=True, help="Of each pair.")
 @click.option(
     "--cycles", type=click.IntRange(10), help="Open, use and close so many times in place of timing."
 )
 @json_option
-def command(bundle, ranks, cells, frame, rounds, cycles, as_json) -> None:
+def command(bundle, ranks, cells, frame, idle, rounds, cycles, as_json) -> None:
     """Time a step begun, advanced and rolled back, from C++ and from Python, in turns.
 
     "Idle" has all cells waiting for their shock, "active" has up to 64 of them take a step of the model. Then
     a program in C opens the bundle, beside `python -c` that does: seconds and memory. Without BUNDLE compact
-    networks with random weights are used.
+    networks with random weights are used. Whole steps of many idle cells are timed too, beside a plain copy
+    of as many numbers.
 
     With --cycles a program in C opens a bundle, makes every kind of call, wrong ones among them, and closes
     it, again and again, and its memory is watched; without BUNDLE the networks are as small as can be. Ends
@@ -61,7 +69,9 @@ def command(bundle, ranks, cells, frame, rounds, cycles, as_json) -> None:
         if found["grown_mib"] > MOST:
             raise RuntimeError(f"memory grew by {found['grown_mib']:.2f} MiB, more than {MOST:g} MiB")
         return
-    found = time_bridge(bundle, ranks=ranks or (1, 2), cells=cells or CELLS, frame=frame, rounds=rounds)
+    found = time_bridge(
+        bundle, ranks=ranks or (1, 2), cells=cells or CELLS, frame=frame, rounds=rounds, idle=idle or IDLE
+    )
     if as_json:
         print_json(found)
         return
@@ -71,6 +81,11 @@ def command(bundle, ranks, cells, frame, rounds, cycles, as_json) -> None:
         [_texts(r) for r in found["results"]],
     )
     click.echo(LIMITS)
+    print_table(
+        "whole steps of idle cells from C++: begun, advanced with three outputs, committed",
+        ["cells", "us per step", "ns per cell", "ns to copy 8 bytes", "bytes allocated per cell"],
+        [_idle_texts(r) for r in found["idle"]],
+    )
     for name, s in found["start"].items():
         click.echo(f"opening from {name}: {s['seconds']:.2f} s, {s['mib']:.0f} MiB per process")
 
@@ -82,6 +97,12 @@ def _print_cycles(found: dict[str, Any]) -> None:
         f"({1024**2 * grown / (0.9 * number):+.0f} bytes per cycle), "
         f"{found['grown_late_mib']:+.2f} MiB since half-way"
     )
+
+
+def _idle_texts(r: dict[str, Any]) -> list[Any]:
+    n = r["cells"]
+    times = 1e6 * r["step"], 1e9 * r["step"] / n, 1e9 * r["copy"] / n
+    return [n, *(f"{x:.2f}" for x in times), f"{r['bytes']:.1f}"]
 
 
 def _texts(r: dict[str, Any]) -> list[Any]:

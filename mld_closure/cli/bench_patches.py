@@ -31,9 +31,10 @@ def command(patch: tuple[int, int], image: int, batch: int, repeats: int, as_jso
     Example:
       mld-closure bench patches --image 16 --repeats 2
     """
+    from ..benchmarks.description import description
     from ..benchmarks.patches import measure
 
-    m = measure(patch, image, batch, repeats)
+    m = measure(patch, image, batch, repeats) | {"description": description(shape=patch)}
     if as_json:
         print_json(m)
         return
@@ -43,6 +44,7 @@ def command(patch: tuple[int, int], image: int, batch: int, repeats: int, as_jso
         _row("numpy slices, all", m["slices"], "plain copy", m["copy"]),
         _row(f"gather, batches of {m['batch']}", m["gather_batch"], "plain copy", m["copy_batch"]),
         _row("scatter-add, all", m["scatter_add"], "plain add", m["add"]),
+        _cost("describing one patch", m["description"]),
         ("generated specimen", f"{m['generated_pixels'] / 1e6:.0f} M pixels/s", "", "", ""),
     ]
     title = (
@@ -59,4 +61,15 @@ def _row(name: str, rate: float, plain: str, plain_rate: float) -> tuple[str, ..
         plain,
         f"{plain_rate / 1e9:.1f} GB/s",
         f"{100 * rate / plain_rate:.0f} %",
+    )
+
+
+def _cost(name: str, m: dict) -> tuple[str, ...]:
+    seconds = m["seconds"]
+    return (
+        name,
+        f"{1e3 * seconds['describe']:.2f} ms",
+        "encoding it",
+        f"{1e3 * seconds['encode']:.1f} ms",
+        f"{100 * m['share']:.1f} %",
     )

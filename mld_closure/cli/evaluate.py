@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from mld_closure import durable
+
 from .output import json_option, print_json, print_table, progress
 
 
@@ -19,8 +21,8 @@ from .output import json_option, print_json, print_table, progress
 @click.option(
     "--scale", type=click.Choice(["meso", "micro"]), help="By default the one whose step is the data's."
 )
-@click.option("--cases", help="Cases to judge, such as 0,3,5-7; all by default.")
-@click.option("--limit", type=click.IntRange(1), help="Judge at most so many cases.")
+@click.option("--cases", help="Cases to score, such as 0,3,5-7; all by default.")
+@click.option("--limit", type=click.IntRange(1), help="Score at most so many cases.")
 @click.option(
     "--train",
     type=click.Path(exists=True, dir_okay=False),
@@ -29,7 +31,7 @@ from .output import json_option, print_json, print_table, progress
 @click.option("--against", multiple=True, help="Another bundle or PARCv2 baseline; may be repeated.")
 @click.option("--budget", is_flag=True, help="Where errors come from: truth in place of each part in turn.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Draw the hot-spot curves of all cases (.png).")
-@click.option("--ensemble", type=click.IntRange(2), help="Draw so many samples and judge their spread too.")
+@click.option("--ensemble", type=click.IntRange(2), help="Draw so many samples and score their spread too.")
 @click.option("--seed", default=0, show_default=True, help="Of the samples.")
 @click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:i].")
 @click.option(
@@ -107,7 +109,7 @@ def command(
     if plot:
         _draw(data, chosen, results, plot)
     if out:
-        Path(out).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+        durable.write_text(Path(out), json.dumps(report, indent=2, allow_nan=False) + "\n")
     if as_json:
         print_json(report)
         return

@@ -26,7 +26,9 @@ COMMANDS = {
     "evaluate": ("evaluate", "Score a bundle on whole movies it never saw."),
     "predict": ("predict", "Roll a bundle out from frame 0 of a case."),
     "run": ("run", "Run the shock initiation of a slab with a closure in its cells."),
+    "guard": ("guard", "Measure the limits of a bundle and write them into it."),
     "export": ("export", "Compile a bundle's step for this machine."),
+    "examples": ("examples", "Copy the example hosts in C, C++ and Fortran."),
     "docs": ("docs", "Build the API reference as web pages."),
     "bench": ("bench", "Measure speed against the machine's limits."),
 }

@@ -4,29 +4,36 @@ back."""
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..errors import ClosureError, name_cells
-from .cells import Cells, CellState, Stage
+from ..errors import ClosureError
+from ..surrogate.facts import ModelFacts
+from .cells import NO_CELLS, Cells, Stage
 from .inputs import host_array, id_array
-from .policies import check_pressure
+from .plausible import Plausibility
+from .policies import check_velocity, highest_pressure, positive_masses
 from .ranks import Ranks
-from .response import Response, at_rest
+from .response import Response
 from .sources import Sources
 from .step import Call, Motion, OpenStep, Stepper, no_calls
+
+_NO_ROWS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a call brings: rows (None: all cells, in order), ids, pressures (Pa), velocities (m/s) or None."""
+    """What a call brings: rows (None: all cells, in order), ids, pressures (Pa), velocities (m/s) or None,
+    masses (kg) or None."""
 
     rows: np.ndarray | None
     ids: np.ndarray
     pressure: np.ndarray
     velocity: np.ndarray | None
+    mass: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,10 @@ class Advancing:
     ----------
     cells, sources
         The cells and their patches.
-    rest_temperature
-        Of material that has not been shocked (K).
+    facts
+        Of the model.
+    watch
+        Warns of pressures that look like another unit.
     load_kind
         State of the macro cell that loads are matched to.
     ranks
@@ -58,22 +67,25 @@ class Advancing:
 
     cells: Cells
     sources: Sources
-    rest_temperature: float
+    facts: ModelFacts
+    watch: Plausibility
     load_kind: str
     ranks: Ranks
 
-    def inputs(self, ids: Any, pressure: Any, velocity: Any) -> Inputs:
+    def inputs(self, ids: Any, pressure: Any, velocity: Any, mass: Any = None) -> Inputs:
         """What the host brings, as arrays; ClosureError for unknown cells and wrong lengths."""
         rows = None if ids is None else self.cells.rows(id_array(ids))
+        rows = None if rows is self.cells.all_rows else rows
         names = self.cells.ids if rows is None else self.cells.ids[rows]
         p = host_array("pressure", pressure, len(names))
+        m = None if mass is None else positive_masses(host_array("mass", mass, len(names)), names)
         if velocity is None:
             if self.load_kind == "incoming wave" and len(names):
                 raise ClosureError(
                     f"load = '{self.load_kind}' needs the velocity of the cells; pass velocity="
                 )
-            return Inputs(rows, names, p, None)
-        return Inputs(rows, names, p, host_array("velocity", velocity, len(names)))
+            return Inputs(rows, names, p, None, m)
+        return Inputs(rows, names, p, host_array("velocity", velocity, len(names)), m)
 
     def together(
         self, call: Any, step: OpenStep | None, stepper: Stepper | None, given: Inputs | None
@@ -82,9 +94,8 @@ class Advancing:
         agree on dt_max. given: None where this rank has failed already. Collective."""
         looked = call(self._look, step, stepper, given)
         motion = None if looked is None else looked.motion
-        nothing = self.cells.all_rows[:0]
         if motion is None:
-            asked = nothing, nothing, nothing, CellState.new(0), self.sources, nothing
+            asked = _NO_ROWS, _NO_ROWS, _NO_ROWS, NO_CELLS, self.sources, _NO_ROWS
         else:
             go = motion.go
             asked = (
@@ -96,34 +107,33 @@ class Advancing:
             call(stepper.take, motion, answers)
         found = call(self._finish, step, stepper, given, looked)
         dt_max = np.inf if looked is None else looked.response.dt_max
-        looked_dt = float(self.ranks.settle(call, dt_max).min())
-        looked.response.dt_max = looked_dt
+        looked.response.dt_max = min(self.ranks.settle(call, dt_max)[:, 0].tolist())
         step.calls.append(found)
+        step.shown.append(weakref.ref(looked.response))
         return looked.response
 
     def _look(self, step: OpenStep, stepper: Stepper | None, given: Inputs) -> Looked:
         """Check what came in, and take shocked cells to where they need model frames."""
         p, u = given.pressure, given.velocity
-        low, high = (p.min(), p.max()) if len(p) else (0.0, 0.0)
-        if not (low >= 0 and high < np.inf):
-            check_pressure(p, given.ids)
+        high = highest_pressure(p, given.ids)
+        self.watch.pressure(high)
         state = self.cells.state
-        stage = state.stage if given.rows is None else state.stage[given.rows]
-        porosity = state.porosity.copy() if given.rows is None else state.porosity[given.rows]
-        response = at_rest(given.ids, p.copy(), porosity, self.rest_temperature)
+        stage, porosity = state.stage, state.porosity
+        if given.rows is not None:
+            stage, porosity = stage[given.rows], porosity[given.rows]
+        rest = {"mean_pressure": p, "porosity": porosity, "mean_temperature": self.facts.table.T0}
+        response = Response(given.ids, rest, step.dt, self.facts.heat)
         rows = self.cells.all_rows if given.rows is None else given.rows
         p_arrival = np.inf if stepper is None else stepper.capture.p_arrival
         if not len(p) or (high < p_arrival and not stage.any()):
-            return Looked(rows, response, rows[:0], None)
+            return Looked(rows, response, _NO_ROWS, None)
         work = np.flatnonzero((stage != Stage.IDLE) | (p >= p_arrival))
-        if u is not None and not np.isfinite(u[work]).all():
-            bad = given.ids[work][~np.isfinite(u[work])]
-            raise ClosureError(
-                f"velocity of {name_cells(bad)} is not finite; repair the state of these cells", bad
-            )
+        if u is not None:
+            check_velocity(u[work], given.ids[work])
         if not len(work):
             return Looked(rows, response, work, None)
-        motion = stepper.prepare(step, rows[work], p[work], None if u is None else u[work])
+        mass = 1.0 if given.mass is None else given.mass[work]
+        motion = stepper.prepare(step, rows[work], p[work], None if u is None else u[work], mass)
         return Looked(rows, response, work, motion)
 
     def _finish(self, step: OpenStep, stepper: Stepper | None, given: Inputs, looked: Looked) -> Call:

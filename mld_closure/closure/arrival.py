@@ -5,6 +5,8 @@ takes to cross that cell. A cell whose pressure reaches p_arrival is dated and s
 maximum of what its macro state stands for, until that grows by less than 1 % a model step, or until a
 window of time is over. A load that still rises then is extrapolated to the plateau of the smeared shock. At
 equal parts of the window a cell may start with its load so far, and start again once the load has grown.
+
+Why ages: a load is sought over nanoseconds, which the time of a run of seconds cannot resolve.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ class LoadCapture:
 
         `state.pressure` holds the pressures at t. Returns which cells start now, or start again, (k,), and
         the loads (m/s) they start with, (k,)."""
-        now = t + dt
+        state.age[state.stage != Stage.IDLE] += dt
         seeks = state.seeking | (state.stage == Stage.IDLE)
         speed = np.zeros(len(state))
         speed[seeks] = self.table.piston_speed(
@@ -79,17 +81,17 @@ class LoadCapture:
         for maximum, values in ((state.peak, pressure), (state.load, speed)):
             rising = seeks & (values > maximum)
             maximum[rising] = values[rising]
-        state.sample_time[wakes] = now
+        state.sample_age[wakes] = state.age[wakes, None]
         state.sample_load[wakes] = state.load[wakes, None]
-        over = seeks & ~settled & (now - state.arrival >= self.window)
-        early = seeks & ~settled & ~over & self._part_ends(state, t, dt)
+        over = seeks & ~settled & (state.age >= self.window)
+        early = seeks & ~settled & ~over & self._part_ends(state, dt)
         load = state.load.copy()
         load[over | early] = extrapolate_plateau(
-            np.column_stack([state.sample_time, np.full(len(state), now)])[over | early],
+            np.column_stack([state.sample_age, state.age])[over | early],
             np.column_stack([state.sample_load, state.load])[over | early],
         )
         state.seeking[:] = seeks & ~settled & ~over
-        self._sample(state, now)
+        self._sample(state)
         # a load that is extrapolated beyond the range is taken for what it is so far, until it is known
         beyond = early & (load > self.load_range[1])
         load[beyond] = state.load[beyond]
@@ -108,21 +110,23 @@ class LoadCapture:
         wakes = (state.stage == Stage.IDLE) & (pressure >= level)
         rise = np.where(wakes, pressure - state.pressure, 1.0)
         part = np.where(rise > 0, (level - state.pressure) / np.where(rise > 0, rise, 1.0), 1.0)
-        state.arrival[wakes] = (t + np.clip(part, 0.0, 1.0) * dt)[wakes]
+        part = np.clip(part, 0.0, 1.0)
+        state.arrival[wakes] = (t + part * dt)[wakes]
+        state.age[wakes] = ((1.0 - part) * dt)[wakes]
         state.stage[wakes] = Stage.LOADING
         return wakes
 
-    def _part_ends(self, state: CellState, t: float, dt: float) -> np.ndarray:
+    def _part_ends(self, state: CellState, dt: float) -> np.ndarray:
         """Whether (k,) a part of a cell's window ends in this step."""
-        parts = (t + np.array([[0.0], [dt]]) - state.arrival) * self.updates / self.window
+        parts = (state.age - np.array([[dt], [0.0]])) * self.updates / self.window
         return np.floor(parts[1]) > np.maximum(np.floor(parts[0]), 0.0)
 
-    def _sample(self, state: CellState, now: float) -> None:
+    def _sample(self, state: CellState) -> None:
         """Keep the present load of cells that seek theirs, where the sample before is old enough."""
-        due = state.seeking & (now - state.sample_time[:, 1] >= self.window / SAMPLES)
-        for samples, values in ((state.sample_time, now), (state.sample_load, state.load[due])):
+        due = state.seeking & (state.age - state.sample_age[:, 1] >= self.window / SAMPLES)
+        for samples, values in ((state.sample_age, state.age), (state.sample_load, state.load)):
             samples[due, 0] = samples[due, 1]
-            samples[due, 1] = values
+            samples[due, 1] = values[due]
 
     def _raise_to(self, state: CellState, load: np.ndarray, final: np.ndarray) -> None:
         """Take final loads (m/s) that were extrapolated; P_s rises as their shock pressures do."""

@@ -63,16 +63,21 @@ class CellState:
 
     pressure: np.ndarray = _column("f8", 0.0, "Pa", "pressure at the end of the last committed step")
     porosity: np.ndarray = _column("f8", np.nan, "1", "porosity of the patch; NaN while not known")
+    novelty: np.ndarray = _column(
+        "f8", np.nan, "1", "distance of the patch from those trained on, above 1 outside; NaN while not known"
+    )
     tau: np.ndarray = _column("f8", 0.0, "s", "the cell's own clock: model time since frame 0")
+    burned_mass: np.ndarray = _column("f8", 0.0, "kg", "material burned since the cell was registered")
     arrival: np.ndarray = _column("f8", 0.0, "s", "time at which the pressure crossed p_arrival")
+    age: np.ndarray = _column("f8", 0.0, "s", "time since then, summed from the lengths of steps")
     peak: np.ndarray = _column(
         "f8", 0.0, "Pa", "running maximum of the pressure, then the shock pressure P_s"
     )
     load: np.ndarray = _column(
         "f8", 0.0, "m/s", "running maximum of the load that the macro state stands for"
     )
-    sample_time: np.ndarray = _column("f8", 0.0, "s", "times of two samples of a rising load", shape=(2,))
-    sample_load: np.ndarray = _column("f8", 0.0, "m/s", "the load at those times", shape=(2,))
+    sample_age: np.ndarray = _column("f8", 0.0, "s", "ages at two samples of a rising load", shape=(2,))
+    sample_load: np.ndarray = _column("f8", 0.0, "m/s", "the load at those ages", shape=(2,))
     solid: np.ndarray = _column(
         "f8", 0.0, "1", "mean solid fraction of the patch at rest, seen with frame 0",
         to_server=True, from_server=True,
@@ -144,6 +149,7 @@ def columns_dtype(names: Any) -> np.dtype:
 
 
 BYTES_PER_CELL = columns_dtype(COLUMNS).itemsize
+NO_CELLS: CellState = CellState.new(0)
 
 
 class Cells:

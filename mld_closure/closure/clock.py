@@ -87,11 +87,11 @@ class Clock:
         return value
 
 
-def start(state: CellState, which: np.ndarray, delay: np.ndarray, now: float) -> None:
+def start(state: CellState, which: np.ndarray, delay: np.ndarray) -> None:
     """Start the clocks of cells (mask), or start them again: frame 0 lies `delay` (s, one per cell) before
     the arrival, and nothing has been computed from it."""
     state.stage[which] = Stage.ACTIVE
-    state.tau[which] = delay + (now - state.arrival[which])
+    state.tau[which] = delay + state.age[which]
     state.frame[which] = -1
     state.relax[which] = 0.0
 

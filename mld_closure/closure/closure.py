@@ -10,28 +10,32 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..config import to_dict
-from ..errors import ClosureError
+from ..errors import ClosureError, CollectiveError, name_cells
 from ..surrogate.facts import ModelFacts
 from . import restart
 from .advancing import Advancing, Inputs
-from .cells import NO_SERVER, Cells, CellState, Stage
+from .cells import Cells, CellState, Stage
 from .fallback import Fallback
 from .inputs import Ticket, id_array, merge, share
+from .ledger import Books, Ledger, gained
 from .observe.failures import Failure
 from .observe.records import PolicyRecords, check_parent
 from .observe.shadow import FallbackShadow
 from .options import Options
 from .planning import make_stepper
+from .plausible import Plausibility
+from .policies import check_velocity, highest_pressure
+from .queries import facts_of
 from .ranks import Ranks
 from .registration import check_shape, new_cells
-from .response import Response
+from .response import Response, committed
 from .sources import Sources
 from .step import Moves, OpenStep, Stepper, agreed_step, checked_step
 
@@ -49,6 +53,22 @@ class Closure:
         What was chosen at open.
     bundle : Bundle
         The trained networks that serve.
+
+    Examples
+    --------
+    A step that the host rejects leaves no trace:
+
+    >>> import numpy as np, mld_closure as mld
+    >>> with mld.open(mld.testing.random_networks(base=2), device="cpu") as closure:
+    ...     closure.register([7], patches=np.ones((1, 32, 96), np.float32))
+    ...     closure.begin_step(0.0, 2e-9)
+    ...     _ = closure.advance(pressure=[9e9])
+    ...     closure.rollback()
+    ...     closure.begin_step(0.0, 1e-9)
+    ...     _ = closure.advance(pressure=[1e5])
+    ...     closure.commit()
+    ...     closure.status["IDLE"], closure.time
+    (1, 1e-09)
     """
 
     def __init__(
@@ -76,7 +96,10 @@ class Closure:
             capture, self._describe_run, facts.pixel, facts.table
         )  # fmt: skip
         self._shadow = FallbackShadow(fallback, options.shadow.fallback) if options.shadow.fallback else None
-        self._advancing = Advancing(self._cells, self._sources, facts.table.T0, options.load.kind, ranks)
+        self._watch = Plausibility(facts.model_step * facts.horizon)
+        parts = self._cells, self._sources, facts, self._watch, options.load.kind, ranks
+        self._advancing = Advancing(*parts)
+        self._books, self._handed_in = Books(), np.empty(0, bool)
         self._step: OpenStep | None = None
         self._tickets: list[Ticket] = []
         self._stepper: Stepper | None = None
@@ -119,6 +142,16 @@ class Closure:
     def state(self) -> CellState:
         """A copy of the committed state of this rank's cells (n,), in the order of `ids`."""
         return self._cells.state.take(self._cells.all_rows)
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """What a host needs to know before it registers cells, by name (`closure.queries.facts_of`)."""
+        return facts_of(self._facts, self.options)
+
+    @property
+    def warnings(self) -> int:
+        """How often numbers of the host were warned of, as they look like another unit."""
+        return self._watch.warnings
 
     @property
     def comm(self) -> Any:
@@ -193,6 +226,7 @@ class Closure:
         self._ranks.keep(call, names, slot, server, nothing, nothing, np.zeros(len(there), bool), 0.0)
         if self._shadow is not None:
             self._shadow.forget(self._cells.ids[rows])
+        self._books.gone += float(self._cells.state.burned_mass[rows].sum())
         self._sources.keep(self._cells.remove(rows))
         self._ranks.ownership.drop_unused(call, self._sources)
 
@@ -219,9 +253,12 @@ class Closure:
         call(self._no_step, "begin another")
         step = call(checked_step, t, dt, self.time) or (0.0, 0.0)
         t, dt = agreed_step(self._ranks.settle(call, *step))
-        self._step = OpenStep(t, dt, np.full(len(self._cells), NO_SERVER))
+        self._watch.step(t, dt, self.time)
+        self._step = OpenStep(t, dt, len(self._cells))
 
-    def advance(self, ids: Any = None, *, pressure: Any = (), velocity: Any = None) -> Response:
+    def advance(
+        self, ids: Any = None, *, pressure: Any = (), velocity: Any = None, mass: Any = None
+    ) -> Response:
         """Take cells of this rank from the committed state to the end of the open step. Collective.
 
         May be called any number of times, with all cells or some; the last call for a cell is committed,
@@ -235,6 +272,8 @@ class Closure:
             (n,) in Pa, at the end of the step as far as the host knows it.
         velocity
             (n,) in m/s, along the shock, against the material ahead; without it loads go by pressure.
+        mass
+            (n,) in kg, of the cells' material, for the ledger; 1 kg each by default.
 
         Returns
         -------
@@ -247,13 +286,27 @@ class Closure:
             With nothing changed: a line that names the cells and the cure.
         """
         call = self._call("advance")
-        return self._advance(call, call(self._inputs, ids, pressure, velocity))
+        return self._advance(call, call(self._inputs, ids, pressure, velocity, mass))
 
-    def submit(self, ids: Any, *, pressure: Any, velocity: Any = None) -> Ticket:
-        """Hand in a call to be made together with others; `wait` makes them, the ticket gives the result."""
+    def submit(self, ids: Any, *, pressure: Any, velocity: Any = None, mass: Any = None) -> Ticket:
+        """Hand in a call to be made together with others; `wait` makes them, the ticket gives the result.
+
+        Not collective. Raises ClosureError, and takes nothing in, as `advance` does for what is wrong with
+        the call itself, and for cells of another call that waits."""
         self._need_step("submit")
-        given = self._inputs(ids, pressure, velocity)
-        self._tickets.append(Ticket(given.ids, given.pressure, given.velocity))
+        given = self._inputs(ids, pressure, velocity, mass)
+        highest_pressure(given.pressure, given.ids)
+        rows = self._cells.all_rows if given.rows is None else given.rows
+        if given.velocity is not None:
+            awake = (given.pressure >= self._p_arrival) | (self._cells.state.stage[rows] != Stage.IDLE)
+            check_velocity(given.velocity[awake], given.ids[awake])
+        if not self._tickets:
+            self._handed_in = np.zeros(len(self._cells), bool)
+        again = given.ids[self._handed_in[rows]]
+        if len(again):
+            raise ClosureError(f"{name_cells(again)} already in a call that waits; call wait first", again)
+        self._handed_in[rows] = True
+        self._tickets.append(Ticket(given.ids, given.pressure, given.velocity, given.mass))
         return self._tickets[-1]
 
     def wait(self) -> None:
@@ -273,6 +326,7 @@ class Closure:
         names, middle = self._cells.ids[moves.rows], 0.0 if step is None else step.t + 0.5 * step.dt
         where = moves.slot, moves.server, moves.block, moves.place, moves.keep
         moves.settle(self._ranks.keep(call, names, *where, middle))
+        self._books.last = gained(step, self._cells)
         flagged = self._stepper.write(step, outcomes) if self._stepper is not None else []
         self._step, self.time = None, step.t + step.dt
         if self._records is not None:
@@ -286,6 +340,29 @@ class Closure:
         call(self._need_step, "roll back")
         self._ranks.settle(call)
         self._drop_step()
+
+    def read(self, ids: Any = None) -> Response:
+        """The committed state of cells (n,) of this rank, all by default, as after a restart: burned
+        fractions, hot spots, temperatures, pressures, porosities, status and burned mass.
+
+        Rates and uncertainty, which belong to a step, are NaN. Not collective. Raises ClosureError naming
+        unknown cells."""
+        rows = self._cells.all_rows if ids is None else self._cells.rows(id_array(ids))
+        return committed(self._cells.ids[rows], self._cells.state.take(rows), self._facts.heat)
+
+    def ledger(self, *, everywhere: bool = False) -> Ledger:
+        """What the cells of this rank have burned, and the heat of it; with `everywhere` those of all ranks,
+        which is collective."""
+        masses = self._books.masses(self._cells, self._step)
+        if everywhere:
+            masses = self._ranks.settle(self._call("sum over ranks"), *masses).sum(axis=0)
+        return Ledger.of(*masses, self._facts.heat)
+
+    def sum_over_ranks(self, work: Callable[[], float]) -> float:
+        """The sum over all ranks of what work() returns on each, such as a count. Collective."""
+        call = self._call("sum over ranks")
+        value = call(work)
+        return float(self._ranks.settle(call, 0.0 if value is None else value).sum())
 
     def save(self, path: str | Path) -> None:
         """Write a restart folder, one file a rank and a manifest; what was there stays whole until it is
@@ -327,7 +404,19 @@ class Closure:
 
     def close(self) -> None:
         """Drop the open step, if there is one, and give memory and communicator back. Collective; closing
-        twice is harmless."""
+        twice is harmless.
+
+        Raises CollectiveError, the closure being closed, where other ranks are in another call."""
+        if self._closed:
+            return
+        call = self._ranks.attempt("close")
+        try:
+            if not self._ranks.lost:
+                self._ranks.settle(call)
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
         self._step, self._tickets, self._stepper, self._closed = None, [], None, True
         self._sources, self._cells = Sources(), Cells()
         if self._records is not None:
@@ -337,8 +426,12 @@ class Closure:
     def __enter__(self) -> Closure:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except CollectiveError:
+            if kind is None:  # else what went wrong before says more
+                raise
 
     def _call(self, what: str) -> Any:
         if self._closed:
@@ -349,6 +442,8 @@ class Closure:
         """An advance of all ranks; one that fails is written down where that was asked for."""
         try:
             return self._advancing.together(call, self._step, self._stepper, given)
+        except CollectiveError:
+            raise  # a failing call is written by all ranks together
         except Exception as err:
             if self._failures is not None and (self._ranks.size == 1 or getattr(err, "everywhere", False)):
                 self._record_failure(given, err)
@@ -389,9 +484,9 @@ class Closure:
     def _own_rows(self, ids: Any, what: str) -> np.ndarray:
         return self._cells.rows(self._own_ids(ids, what))
 
-    def _inputs(self, ids: Any, pressure: Any, velocity: Any) -> Inputs:
+    def _inputs(self, ids: Any, pressure: Any, velocity: Any, mass: Any = None) -> Inputs:
         self._need_step("advance")
-        return self._advancing.inputs(ids, pressure, velocity)
+        return self._advancing.inputs(ids, pressure, velocity, mass)
 
     def _need_step(self, what: str) -> OpenStep:
         if self._step is None:
@@ -409,7 +504,13 @@ class Closure:
         check_shape(self._facts, shape)
         ny, nx = (int(n) for n in shape)
         self._stepper = make_stepper(
-            self._facts, self.options, self._cells, self._sources.gather, nx, self._fallback, self._shadow
+            self._facts,
+            self.options,
+            self._cells,
+            self._sources.gather,
+            (ny, nx),
+            self._fallback,
+            self._shadow,
         )
         self._ranks.prepare((ny, nx))
         engine = dataclasses.replace(self.options.engine, patch_shape=(ny, nx))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ClosureError, name_cells
+from ..surrogate.known_errors import KnownErrors
 from ..surrogate.messages import Answers
 from .cells import FROM_SERVER, CellState, Stage
 from .clock import Clock, retire
@@ -29,14 +30,14 @@ class Frames:
         What is done with a reading that cannot be used.
     known
         Which of `fields.QUANTITIES` (6,) the readout gives.
-    default_spread
-        Uncertainty (1/s) of a burn rate where there are no samples of it; NaN for unknown.
+    errors
+        Uncertainty of a burn rate where there are no samples of it.
     """
 
     clock: Clock
     policy: PolicyOptions
     known: np.ndarray
-    default_spread: float
+    errors: KnownErrors
 
     def take(
         self, state: CellState, ids: np.ndarray, go: np.ndarray, counts: np.ndarray, got: Answers
@@ -73,7 +74,9 @@ class Frames:
         usable, reasons = check_frames(values, before, self.known)
         change = (draws - np.where(first[:, None], draws, state.draws[cells])) / self.clock.step
         spread = change.std(axis=1, ddof=1)
-        spread = np.where(np.isnan(spread), self.default_spread, spread)
+        time = (state.frame[cells] + 0.5) * self.clock.step  # between the frame before and this one
+        known = self.errors.at(state.up[cells], np.maximum(time, 0.0))
+        spread = np.where(np.isnan(spread), known, spread) * self._wider(state, cells)
         if self.policy.max_uncertainty is not None:
             reasons[spread > self.policy.max_uncertainty] |= Status.UNCERTAIN
         state.flags[cells] |= reasons
@@ -94,6 +97,11 @@ class Frames:
         state.spread[to] = spread[good]
         state.frame[to] += 1
         self.clock.remember_rate(state, to)
+
+    def _wider(self, state: CellState, cells: np.ndarray) -> np.ndarray:
+        """Factors (k,) by which cells outside what the model was trained on are less certain."""
+        novelty = np.nan_to_num(state.novelty[cells], nan=1.0)
+        return np.maximum(novelty, 1.0) * self.errors.beyond(state.load[cells])
 
     def _leaving(self, reasons: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Which cells (k,) go to the fallback for these reasons; ClosureError where policy says so."""

@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from ..device import to_host
+from ..device import borrow, to_host
 from ..errors import ClosureError
 from .response import Response
 
 
 def host_array(name: str, values: Any, count: int) -> np.ndarray:
-    """A float64 copy (count,) of an array, a list, or anything that speaks DLPack, on any device."""
-    if hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray):
-        values = to_host(values)
-    array = np.array(values, np.float64)
-    if array.shape != (count,):
-        raise ClosureError(
-            f"{name} has shape {array.shape}, the call has {count} cells; give one value per cell"
-        )
-    return array
+    """A float64 copy (count,) of an array, a list, or anything that speaks DLPack, on any device.
+
+    Nothing is read before the length is known to be right: a host that passes a wrong one has no more.
+    """
+    lent = borrow(values) if hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray) else values
+    shape = tuple(getattr(lent, "shape", ())) if hasattr(lent, "shape") else np.shape(lent)
+    if shape != (count,):
+        raise ClosureError(f"{name} has shape {shape}, the call has {count} cells; give one value per cell")
+    return np.array(lent if lent is values else to_host(lent), np.float64)
 
 
 def id_array(ids: Any) -> np.ndarray:
@@ -30,28 +30,43 @@ def id_array(ids: Any) -> np.ndarray:
         raise ClosureError(f"ids must be whole numbers in one row, got {array.dtype} of shape {array.shape}")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise ClosureError("ids must fit in 63 bits")
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)
 
 
 class Ticket:
     """A call handed in to be made with others: `response` holds its result after `wait`, None before."""
 
-    def __init__(self, ids: np.ndarray, pressure: np.ndarray, velocity: np.ndarray | None) -> None:
+    def __init__(
+        self,
+        ids: np.ndarray,
+        pressure: np.ndarray,
+        velocity: np.ndarray | None,
+        mass: np.ndarray | None = None,
+    ) -> None:
         self.ids: np.ndarray = ids
         self.pressure: np.ndarray = pressure
         self.velocity: np.ndarray | None = velocity
+        self.mass: np.ndarray | None = mass
         self.response: Response | None = None
 
 
-def merge(tickets: list[Ticket]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Ids, pressures and velocities (None where there are none) of calls as those of one call."""
-    with_u = [t.velocity is not None for t in tickets]
-    if any(with_u) and not all(with_u):
-        raise ClosureError("some of the calls handed in have velocities and some have not; give all or none")
+def merge(
+    tickets: list[Ticket],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Ids, pressures, velocities and masses (None where there are none) of calls as those of one call."""
     ids = np.concatenate([np.empty(0, np.int64), *(t.ids for t in tickets)])
     p = np.concatenate([np.empty(0), *(t.pressure for t in tickets)])
-    u = np.concatenate([np.empty(0), *(t.velocity for t in tickets)]) if all(with_u) else None
-    return ids, p, u
+    return ids, p, _all_or_none("velocities", tickets), _all_or_none("masses", tickets)
+
+
+def _all_or_none(what: str, tickets: list[Ticket]) -> np.ndarray | None:
+    """Velocities or masses of all calls, None where no call has them."""
+    given = [t.velocity if what == "velocities" else t.mass for t in tickets]
+    if any(g is None for g in given) and not all(g is None for g in given):
+        raise ClosureError(f"some of the calls handed in have {what} and some have not; give all or none")
+    if not given or given[0] is None:
+        return None
+    return np.concatenate(given)
 
 
 def share(whole: Response, tickets: list[Ticket]) -> None:

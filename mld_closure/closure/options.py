@@ -53,7 +53,7 @@ class LoadOptions:
 class PolicyOptions:
     """What is done where the model may not or cannot serve a cell."""
 
-    on_extrapolation: Policy = option("clamp", "a load outside the trained range")
+    on_extrapolation: Policy = option("clamp", "a load or a patch unlike those trained on")
     on_bad_result: Policy = option("clamp", "a result that is not finite, out of bounds, or not monotone")
     on_uncertain: Policy = option("clamp", "an uncertainty above `max_uncertainty`")
     on_weak_load: Literal["reset", "extrapolate"] = option(
@@ -145,6 +145,39 @@ def table() -> Iterator[Row]:
             )  # fmt: skip
 
 
+OPENING = (
+    Row(
+        "device", "auto | cpu | cuda | cuda:<index>", "auto", "",
+        "where the networks run; auto is the first GPU, or else the CPU",
+    ),
+    Row(
+        "precision", "fp32 | bf16 | bf16-decode", "fp32", "",
+        "of the networks; bf16-decode keeps the evolution of latents in fp32",
+    ),
+    Row(
+        "serving", "auto | all | 1 per node | 1 per device", "auto", "",
+        "with a communicator: which ranks run the networks; auto takes one for each GPU, or all without GPUs",
+    ),
+    Row(
+        "threads", "int", "the cores of this process, shared by the processes of the machine", "",
+        "CPU threads of the networks",
+    ),
+    Row(
+        "timeout", "float", "600.0", "s",
+        "with a communicator: longest wait for a rank that does not come to a collective call; inf for ever",
+    ),
+    Row(
+        "capture", "string or none", "none", "",
+        "file that receives the cells that needed a policy, as data to learn from; NAME-rankN for each rank",
+    ),
+    Row(
+        "failures", "string or none", "none", "",
+        "folder that receives the inputs of calls that failed; mld_closure.replay in Python repeats them",
+    ),
+)  # fmt: skip
+"""Options outside the groups: arguments of `mld_closure.open`."""
+
+
 def where_it_belongs(name: str, value: Any) -> str:
     """A sentence for an option that was named without its group."""
     known = [row.name for row in table()]
@@ -193,6 +226,6 @@ def _spell(hint: Any) -> str:
 
 
 __all__ = [
-    "ConfigError", "EngineOptions", "LoadKind", "LoadOptions", "Options", "Policy", "PolicyOptions",
-    "ReadoutOptions", "Row", "ShadowOptions", "differences", "table",
+    "OPENING", "ConfigError", "EngineOptions", "LoadKind", "LoadOptions", "Options", "Policy",
+    "PolicyOptions", "ReadoutOptions", "Row", "ShadowOptions", "differences", "table",
 ]  # fmt: skip

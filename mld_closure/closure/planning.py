@@ -13,8 +13,14 @@ from .clock import Clock
 from .fallback import Fallback
 from .frames import Frames
 from .observe.shadow import FallbackShadow
-from .options import Options
+from .options import LoadOptions, Options
 from .step import Stepper
+from .strangers import Strangers
+
+
+def arrival_pressure(facts: ModelFacts, load: LoadOptions) -> float:
+    """Pressure (Pa) that marks the arrival of a shock."""
+    return load.p_arrival or AWAKE * float(facts.table.shock_pressure(facts.load_range[0]))
 
 
 def make_stepper(
@@ -22,15 +28,15 @@ def make_stepper(
     options: Options,
     cells: Cells,
     patches: Callable[[np.ndarray], np.ndarray],
-    nx: int,
+    shape: tuple[int, int],
     fallback: Fallback | None,
     shadow: FallbackShadow | None,
 ) -> Stepper:
-    """What works out the steps of cells whose patches are `nx` pixels long along the shock.
+    """What works out the steps of cells with patches of this shape (ny, nx), the shock along x.
 
     patches(rows): solid fractions of cells. Raises ValueError where the horizon leaves no frame to be read.
     """
-    table, load = facts.table, options.load
+    table, load, (ny, nx) = facts.table, options.load, shape
     frames, every = options.engine.horizon or facts.horizon, options.readout.read_every
     if every > frames:
         raise ValueError(f"read_every = {every} leaves no frame of {frames} to be read")
@@ -38,7 +44,7 @@ def make_stepper(
     capture = LoadCapture(
         table,
         load.kind,
-        p_arrival=load.p_arrival or AWAKE * float(table.shock_pressure(weakest)),
+        p_arrival=arrival_pressure(facts, load),
         window=load.window or nx * facts.pixel / float(table.shock_speed(weakest)),
         updates=load.updates,
         model_step=facts.model_step,
@@ -46,6 +52,7 @@ def make_stepper(
         reset_weak=options.policy.on_weak_load == "reset",
     )
     clock = Clock(facts.model_step, facts.model_step * every, frames // every, load.history_exponent)
-    accept = Frames(clock, options.policy, facts.known, facts.default_spread)
+    accept = Frames(clock, options.policy, facts.known, facts.errors)
+    strangers = Strangers(facts.familiar, patches, facts.pixel, (ny, nx))
     delay = (0.5 * nx - table.front_column) * facts.pixel
-    return Stepper(cells, patches, capture, clock, accept, options.policy, delay, fallback, shadow)
+    return Stepper(cells, patches, capture, clock, accept, options.policy, delay, strangers, fallback, shadow)

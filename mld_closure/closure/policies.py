@@ -15,14 +15,23 @@ from ..fields import FRACTIONS, QUANTITIES, get
 
 
 class Status(IntFlag):
-    """What a cell is (first byte; none of them: IDLE), what was done about it, and why."""
+    """What a cell is (first byte; none of them: IDLE), what was done about it, and why.
+
+    Examples
+    --------
+    >>> word = 65794  # as an array of a response holds it
+    >>> Status(word) & Status.EXTRAPOLATING != 0
+    True
+    >>> names(word)
+    'ACTIVE, EXTRAPOLATING, LOAD_LOW'
+    """
 
     IDLE = 0
     LOADING = 1 << 0
     ACTIVE = 1 << 1
     BURNED = 1 << 2
     BEYOND_HORIZON = 1 << 3  # past what the model can tell: burned fraction relaxes to 1
-    EXTRAPOLATING = 1 << 8  # its load lies outside the trained range
+    EXTRAPOLATING = 1 << 8  # its load or its patch lies outside what the model was trained on
     FALLBACK = 1 << 9  # served by the fallback, not by the model
     REJECTED = 1 << 10  # a result of the model was not used
     LOAD_LOW = 1 << 16
@@ -31,6 +40,8 @@ class Status(IntFlag):
     OUT_OF_BOUNDS = 1 << 19
     NOT_MONOTONE = 1 << 20
     UNCERTAIN = 1 << 21
+    MICROSTRUCTURE = 1 << 22  # the patch is unlike those trained on
+    PATCH_SIZE = 1 << 23  # the patch has another size than those trained on
 
 
 REASONS = (
@@ -40,6 +51,8 @@ REASONS = (
     | Status.OUT_OF_BOUNDS
     | Status.NOT_MONOTONE
     | Status.UNCERTAIN
+    | Status.MICROSTRUCTURE
+    | Status.PATCH_SIZE
 )
 FRACTION_SLACK = 0.05  # a decoded fraction may overshoot [0, 1] by so much before it counts as wrong
 MONOTONE_SLACK = 0.02  # a burned fraction may fall by so much from frame to frame before it counts as wrong
@@ -60,6 +73,33 @@ def check_pressure(pressure: np.ndarray, ids: np.ndarray) -> None:
         if bad.any():
             value = pressure[bad][0]
             raise ClosureError(f"pressure of {name_cells(ids[bad])} {what} ({value} Pa); {cure}", ids[bad])
+
+
+def highest_pressure(pressure: np.ndarray, ids: np.ndarray) -> float:
+    """The greatest of pressures (n,) in Pa, 0 for none; ClosureError as `check_pressure`."""
+    if not len(pressure):
+        return 0.0
+    high = float(pressure.max())
+    if not (pressure.min() >= 0 and high < np.inf):
+        check_pressure(pressure, ids)
+    return high
+
+
+def check_velocity(velocity: np.ndarray, ids: np.ndarray) -> None:
+    """ClosureError naming the cells whose velocity (m/s) is not finite."""
+    bad = ids[~np.isfinite(velocity)]
+    if len(bad):
+        raise ClosureError(
+            f"velocity of {name_cells(bad)} is not finite; repair the state of these cells", bad
+        )
+
+
+def positive_masses(mass: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """The masses (n,) in kg; ClosureError naming the cells whose mass is not finite, or negative."""
+    bad = ids[~((mass >= 0) & (mass < np.inf))]
+    if len(bad):
+        raise ClosureError(f"mass of {name_cells(bad)} is not finite or is negative; masses are in kg", bad)
+    return mass
 
 
 def limits() -> tuple[np.ndarray, np.ndarray]:

@@ -83,6 +83,10 @@ class Ranks(Protocol):
     def shadow(self) -> Any:
         """The second reader of this rank's server, or None."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether a rank has gone, so that nothing but closing is left."""
+
     def attempt(self, what: str) -> Any:
         """A call of all ranks."""
 

@@ -12,6 +12,7 @@ from ..grids import check_frame
 from ..surrogate.facts import ModelFacts
 from .cells import CellState
 from .sources import DirectPatches, SpecimenPatches, make_source, measure
+from .strangers import warn_of
 
 
 def new_cells(
@@ -36,6 +37,8 @@ def new_cells(
     check_shape(facts, source.shape)
     state = CellState.new(len(ids))
     state.porosity[:] = measure(source, ids)
+    mean = 1.0 - float(state.porosity.mean()) if len(ids) else float("nan")
+    warn_of(ids, state.porosity, source.shape, facts.familiar, mean)
     names = list(QUANTITIES)
     state.value[:, names.index("mean_temperature")] = facts.table.T0
     state.value[:, names.index("porosity")] = state.porosity

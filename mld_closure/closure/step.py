@@ -6,8 +6,11 @@ committed."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +18,7 @@ from ..errors import ClosureError, name_cells
 from ..surrogate.messages import FINISHED, Answers
 from . import clock as clocks
 from .arrival import LOAD_SLACK, LoadCapture
-from .cells import NO_SERVER, STAGE_STATUS, Cells, CellState, Stage
+from .cells import NO_CELLS, NO_SERVER, STAGE_STATUS, Cells, CellState, Stage
 from .clock import Clock
 from .fallback import Fallback, FallbackRequest
 from .frames import Frames
@@ -23,6 +26,10 @@ from .observe.shadow import FallbackShadow
 from .options import PolicyOptions
 from .policies import BURNED, REASONS, Status, check_fallback
 from .response import Response, respond
+from .strangers import Strangers
+
+_ALL = slice(None)
+_NO_ROWS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -45,20 +52,36 @@ class Call:
 class OpenStep:
     """A step begun at t (s), of length dt (s), and everything found in it so far.
 
-    server: rank (n,) chosen for cells that start in this step, by row; NO_SERVER for the others.
+    count: n, the cells of this rank. shown: the responses that calls have returned.
     """
 
     t: float
     dt: float
-    server: np.ndarray
+    count: int
     calls: list[Call] = field(default_factory=list)
+    shown: list[weakref.ref[Response]] = field(default_factory=list)
+    _last: tuple[int, list[Any]] = (0, [])
 
-    def last_calls(self, n: int) -> list[tuple[Call, np.ndarray, np.ndarray]]:
-        """(call, its rows, its live positions) that count: for each cell of 0..n-1 the last call with it."""
+    @cached_property
+    def server(self) -> np.ndarray:
+        """Rank (n,) chosen for cells that start in this step, by row; NO_SERVER for the others."""
+        return np.full(self.count, NO_SERVER)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no cell was shocked."""
+        return not any(len(call.live) for call in self.calls)
+
+    def last_calls(self) -> list[tuple[Call, np.ndarray | slice, np.ndarray | slice]]:
+        """(call, its rows, its live positions) that count: for each cell the last call with it."""
         if len(self.calls) == 1:
-            call = self.calls[0]
-            return [(call, np.ones(len(call.rows), bool), np.ones(len(call.live), bool))]
-        owner = np.full(n, -1)
+            return [(self.calls[0], _ALL, _ALL)]
+        if self._last[0] != len(self.calls):
+            self._last = len(self.calls), self._find_last()
+        return self._last[1]
+
+    def _find_last(self) -> list[tuple[Call, np.ndarray, np.ndarray]]:
+        owner = np.full(self.count, -1)
         for k, call in enumerate(self.calls):
             owner[call.rows] = k
         return [(call, owner[call.rows] == k, owner[call.live] == k) for k, call in enumerate(self.calls)]
@@ -68,13 +91,14 @@ class OpenStep:
 class Motion:
     """Shocked cells (k,) on their way through a step.
 
-    old, state: committed states and new ones. rate: of the cells' clocks. since: clocks (s) at the start.
-    starts: cells that start in this step, or start again. go: indices of the cells that need model frames,
-    up to `wanted` (of all k). block, place (k,): see `Call`."""
+    mass (kg): of each cell. old, state: committed states and new ones. rate: of the cells' clocks. since:
+    clocks (s) at the start. starts: cells that start in this step, or start again. go: indices of the cells
+    that need model frames, up to `wanted` (of all k). block, place (k,): see `Call`."""
 
     rows: np.ndarray
     ids: np.ndarray
     pressure: np.ndarray
+    mass: np.ndarray | float
     old: CellState
     state: CellState
     rate: np.ndarray
@@ -112,6 +136,8 @@ class Moves:
     @classmethod
     def of(cls, outcomes: list[Outcome], step: OpenStep | None) -> Moves:
         """The moves that outcomes ask for; cells that start in the step go to the servers chosen for them."""
+        if not outcomes:
+            return cls(_NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS.astype(bool), [])
         parts = [
             (o, np.flatnonzero((o.keep & (o.block >= 0)) | (~o.keep & (o.state.slot >= 0)))) for o in outcomes
         ]
@@ -164,6 +190,8 @@ class Stepper:
         What is done outside the model's range.
     delay
         Distance (m) between the front of frame 0 and the centre of a patch.
+    strangers
+        Tells patches that are unlike those trained on.
     fallback
         Physics for cells that the policies hand to it, or None.
     shadow
@@ -177,17 +205,22 @@ class Stepper:
     frames: Frames
     policy: PolicyOptions
     delay: float
+    strangers: Strangers
     fallback: Fallback | None
     shadow: FallbackShadow | None = None
 
     def prepare(
-        self, step: OpenStep, rows: np.ndarray, pressure: np.ndarray, velocity: np.ndarray | None
+        self,
+        step: OpenStep,
+        rows: np.ndarray,
+        pressure: np.ndarray,
+        velocity: np.ndarray | None,
+        mass: np.ndarray | float = 1.0,
     ) -> Motion:
         """See arrivals and loads of cells `rows` (k,), move their clocks, and find the model frames they
         need."""
         ids, old = self.cells.ids[rows], self.cells.state.take(rows)
         state = self.cells.state.take(rows)
-        now = step.t + step.dt
         starts, load = self.capture.update_loads(state, pressure, velocity, step.t, step.dt)
         since = old.tau.copy()
         runs = (old.stage == Stage.ACTIVE) | (old.stage == Stage.BEYOND_HORIZON)
@@ -195,14 +228,14 @@ class Stepper:
         rate[runs] = self.clock.factor(pressure[runs], state.peak[runs])
         state.tau[runs] += rate[runs] * step.dt
         if starts.any():
-            since[starts] = self._start(state, starts, load[starts], ids[starts], now)
+            since[starts] = self._start(state, starts, load[starts], ids[starts], rows[starts])
         served = (state.stage == Stage.ACTIVE) & ((state.flags & Status.FALLBACK) == 0)
         wanted = self.clock.frames_wanted(state)
         burnt = (state.frame >= 0) & (state.right[:, BURNED] >= FINISHED)
         go = np.flatnonzero(served & (wanted > state.frame) & ~burnt)
         nowhere = np.full(len(rows), -1)
         return Motion(
-            rows, ids, pressure, old, state, rate, since, starts, wanted, go, nowhere, nowhere.copy()
+            rows, ids, pressure, mass, old, state, rate, since, starts, wanted, go, nowhere, nowhere.copy()
         )
 
     def take(self, motion: Motion, got: Answers) -> None:
@@ -231,6 +264,7 @@ class Stepper:
             done = self._help(self._request(helped, motion, step.dt, values[helped]))
             clocks.finish(state, helped, done)
             values[helped] = done
+        state.burned_mass += motion.mass * (values[:, BURNED] - motion.old.value[:, BURNED])
         state.value[:] = values
         if watched.any():
             before = self.shadow.before(ids[watched], values[watched])
@@ -240,8 +274,10 @@ class Stepper:
 
     def outcomes(self, step: OpenStep) -> list[Outcome]:
         """What the step's calls leave behind, call by call; every shocked cell is in one of them."""
+        if step.quiet:
+            return []
         found = []
-        for call, _, counts in step.last_calls(len(self.cells)):
+        for call, _, counts in step.last_calls():
             state = call.state.take(counts)
             keep = clocks.needs_latent(state)
             found.append(Outcome(call.live[counts], state, keep, call.block[counts], call.place[counts]))
@@ -251,47 +287,48 @@ class Stepper:
         """Commit pressures and states; returns the cells whose flags say that a policy was newly needed."""
         flagged = []
         committed = self.cells.state
+        for response in step.shown:
+            if (there := response()) is not None:
+                there.keep()
         for outcome in outcomes:
             rows = outcome.rows
             new = (outcome.state.flags & ~committed.flags[rows] & REASONS) != 0
             if new.any():
                 flagged.append(Flagged(rows[new], outcome.state.take(new), committed.take(rows[new])))
             committed.put(rows, outcome.state)
-        for call, counts, _ in step.last_calls(len(self.cells)):
-            if counts.all() and len(counts) == len(self.cells) and call.rows is self.cells.all_rows:
-                committed.pressure[:] = call.pressure
+        for call, counts, _ in step.last_calls():
+            if call.rows is self.cells.all_rows and (counts is _ALL or counts.all()):
+                committed.pressure = call.pressure  # the call's own copy
             else:
                 committed.pressure[call.rows[counts]] = call.pressure[counts]
         return flagged
 
     def _start(
-        self, state: CellState, starts: np.ndarray, load: np.ndarray, ids: np.ndarray, now: float
+        self, state: CellState, starts: np.ndarray, load: np.ndarray, ids: np.ndarray, rows: np.ndarray
     ) -> np.ndarray:
         """Give cells `starts` (mask) their load (m/s) and start their clocks; returns the clocks at
         arrival."""
         low, high = self.capture.load_range
+        which, rule = np.flatnonzero(starts), self.policy.on_extrapolation
         weak, strong = load < low * (1 - LOAD_SLACK), load > high * (1 + LOAD_SLACK)
         outside = weak | strong
-        rule = self.policy.on_extrapolation
-        if outside.any():
-            if rule == "error":
-                raise ClosureError(
-                    f"load of {name_cells(ids[outside])}, {load[outside][0]:.1f} m/s, lies outside the "
-                    f"trained {low:g} to {high:g} m/s; choose policy 'clamp' or 'fallback' to go on",
-                    ids[outside],
-                )
-            which = np.flatnonzero(starts)
-            state.flags[which[outside]] |= Status.EXTRAPOLATING
-            state.flags[which[weak]] |= Status.LOAD_LOW
-            state.flags[which[strong]] |= Status.LOAD_HIGH
-            if rule == "fallback":
-                state.flags[which[outside]] |= Status.FALLBACK
+        if outside.any() and rule == "error":
+            raise ClosureError(
+                f"load of {name_cells(ids[outside])}, {load[outside][0]:.1f} m/s, lies outside the "
+                f"trained {low:g} to {high:g} m/s; choose policy 'clamp' or 'fallback' to go on",
+                ids[outside],
+            )
+        state.flags[which[weak]] |= Status.EXTRAPOLATING | Status.LOAD_LOW
+        state.flags[which[strong]] |= Status.EXTRAPOLATING | Status.LOAD_HIGH
+        strange = self.strangers.flag(state, which, rows, ids, refuse=rule == "error")
+        if rule == "fallback":
+            state.flags[which[outside | strange]] |= Status.FALLBACK
         served = np.clip(load, low, high)
         if rule == "fallback":
             served[outside] = load[outside]
         state.up[starts] = served
         delay = self.delay / self.capture.table.shock_speed(served)
-        clocks.start(state, starts, delay, now)
+        clocks.start(state, starts, delay)
         return delay
 
     def _request(self, which: np.ndarray, motion: Motion, dt: float, before: np.ndarray) -> FallbackRequest:
@@ -331,18 +368,22 @@ class Stepper:
 
     def _report(self, response: Response, where: np.ndarray, motion: Motion, dt: float) -> None:
         state, old, rate = motion.state, motion.old, motion.rate
-        response.status[where] = STAGE_STATUS[state.stage] | state.flags
+        found = response.set_apart(where)
+        found["status"] = STAGE_STATUS[state.stage] | state.flags
         shocked = state.stage >= Stage.ACTIVE
-        respond(response, where[shocked], state.value[shocked], old.value[shocked], dt)
-        response.uncertainty[where] = np.where(state.stage == Stage.ACTIVE, state.spread * rate, 0.0)
+        respond(found, shocked, state.value[shocked], old.value[shocked], dt)
+        found["uncertainty"] = np.where(state.stage == Stage.ACTIVE, state.spread * rate, 0.0)
         burned = state.right[:, BURNED] - state.left[:, BURNED]
         ahead = state.relax * (1.0 - state.value[:, BURNED])
         slope = np.where(state.relaxing, ahead, burned / self.clock.step)
         slope = np.where(state.frame > 0, slope * rate, 0.0)
         runs = (state.stage != Stage.BURNED) & ~motion.starts  # what a start catches up with no step avoids
-        fastest = np.maximum(slope, response.burn_rate[where])[runs].max(initial=0.0)
+        fastest = np.maximum(slope, found["burn_rate"])[runs].max(initial=0.0)
         limit = self.policy.max_burn_step
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
+
+
+SLACK_ULP = 8  # spacings of floating point numbers by which a host's sum of steps may fall short
 
 
 def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]:
@@ -351,9 +392,9 @@ def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]
     last: end of the last committed step (s), None before the first.
     """
     t, dt = float(t), float(dt)
-    if not (np.isfinite(t) and np.isfinite(dt) and dt > 0):
+    if not (np.isfinite(t + dt) and np.isfinite(dt) and dt > 0):
         raise ClosureError(f"a step needs finite t and positive dt, got t = {t} s, dt = {dt} s")
-    if last is not None and t < last - 1e-9 * max(dt, abs(last)):
+    if last is not None and t < last - SLACK_ULP * np.spacing(max(abs(t), abs(last))) - 1e-9 * dt:
         raise ClosureError(f"time goes back: step begins at {t} s, the last one ended at {last} s")
     return t, dt
 
@@ -361,6 +402,8 @@ def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]
 def agreed_step(steps: np.ndarray) -> tuple[float, float]:
     """t and dt of rank 0, from those of all ranks (size, 2); ClosureError unless all agree within 1e-9."""
     t, dt = (float(v) for v in steps[0])
+    if len(steps) == 1:
+        return t, dt
     scale = np.array([max(abs(t), dt), dt])
     other = np.flatnonzero((np.abs(steps - steps[0]) > 1e-9 * scale).any(axis=1))
     if len(other):
@@ -376,5 +419,4 @@ def agreed_step(steps: np.ndarray) -> tuple[float, float]:
 
 def no_calls(rows: np.ndarray, pressure: np.ndarray) -> Call:
     """A call in which no cell is shocked."""
-    nothing = np.empty(0, np.int64)
-    return Call(rows, pressure, nothing, CellState.new(0), nothing, nothing)
+    return Call(rows, pressure, _NO_ROWS, NO_CELLS, _NO_ROWS, _NO_ROWS)

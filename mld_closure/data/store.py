@@ -8,7 +8,6 @@ file takes more cases later: it stays as it is until the longer one takes its pl
 
 from __future__ import annotations
 
-import glob
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mld_closure import durable
 from mld_closure.config import ConfigError
 from mld_closure.data.curves import check_curves
 from mld_closure.data.layout import TrajectorySpec
@@ -58,10 +58,9 @@ class CaseStore:
                 return
         if not self.path.absolute().parent.is_dir():
             raise ConfigError(f"no such folder: {self.path.absolute().parent}")
-        self.parts.mkdir(exist_ok=True)
+        durable.make_folder(self.parts.absolute())
         if not self._spec_file.exists():
-            with published(self._spec_file) as temporary:
-                temporary.write_text(spec.to_json())
+            durable.write_text(self._spec_file, spec.to_json())
         begun = TrajectorySpec.from_json(self._spec_file.read_text())
         self._check_same(begun, f"choose another name, or remove {self.parts}")
         if finished is not None:
@@ -135,8 +134,8 @@ class CaseStore:
             Kept in the attribute `failures` of the merged file.
         """
         self._check_index(index)
-        with published(self.parts / f"failed_{index:06d}.json") as temporary:
-            temporary.write_text(json.dumps({"index": index, "reason": str(reason)}))
+        record = json.dumps({"index": index, "reason": str(reason)})
+        durable.write_text(self.parts / f"failed_{index:06d}.json", record)
 
     def merge(self) -> Path:
         """Write the trajectory file in case order and remove the parts. Only one process may call it.
@@ -164,8 +163,6 @@ class CaseStore:
             failures = [(i, failed[i]) for i in sorted(set(failed) - set(stored))]
             if not stored:
                 raise RuntimeError(f"{self.path}: all cases failed; case {failures[0][0]}: {failures[0][1]}")
-            for left_by_a_killed_merge in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):
-                left_by_a_killed_merge.unlink()
             with published(self.path) as temporary:
                 assemble(temporary, self.spec, [stored[i] for i in sorted(stored)], failures)
         begun = (

@@ -22,7 +22,15 @@ from mld_closure.data.layout import (
     TrajectorySpec,
     datasets,
 )
+from mld_closure.data.shapes import faulty_shapes, leads_outside
 from mld_closure.fields import FIELDS
+from mld_closure.intake import require_regular
+
+# What h5py, numpy and json raise where a file is not as it should be
+_DAMAGE = (
+    *(KeyError, AttributeError, OSError, RuntimeError, TypeError, ValueError, IndexError),
+    *(MemoryError, RecursionError, OverflowError),
+)
 
 
 class Trajectories:
@@ -104,10 +112,14 @@ class Trajectories:
         self.path = Path(path)
         self._file = open_file(self.path)
         try:
+            if (elsewhere := leads_outside(self._file)) is not None:
+                raise ValueError(f"{elsewhere} leads out of the file")
             self._read_header()
-        except (KeyError, AttributeError, OSError, RuntimeError, TypeError) as err:
+            if (fault := next(faulty_shapes(self), None)) is not None:
+                raise ValueError(fault)
+        except _DAMAGE as err:
             self._file.close()
-            raise ValueError(f"{self.path}: damaged trajectory file ({err})") from None
+            raise ValueError(f"{self.path}: damaged trajectory file ({err or type(err).__name__})") from None
 
     def _read_header(self) -> None:
         attrs = self._file.attrs
@@ -234,7 +246,7 @@ class Trajectories:
             for k, frame in enumerate(numbers):
                 try:
                     values = dataset[case, frame]  # (y, x) or (y, x, component)
-                except OSError as err:
+                except (OSError, RuntimeError, KeyError, MemoryError) as err:
                     raise ValueError(f"{self.path}: {path}, case {case}, frame {frame}: {err}") from None
                 for component, name in enumerate(held):
                     if name in names:
@@ -294,18 +306,20 @@ class Trajectories:
 def open_file(path: str | Path) -> h5py.File:
     """The HDF5 file, opened for reading; ValueError unless it is a trajectory file of this version."""
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"no such trajectory file: {path}")
+    try:
+        require_regular(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no such trajectory file: {path}") from None
     try:
         file = h5py.File(path, "r", locking="best-effort")
-    except OSError as err:
+        name, version = file.attrs.get("format"), file.attrs.get("format_version")
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as err:
         why = "truncated" if "truncated" in str(err) else "no HDF5 file, or damaged"
         raise ValueError(f"{path}: not a readable trajectory file ({why})") from None
-    name, version = file.attrs.get("format"), file.attrs.get("format_version")
-    if name != FORMAT:
+    if not isinstance(name, str) or name != FORMAT:
         file.close()
         raise ValueError(f"{path}: HDF5, but not a trajectory file (attribute format is {name!r})")
-    if version != FORMAT_VERSION:
+    if not np.isscalar(version) or version != FORMAT_VERSION:
         file.close()
         raise ValueError(f"{path}: format version {version}, this package reads version {FORMAT_VERSION}")
     return file

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from mld_closure import fields as field_table
-from mld_closure.data.curves import GROUP, faulty_value, shapes
-from mld_closure.data.layout import VELOCITY, check_fields, datasets, first_not_increasing
+from mld_closure.data.curves import GROUP, faulty_value
+from mld_closure.data.layout import check_fields, first_not_increasing
+from mld_closure.data.shapes import faulty_shapes
 from mld_closure.data.trajectories import Trajectories, open_file, stored_fields
 
 _ATTRIBUTES = (
@@ -67,7 +68,7 @@ def inspect(path: str | Path, on_case: Callable[[int], None] | None = None) -> I
     if found.faults:
         return found
     with Trajectories(path) as trajectories:
-        found.faults += [*_faulty_header(trajectories), *_faulty_shapes(trajectories)]
+        found.faults += [*_faulty_header(trajectories), *faulty_shapes(trajectories)]
         if not found.faults:
             for case in range(trajectories.n_cases):
                 found.faults += _read_case(trajectories, case, found.ranges)
@@ -126,31 +127,9 @@ def _faulty_header(trajectories: Trajectories) -> Iterator[str]:
     if single.shape != times.shape or not np.allclose(single, times, rtol=1e-6, atol=0):
         yield "dimensions/time differs from the attribute frame_times"
     for name, values in trajectories.scalars.items():
-        if values.shape != (trajectories.n_cases,):
-            yield f"scalars/{name}: expected shape ({trajectories.n_cases},), got {values.shape}"
-        elif not np.isfinite(values).all():
+        if not np.isfinite(values).all():
             case = int(np.flatnonzero(~np.isfinite(values))[0])
             yield f"scalars/{name}: {values[case]} in case {case}"
-    if trajectories.raw("descriptions").shape != (trajectories.n_cases,):
-        yield f"descriptions: expected one for each of {trajectories.n_cases} cases"
-
-
-def _faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
-    """Faults of shape and type of the field datasets."""
-    for where, held in datasets(trajectories.fields).items():
-        components = (len(VELOCITY),) if len(held) > 1 else ()
-        expected = (trajectories.n_cases, trajectories.n_frames, *trajectories.shape, *components)
-        dataset = trajectories.raw(where)
-        if dataset.shape != expected:
-            yield f"{where}: expected shape {expected}, got {dataset.shape}"
-        if dataset.dtype != np.float32:
-            yield f"{where}: expected float32, got {dataset.dtype}"
-    for name, one in shapes(len(trajectories.curve_times), trajectories.parts).items():
-        where, expected = f"{GROUP}/{name}", (trajectories.n_cases, *one)
-        if where not in trajectories:
-            yield f"{where} is missing"
-        elif trajectories.raw(where).shape != expected:
-            yield f"{where}: expected shape {expected}, got {trajectories.raw(where).shape}"
 
 
 def _read_case(

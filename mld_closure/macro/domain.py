@@ -129,11 +129,11 @@ class Domain:
     def _raise(self, error: Exception | None) -> None:
         """Raise what the first rank with an error says, on every rank."""
         mine = None if error is None else (type(error).__name__, str(error))
-        said = {rank: text for rank, text in enumerate(self.comm.allgather(mine)) if text is not None}
+        failed = {rank: text for rank, text in enumerate(self.comm.allgather(mine)) if text is not None}
         if getattr(error, "everywhere", False):
             raise error  # the closure's ranks have agreed on it
-        rank = min(said)
-        kind, text = said[rank]
+        rank = min(failed)
+        kind, text = failed[rank]
         shared = _ERRORS.get(kind, RuntimeError)(f"rank {rank}: {text}")
         shared.everywhere = True
         raise shared from error

@@ -43,6 +43,11 @@ class Block:
             )
 
 
+MOST_CELLS = 10**9
+# beyond these a number is a mistake of units, and divisions by it overflow
+BOUNDS = {"cell_size": (1e-9, 1e3, " m"), "end_time": (1e-15, 1e3, " s"), "cfl": (1e-6, 0.5, "")}
+
+
 @dataclass(frozen=True)
 class MacroCase:
     """A slab of cells x rows macro cells, hit from the left; one row is a one-dimensional run.
@@ -69,11 +74,12 @@ class MacroCase:
             raise ValueError(
                 f"a slab needs at least 4 cells along x and 1 row, got {self.cells} x {self.rows}"
             )
-        for name in ("cell_size", "end_time", "cfl"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.cfl > 0.5:
-            raise ValueError(f"cfl must be at most 0.5 for a stable step, got {self.cfl}")
+        if self.cells * self.rows > MOST_CELLS:
+            raise ValueError(f"a slab has at most {MOST_CELLS} cells, got {self.cells} x {self.rows}")
+        for name, (low, high, unit) in BOUNDS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be at least {low:g} and at most {high:g}{unit}, got {value}")
         porous_shock(self.piston_speed, self.porosity, self.material)
         for block in self.blocks:
             if not self._covers(block).any():

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-GAUSSIAN_COVERAGE = 0.6827  # share of a normal distribution within one standard deviation
-
 
 class EnsembleMoments:
     """Running mean and standard deviation over ensemble members, without storing the members.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from .. import fields as field_table
+from .. import intake
 from ..config import to_dict
 from ..device import Precision
 from .bundle_files import SCALES, count_parameters, load_models, read_tensors, stored_parts, tensor_bytes
@@ -20,13 +20,13 @@ from .dynamics import LatentDynamics
 from .manifest import (
     FORMAT,
     MANIFEST,
+    SAYS,
     VERSION,
     BundleError,
     describe,
     field_scaling,
     file_entry,
     is_bundle,
-    manifest_bytes,
     read_config,
     read_manifest,
     resolve,
@@ -72,6 +72,10 @@ class Bundle:
         JSON-ready facts about its origin.
     extras
         Further networks and tables by name, such as a readout head.
+    microstructure
+        By scale, what the patches of training were like (`surrogate.novelty.Familiar`); {} for unknown.
+    errors
+        By scale, what is known of the errors (`surrogate.known_errors.KnownErrors`); {} for unknown.
 
     Raises
     ------
@@ -100,6 +104,8 @@ class Bundle:
     load_range: tuple[float, float]
     provenance: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, Extra] = field(default_factory=dict)
+    microstructure: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.micro.config != self.meso.config:
@@ -124,7 +130,9 @@ class Bundle:
         return self.micro_step * self.config.meso_micro_ratio
 
     @classmethod
-    def load(cls, path_or_name: str | Path, device: str | torch.device = "cpu") -> Bundle:
+    def load(
+        cls, path_or_name: str | Path, device: str | torch.device = "cpu", *, unsealed: bool = False
+    ) -> Bundle:
         """Open a bundle by path, or a shipped one by name.
 
         The models are frozen and in evaluation mode. No code from the bundle is run.
@@ -135,6 +143,8 @@ class Bundle:
             Directory of the bundle, or the name of one that is shipped with the package.
         device
             Torch device of models and extras.
+        unsealed
+            Also take the format version before, in which nothing tells an altered manifest.
 
         Returns
         -------
@@ -155,7 +165,7 @@ class Bundle:
         ('temperature', 'pressure', 'microstructure')
         """
         directory = resolve(path_or_name)
-        manifest = read_manifest(directory)
+        manifest = read_manifest(directory, unsealed=unsealed)
         config = read_config(manifest, directory)
         models = load_models(directory, manifest, config)
         extras = {}
@@ -170,6 +180,7 @@ class Bundle:
                 load_range=tuple(manifest["load_range"]),
                 provenance=manifest["provenance"],
                 extras=extras,
+                **{name: manifest[name] for name in SAYS},
             )
         except (TypeError, ValueError) as err:
             raise BundleError(f"{directory / MANIFEST}: {err}") from None
@@ -201,11 +212,11 @@ class Bundle:
         True
         """
         manifest, files = self._serialise()
-        write_directory(Path(path), {**files, MANIFEST: manifest_bytes(manifest)}, overwrite)
+        write_directory(Path(path), {**files, MANIFEST: intake.canonical(intake.sealed(manifest))}, overwrite)
 
     def content_hash(self) -> str:
         """SHA-256 over everything a saved copy of this bundle holds."""
-        return hashlib.sha256(manifest_bytes(self._serialise()[0])).hexdigest()
+        return intake.digest(self._serialise()[0])
 
     def to(self, device: str | torch.device) -> Bundle:
         """Move both models and the tensors of the extras to a device.
@@ -365,6 +376,7 @@ class Bundle:
             "parts": parts,
             "extras": extras,
             "files": {name: file_entry(data) for name, data in files.items()},
+            **{name: getattr(self, name) for name in SAYS},
         }
         return manifest, files
 

@@ -25,7 +25,9 @@ def stored_parts(model: LatentDynamics) -> dict[str, nn.Module]:
 
 def load_models(directory: Path, manifest: dict[str, Any], config: ModelConfig) -> list[LatentDynamics]:
     """Both models; a part whose file they share is one module in both."""
-    with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # the caller's random numbers stay
+    # without memory: a configuration may ask for more than there is, and is compared with the files first;
+    # the caller's random numbers stay
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
         models = {scale: kind(config) for scale, kind in SCALES.items()}
     loaded: dict[str, nn.Module] = {}
     for scale, model in models.items():
@@ -36,11 +38,18 @@ def load_models(directory: Path, manifest: dict[str, Any], config: ModelConfig) 
             if name not in loaded:
                 state = read_tensors(directory, name, manifest)
                 _check_tensors(state, module.state_dict(), directory / name)
-                module.load_state_dict(state)
+                fill(module, state)
                 loaded[name] = module
             setattr(model, part, loaded[name])
         model.eval().requires_grad_(False)
     return list(models.values())
+
+
+def fill(module: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Give a module that has no memory yet copies of these tensors, laid out as it lays out its own."""
+    own = module.state_dict()
+    copies = {k: torch.empty_like(own[k], device=v.device).copy_(v) for k, v in state.items()}
+    module.load_state_dict(copies, assign=True)
 
 
 def _check_tensors(there: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], path: Path) -> None:
@@ -57,11 +66,25 @@ def _check_tensors(there: dict[str, torch.Tensor], wanted: dict[str, torch.Tenso
 
 
 def read_tensors(directory: Path, name: str, manifest: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The tensors of one file by name; BundleError where it is missing, altered or of another kind."""
+    """The tensors of one file by name; BundleError where it is missing, altered or of another kind, and where
+    a number is not finite."""
     try:
-        return safetensors.torch.load(read_file(directory, name, manifest))
-    except safetensors.SafetensorError as err:
+        found = safetensors.torch.load(read_file(directory, name, manifest))
+    except (
+        safetensors.SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+    ) as err:
+        if isinstance(err, BundleError):
+            raise
         raise BundleError(f"{directory / name} is not a safetensors file: {err}") from None
+    for key, tensor in found.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise BundleError(f"{directory / name}: tensor {key} holds numbers that are not finite")
+    return found
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -69,8 +69,3 @@ def down() -> nn.Module:
 def up() -> nn.Module:
     """Make bilinear upsampling by two, with half-pixel centres."""
     return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Return the number of parameters of a module."""
-    return sum(p.numel() for p in module.parameters())

@@ -1,29 +1,31 @@
 """Bundles as directories: find, check and describe them without torch; write them crash-safe.
 
 A bundle is `bundle.json` (format version, configuration, units, provenance, size and SHA-256 of every other
-file) and safetensors files. Neither can carry code, so opening a bundle runs none.
+file, and a SHA-256 over all of that) and safetensors files. Neither can carry code, so opening a bundle runs
+none; and neither is used before its hash was compared.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import durable
+from .. import durable, intake
 from .. import fields as field_table
 from ..config import from_dict
 from ..errors import BundleError, ConfigError
+from ..intake import IntakeError
 from .settings import ModelConfig
 
 FORMAT = "mld-closure-bundle"
-VERSION = 1
+VERSION = 2
+UNSEALED = 1  # the version before, without a hash over the manifest
+FILE_LIMIT = 1 << 38  # bytes of one file of a bundle
 MANIFEST = "bundle.json"
+RANGES = {"pixel": (0.0, 1.0), "micro_step": (0.0, 1.0), "horizon": (0, 10**6)}  # m, s, frames
 SHIPPED = Path(__file__).resolve().parents[1] / "bundles"
 KEYS: dict[str, type] = {
     "config": dict,
@@ -36,15 +38,24 @@ KEYS: dict[str, type] = {
     "parts": dict,
     "extras": dict,
     "files": dict,
+    "microstructure": dict,
+    "errors": dict,
 }
+SAYS = ("microstructure", "errors")  # what a bundle says of its own limits; {} for nothing
 
 
 def resolve(path_or_name: str | Path) -> Path:
     """The directory of a bundle, by path or by the name of a shipped one; BundleError if there is none."""
     path = Path(path_or_name)
-    if path.is_dir():
-        return path
-    if path.exists():
+    try:
+        if not path.is_dir():
+            durable.mend(path)
+        if path.is_dir():
+            return path
+        there = path.exists()
+    except (OSError, ValueError) as err:
+        raise BundleError(f"no bundle at {str(path)[:200]!r} ({err})") from None
+    if there:
         raise BundleError(f"{path} is a file; a bundle is a directory with {MANIFEST}")
     shipped = SHIPPED / path.name
     if len(path.parts) == 1 and (shipped / MANIFEST).is_file():
@@ -61,30 +72,46 @@ def is_bundle(path_or_name: str | Path) -> bool:
         return False
 
 
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """The content of `bundle.json`, checked; BundleError if it is missing, damaged or of another version."""
+def read_manifest(directory: Path, *, unsealed: bool = False) -> dict[str, Any]:
+    """The content of `bundle.json`, checked; BundleError if it is missing, damaged or of another version.
+
+    unsealed: also take the format version before, whose manifests have no hash.
+    """
     path = directory / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
+        manifest = intake.read_json(path, inside=directory)
     except FileNotFoundError:
         raise BundleError(f"{directory} has no {MANIFEST}, so it is not a bundle") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as err:
-        raise BundleError(f"{path} is damaged ({err}); copy the bundle again") from None
+    except IntakeError as err:
+        raise BundleError(f"{err}; copy the bundle again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{path} does not describe a bundle (its format is not '{FORMAT}')")
-    if manifest.get("version") != VERSION:
-        raise BundleError(
-            f"{path} has format version {manifest.get('version')!r}; this package reads version {VERSION}: "
-            "install the package that wrote it, or export the bundle again"
+    version = manifest.get("version")
+    if unsealed and version == UNSEALED:
+        manifest |= {"version": VERSION} | {name: manifest.get(name, {}) for name in SAYS}
+    elif version != VERSION:
+        older = (
+            f"`mld-closure guard {directory} --seal`" if version == UNSEALED else "export the bundle again"
         )
+        raise BundleError(
+            f"{path} has format version {version!r}; this package reads version {VERSION}: "
+            f"install the package that wrote it, or {older}"
+        )
+    else:
+        try:
+            intake.check_seal(manifest, str(path))
+        except IntakeError as err:
+            raise BundleError(f"{err}; copy the bundle again") from None
     for key, kind in KEYS.items():
         if not isinstance(manifest.get(key), kind):
             raise BundleError(f"{path}: '{key}' must be a {kind.__name__}, got {manifest.get(key)!r}")
+    _check_numbers(manifest, path)
     for scale in ("micro", "meso"):
-        if not isinstance(manifest["parts"].get(scale), dict):
+        files = manifest["parts"].get(scale)
+        if not isinstance(files, dict) or not all(isinstance(name, str) for name in files.values()):
             raise BundleError(f"{path}: 'parts' lists no files for the {scale} model")
     for name, extra in manifest["extras"].items():
-        if not isinstance(extra, dict) or not {"config", "file"} <= set(extra):
+        if not isinstance(extra, dict) or not isinstance(extra.get("config"), dict) or "file" not in extra:
             raise BundleError(f"{path}: extra '{name}' needs 'config' and 'file'")
     _check_fields(manifest, path)
     return manifest
@@ -105,18 +132,18 @@ def read_config(manifest: Mapping[str, Any], directory: Path) -> ModelConfig:
 def read_file(directory: Path, name: Any, manifest: Mapping[str, Any]) -> bytes:
     """The bytes of one file of a bundle, checked against size and SHA-256; BundleError if they differ."""
     entry = manifest["files"].get(name) if isinstance(name, str) and Path(name).name == name else None
-    if not isinstance(entry, dict):
+    size = entry.get("bytes") if isinstance(entry, dict) else None
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= FILE_LIMIT:
         raise BundleError(
-            f"{directory / MANIFEST} names the file {name!r} without listing it in 'files', by name alone"
+            f"{directory / MANIFEST} names the file {name!r} without listing it in 'files', by name alone, "
+            "with its size"
         )
     try:
-        data = (directory / name).read_bytes()
+        data = intake.read_bytes(directory / name, FILE_LIMIT, size=size, inside=directory)
     except FileNotFoundError:
         raise BundleError(f"{directory} lacks the file {name}; copy the bundle again") from None
-    if len(data) != entry.get("bytes"):
-        raise BundleError(
-            f"{directory / name} has {len(data)} bytes instead of {entry.get('bytes')}; copy the bundle again"
-        )
+    except IntakeError as err:
+        raise BundleError(f"{err}; copy the bundle again") from None
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
         raise BundleError(f"{directory / name} was altered (its SHA-256 differs); copy the bundle again")
     return data
@@ -125,11 +152,6 @@ def read_file(directory: Path, name: Any, manifest: Mapping[str, Any]) -> bytes:
 def file_entry(data: bytes) -> dict[str, Any]:
     """Size and SHA-256 of a file, as the manifest lists them."""
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
-    """The manifest as it is written; equal manifests give equal bytes."""
-    return (json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def field_scaling(names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -173,7 +195,7 @@ def describe(path_or_name: str | Path) -> dict[str, Any]:
     return {
         "path": str(directory),
         "version": manifest["version"],
-        "content_hash": hashlib.sha256(manifest_bytes(manifest)).hexdigest(),
+        "content_hash": intake.digest(manifest),
         "fields": {name: manifest["fields"][name] for name in config.fields},
         "config": manifest["config"],
         "pixel": manifest["pixel"],
@@ -183,6 +205,7 @@ def describe(path_or_name: str | Path) -> dict[str, Any]:
         "load_range": manifest["load_range"],
         "parameters": per_scale,
         "extras": {name: extra.get("config") for name, extra in manifest["extras"].items()},
+        **{name: manifest[name] for name in SAYS},
         "provenance": manifest["provenance"],
         "files": {name: manifest["files"][name]["bytes"] for name in sorted(manifest["files"])},
     }
@@ -197,22 +220,21 @@ def write_directory(path: Path, files: Mapping[str, bytes], overwrite: bool = Fa
     if path.exists() and not (overwrite and (path / MANIFEST).is_file()):
         cure = "choose another name" if overwrite else "choose another name or allow overwriting"
         raise FileExistsError(f"{path} exists already; {cure}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid.uuid4().hex[:8]
-    new, old = (path.with_name(f".{path.name}.{mark}.{kind}") for kind in ("new", "old"))
-    new.mkdir()
-    try:
-        for name, data in files.items():
-            durable.write(new / name, data)
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        if old.exists() and not path.exists():
-            old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    durable.make_folder(path.absolute().parent)
+    durable.write_folder(path, files)
+
+
+def _check_numbers(manifest: Mapping[str, Any], path: Path) -> None:
+    """BundleError where a number of a manifest cannot be right, whatever the model."""
+    for key, (low, high) in RANGES.items():
+        if not low < manifest[key] <= high:
+            raise BundleError(
+                f"{path}: '{key}' must be above {low:g} and at most {high:g}, got {manifest[key]!r}"
+            )
+    speeds = manifest["load_range"]
+    plain = len(speeds) == 2 and all(type(v) in (int, float) for v in speeds)
+    if not plain or not 0 <= speeds[0] < speeds[1] <= 1e5:
+        raise BundleError(f"{path}: 'load_range' must be two increasing speeds in m/s, got {speeds!r}")
 
 
 def _check_fields(manifest: Mapping[str, Any], path: Path) -> None:
@@ -230,7 +252,7 @@ def _count(directory: Path, name: str, manifest: Mapping[str, Any]) -> int:
     data = read_file(directory, name, manifest)
     size = int.from_bytes(data[:8], "little")
     try:
-        header = json.loads(data[8 : 8 + size])
+        header = intake.parse_json(data[8 : 8 + size], str(directory / name))
         return sum(math.prod(t["shape"]) for key, t in header.items() if key != "__metadata__")
     except (ValueError, AttributeError, KeyError, TypeError) as err:
         raise BundleError(f"{directory / name} is not a safetensors file: {err}") from None

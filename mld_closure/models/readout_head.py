@@ -20,6 +20,7 @@ from .. import config as config_room
 from .. import fields as field_table
 from ..fields import FRACTIONS, HOT, QUANTITIES
 from .bundle import BundleError, Extra
+from .bundle_files import fill
 from .layers import conv, units
 from .scaling import channel_moments
 
@@ -58,9 +59,9 @@ class HeadConfig:
     burn_rate_error: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("latent_size", "width", "depth"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, most in (("latent_size", 4096), ("width", 4096), ("depth", 64)):
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must lie between 1 and {most}, got {getattr(self, name)}")
         if self.burn_rate_error is not None and not self.burn_rate_error >= 0:
             raise ValueError(f"burn_rate_error must not be negative, got {self.burn_rate_error} 1/s")
 
@@ -157,12 +158,19 @@ class ReadoutHead(nn.Module):
             The stored head is damaged.
         """
         try:
-            with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay
+            # without memory: the configuration is compared with the tensors first; random numbers stay
+            with torch.device("meta"), torch.random.fork_rng(devices=[]):
                 head = cls(config_room.from_dict(HeadConfig, extra.config, "readout head"))
-            head.load_state_dict(extra.state)
+            own = {name: tensor.shape for name, tensor in head.state_dict().items()}
+            there = {name: tensor.shape for name, tensor in extra.state.items()}
+            if own != there:
+                odd = next(n for n in own | there if own.get(n) != there.get(n))
+                raise BundleError(
+                    f"tensor {odd} is {there.get(odd)}, the configuration asks for {own.get(odd)}"
+                )
+            fill(head, extra.state)
         except (ValueError, RuntimeError) as err:
             raise BundleError(f"the readout head of this bundle cannot be used: {err}") from None
-        head.to(extra.state["shift"].device)
         return head.eval().requires_grad_(False)
 
 

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from .. import config
 from .. import fields as field_table
 
+MOST = 4096  # channels, or micro steps in a meso step: many times what any model has
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -69,12 +71,12 @@ class ModelConfig:
             k: getattr(self, k) for k in ("base", "evolution_base", "latent_channels", "meso_micro_ratio")
         }
         for name, value in sizes.items():
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            if value is not None and not 1 <= value <= MOST:
+                raise ValueError(f"{name} must lie between 1 and {MOST}, got {value}")
         if self.evolution not in ("unet", "resnet16"):
             raise ValueError(f"evolution '{self.evolution}': choose unet | resnet16")
         low, high = self.load_range
-        if not low < high:
+        if not 0 <= low < high <= 1e5:
             raise ValueError(f"load_range must increase, got {low} to {high} m/s")
 
     @property

@@ -61,7 +61,7 @@ class Evaluation:
     data
         Path of the trajectory file.
     cases
-        Numbers of the cases that were judged.
+        Numbers of the cases that were scored.
     device
         Device, precision and threads.
     results
@@ -132,9 +132,9 @@ def evaluate(
     data
         Trajectory file with cases the surrogate was not trained on.
     cases
-        Numbers of the cases to judge, or text such as `"0,3,5-7"`; all by default.
+        Numbers of the cases to score, or text such as `"0,3,5-7"`; all by default.
     limit
-        Judge at most so many cases.
+        Score at most so many cases.
     scale
         `meso` or `micro`; by default the one whose time step is the data's.
     training
@@ -145,7 +145,7 @@ def evaluate(
         Also put the truth in place of parts of the surrogate, which tells where errors come from: every true
         frame encoded and decoded (`no dynamics`), and rollouts from every frame or every eighth frame.
     ensemble
-        Samples to draw per frame, to judge their spread too; 0 for none, else at least 2.
+        Samples to draw per frame, to score their spread too; 0 for none, else at least 2.
     seed
         Seed of the samples.
     device, precision, threads
@@ -158,7 +158,7 @@ def evaluate(
     Returns
     -------
     Evaluation
-        `scores` of the surrogate, and the `results` of everything that was judged.
+        `scores` of the surrogate, and the `results` of everything that was scored.
 
     Raises
     ------

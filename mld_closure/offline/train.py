@@ -15,6 +15,7 @@ from ..training import parallel
 from ..training.run import Run, StepReport, Summary
 from ..training.settings import TrainConfig, load_config
 from ..viz.history import draw_history
+from .guard import describe_limits
 
 
 def train(
@@ -91,13 +92,16 @@ def train(
     world, name = parallel.connect(place.name)
     place = devices.Device(name, place.precision, place.threads)
     try:
-        return Run(settings, out, micro, meso, device=place, world=world, extras=_loading).train(
+        summary = Run(settings, out, micro, meso, device=place, world=world, extras=_loading).train(
             stages,
             budget=budget,
             stop=stop,
             report=report,
             finished=lambda history: draw_history(history, Path(out) / "losses.png"),
         )
+        if summary.bundle is not None and world.rank == 0:
+            describe_limits(summary.bundle, {"micro": micro, "meso": meso})
+        return summary
     finally:
         parallel.disconnect(world)
 

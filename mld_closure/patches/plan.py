@@ -1,4 +1,8 @@
-"""Patches of one image for many cells: their places are computed once, then patches are copied many times."""
+"""Patches of one image for many cells: their places are computed once, then patches are copied many times.
+
+Why: the kernels, and with them numba, are loaded when patches are copied, so that a host that gives patches
+directly need not hold them in memory.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from mld_closure.patches import kernels
 from mld_closure.patches.edges import check_edge, source_indices
 from mld_closure.patches.specimen import Specimen, same_pixel
 
@@ -113,6 +116,8 @@ class PatchPlan:
         image = np.asarray(image)
         _check_image(image, self.image_shape)
         if len(cells):
+            from mld_closure.patches import kernels
+
             kernels.gather(
                 image, self.offsets, self.interior, self._ranks, self._rows, self._columns, cells, out
             )
@@ -155,6 +160,8 @@ class PatchPlan:
             _check_array("weights", weights, self.patch_shape if shared else (len(self), *self.patch_shape))
             weights = weights.reshape(-1, *self.patch_shape)
         if len(cells):
+            from mld_closure.patches import kernels
+
             kernels.scatter_add(
                 patches, weights, weighted, shared, self.offsets, self.interior, self._ranks, self._rows,
                 self._columns, cells, out,
@@ -200,6 +207,8 @@ class PatchPlan:
         if cells.ndim != 1 or cells.dtype.kind not in "iu":
             raise ValueError(f"cells must be a list of integers, got {cells.dtype} {cells.shape}")
         cells = cells.astype(np.int64, copy=False)
+        from mld_closure.patches import kernels
+
         wrong = kernels.first_outside(cells, len(self))
         if wrong >= 0:
             raise ValueError(f"cell {cells[wrong]} at place {wrong}: the plan has cells 0 to {len(self) - 1}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mld_closure.intake import require_regular
 from mld_closure.patches.edges import check_edge, runs
 from mld_closure.patches.image_files import grey_picture, image_dataset
 from mld_closure.patches.voids import VoidPlane, VoidRules
@@ -230,8 +231,10 @@ class Specimen:
         (64, 96)
         """
         path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"no specimen file {path}")
+        try:
+            require_regular(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"no specimen file {path}") from None
         if path.suffix.lower() in (".h5", ".hdf5", ".hdf"):
             return cls._open_hdf5(path, dataset, pixel, edge)
         if dataset is not None:
@@ -239,7 +242,11 @@ class Specimen:
         if pixel is None:
             raise ValueError(f"{path} does not say how large a pixel is; give pixel= in m")
         if path.suffix.lower() == ".npy":
-            return cls.from_array(np.load(path, mmap_mode="r"), pixel, edge=edge)
+            try:
+                image = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError, SyntaxError, MemoryError, OverflowError) as err:
+                raise ValueError(f"{path} cannot be read as .npy: {err}") from None
+            return cls.from_array(image, pixel, edge=edge)
         return cls.from_array(grey_picture(path), pixel, edge=edge)
 
     @classmethod
@@ -275,28 +282,6 @@ class Specimen:
     def extent(self) -> tuple[float, float]:
         """Height and width of the sample (m)."""
         return self.shape[0] * self.pixel, self.shape[1] * self.pixel
-
-    def check_model(self, pixel: float, patch_shape: tuple[int, int]) -> None:
-        """Check that a model can take its patches from this sample.
-
-        Parameters
-        ----------
-        pixel
-            Side of the model's pixels (m).
-        patch_shape
-            Size of its patches (ny, nx) in pixels.
-
-        Raises
-        ------
-        ValueError
-            The pixel sizes differ by more than 0.1 %, or a patch is larger than the sample.
-        """
-        if not same_pixel(self.pixel, pixel):
-            raise ValueError(
-                f"specimen has pixels of {self.pixel:g} m, the model of {pixel:g} m: more than 0.1 % apart; "
-                f"resample the specimen or use a model made for its pixels"
-            )
-        self._check_size(*patch_shape)
 
     def window(
         self, x0: int, y0: int, nx: int, ny: int, *, edge: str | None = None, out: np.ndarray | None = None

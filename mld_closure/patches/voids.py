@@ -23,8 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mld_closure.patches import void_kernels
-
 HIGHEST_POROSITY = 0.25
 TILES_KEPT = 4096  # tiles kept in memory; their voids take about 10 MB
 
@@ -122,6 +120,8 @@ class VoidPlane:
             for dj in (-1, 0, 1)
             if _colour(i + di, j + dj) < _colour(i, j)
         ]
+        from mld_closure.patches import void_kernels
+
         r = self.rules
         voids, drawn = void_kernels.place(
             self.seed, i, j, r.tile, self.porosity * r.tile**2,
@@ -152,6 +152,8 @@ class VoidPlane:
         float32 array (ny, nx)
             Solid fraction, 0 to 1.
         """
+        from mld_closure.patches import void_kernels
+
         mu = np.ones((ny, nx), np.float32)
         tile, reach = self.rules.tile, self.rules.reach
         for j in range(_floor(y0 * pixel - reach, tile), _floor((y0 + ny) * pixel + reach, tile) + 1):

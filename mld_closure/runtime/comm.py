@@ -63,6 +63,13 @@ def row_type(size: int) -> Any:
     return _ROW_TYPES[size]
 
 
+def any_source() -> int:
+    """What stands for any rank where messages are received."""
+    from mpi4py import MPI
+
+    return MPI.ANY_SOURCE
+
+
 def launched_size() -> int:
     """Processes an MPI launcher says it started; 1 under plain `python`."""
     sizes = [os.environ.get(name, "") for name in _LAUNCHER_SIZES]

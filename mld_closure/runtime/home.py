@@ -19,8 +19,10 @@ def send_home(exchange: Exchange, ids: np.ndarray) -> tuple[Plan, np.ndarray]:
     return plan, plan.forward(ids)
 
 
-def repeated(exchange: Exchange, ids: np.ndarray) -> np.ndarray:
-    """Ids whose home is here and that were named more than once on all ranks together. Collective."""
-    _, come = send_home(exchange, ids)
+def repeated(exchange: Exchange, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids whose home is here and that were named more than once on all ranks together, and the ranks that
+    named them: (k,) and (k,), one row for each time. Collective."""
+    plan, come = send_home(exchange, ids)
     values, counts = np.unique(come, return_counts=True)
-    return values[counts > 1]
+    again = np.isin(come, values[counts > 1])
+    return come[again], plan.origin[again]

@@ -18,17 +18,20 @@ from ..closure.fallback import Fallback
 from ..closure.options import Options, where_it_belongs
 from ..config import ConfigError, to_dict
 from ..device import Device, available_cores, choose, gpu_count
+from ..errors import LostRankError
 from ..models.bundle import Bundle
 from ..surrogate.compiled import load_step
 from ..surrogate.engine import Engine
 from ..surrogate.facts import ModelFacts
 from ..surrogate.frame0 import LoadTable
+from ..surrogate.novelty import Familiar
 from ..surrogate.pool import Pool
 from ..surrogate.readers import make_reader
 from ..surrogate.rollout import Rollout
 from ..surrogate.shadow import make_shadow
 from .agree import Attempt, same_everywhere
 from .comm import SerialComm
+from .meeting import PATIENCE, Meeting
 from .placement import local_ranks, serving_ranks
 from .ranks import Ranks
 
@@ -48,6 +51,7 @@ def open(
     shadow: Any = None,
     serving: str = "auto",
     threads: int | None = None,
+    timeout: float = PATIENCE,
     load_table: LoadTable | Mapping[str, Any] | None = None,
     fallback: Fallback | None = None,
     capture: str | Path | None = None,
@@ -75,6 +79,9 @@ def open(
         GPUs, else all).
     threads
         Of torch on each rank; None shares a node's cores among its ranks.
+    timeout
+        Seconds that ranks wait for one that does not come to a collective call, before they all raise
+        LostRankError, which names it; inf waits for ever.
     load_table
         In place of the bundle's own: a `LoadTable`, or the arrays it is made from.
     fallback
@@ -112,10 +119,12 @@ def open(
     size = 1 if comm is None else getattr(comm, "size", None) or comm.Get_size()
     own = SerialComm() if size == 1 else comm.Dup()
     try:
-        opened = Opening(own, device, precision, serving, threads)
+        opened = Opening(own, device, precision, serving, threads, timeout)
         options = opened.call(_options, groups, other)
         opened.call.settle()
         return opened.closure(bundle, options, load_table, fallback, capture, failures)
+    except LostRankError:
+        raise  # a communicator is freed by all its ranks or by none
     except BaseException:
         own.Free()
         raise
@@ -124,9 +133,19 @@ def open(
 class Opening:
     """What the ranks of a communicator are to be: which of them serve, and on which devices. Collective."""
 
-    def __init__(self, comm: Any, device: str, precision: str, serving: str, threads: int | None) -> None:
+    def __init__(
+        self,
+        comm: Any,
+        device: str,
+        precision: str,
+        serving: str,
+        threads: int | None,
+        timeout: float = PATIENCE,
+    ) -> None:
         self.comm: Any = comm
-        self.call: Attempt = Attempt(comm)
+        self.meeting: Meeting = Meeting(comm, timeout if _is_positive(timeout) else PATIENCE)
+        self.call: Attempt = Attempt(comm, "open", self.meeting)
+        self.call(_check_timeout, timeout)
         mine = platform.node(), gpu_count() if device != "cpu" else 0
         nodes, gpus = zip(*comm.allgather(mine), strict=True)
         here = int(local_ranks(nodes)[comm.rank])
@@ -188,7 +207,8 @@ class Opening:
             digest, bundle.pixel, table, tuple(bundle.load_range),
             model_step=bundle.meso_step if scale == "meso" else bundle.micro_step,
             horizon=bundle.horizon * (1 if scale == "meso" else ratio),
-            known=reader.known, default_spread=spread,
+            known=reader.known, errors=spread,
+            familiar=Familiar.from_table(bundle.microstructure, scale), **_trained_on(bundle, scale),
         )  # fmt: skip
         serves = self.comm.rank in self.servers
         networks = None
@@ -210,8 +230,28 @@ class Opening:
                 networks, table, model.config, facts.model_step * every, shape[1] * table.pixel, pool, second
             )
 
-        ranks = Ranks(self.comm, self.servers, networks, make_rollout, *latent)
+        ranks = Ranks(self.comm, self.servers, networks, make_rollout, *latent, self.meeting)
         return facts, ranks, options
+
+
+def _trained_on(bundle: Bundle, scale: str) -> dict[str, Any]:
+    """Heat of reaction (J/kg) and frame (ny, nx) of the training data, as far as a bundle says."""
+    data = bundle.provenance.get("data", {}).get(scale, {})
+    case = data.get("origin", {}).get("configuration", {}).get("case", {})
+    shape = data.get("shape")
+    return {
+        "heat": float(case.get("kinetics", {}).get("Q", "nan")),
+        "frame": None if shape is None else (int(shape[0]), int(shape[1])),
+    }
+
+
+def _is_positive(timeout: Any) -> bool:
+    return isinstance(timeout, (int, float)) and timeout > 0
+
+
+def _check_timeout(timeout: Any) -> None:
+    if not _is_positive(timeout):
+        raise ConfigError(f"timeout is a positive number of seconds, or inf, got {timeout!r}")
 
 
 def _options(groups: Mapping[str, Any], other: Mapping[str, Any]) -> Options:

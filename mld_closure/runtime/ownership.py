@@ -9,7 +9,7 @@ import numpy as np
 
 from ..closure.cells import COLUMNS, Cells, CellState, columns_dtype
 from ..closure.sources import DirectPatches, Sources, SpecimenPatches
-from ..errors import ClosureError, name_cells
+from ..errors import ClosureError, name_cells, name_ranks
 from .agree import Attempt, same_everywhere
 from .home import repeated
 from .server import DIRECT
@@ -47,9 +47,11 @@ class Ownership:
     def check_new(self, call: Attempt, ids: np.ndarray) -> None:
         """ClosureError, on all ranks, where an id is named twice on all ranks together; ids (n,) of this
         one."""
-        if self._transport.size > 1:
-            call(_refuse, repeated(self._transport.exchange, ids))
-            self._transport.settle(call)
+        if self._transport.size == 1:
+            return
+        again, ranks = repeated(self._transport.exchange, ids)
+        if self._transport.settle(call, len(again)).any():
+            raise _named_twice(self._transport.comm.allgather((again, ranks)))
 
     def use(self, specimen: Any) -> None:
         """Number a specimen that cells were registered with. The same call on every rank."""
@@ -123,11 +125,14 @@ def _check_alike(every: np.ndarray, shapes: np.ndarray) -> None:
         raise ClosureError(f"rank {lacks} gives no specimen; open it on every rank, cells or not")
 
 
-def _refuse(again: np.ndarray) -> None:
-    if len(again):
-        raise ClosureError(
-            f"{name_cells(again)} registered twice; every id stands for one cell of one rank", again
-        )
+def _named_twice(found: list[tuple[np.ndarray, np.ndarray]]) -> ClosureError:
+    """The error, the same on all ranks, for ids and the ranks that named them, as found on every rank."""
+    ids, ranks = (np.unique(np.concatenate(column)) for column in zip(*found, strict=True))
+    error = ClosureError(
+        f"{name_cells(ids)} registered on {name_ranks(ranks)}; every id stands for one cell of one rank", ids
+    )
+    error.everywhere = True
+    return error
 
 
 def _looks(specimen: Any) -> list[tuple[str, Any]]:

@@ -66,7 +66,7 @@ def replay(path: str | Path, bundle: Any, comm: Any = None, **options: Any) -> R
     ranks = SerialComm() if comm is None else comm
     call = Attempt(ranks)
     arrays, facts = call(checkpoint.read, path) or ({}, {})
-    call(_check, path, arrays)
+    call(_check, path, arrays, facts)
     call.settle()
     size, rank = ranks.size, ranks.rank
     mine = np.flatnonzero(spread(len(arrays["ids"]), size) == rank)
@@ -86,6 +86,12 @@ def replay(path: str | Path, bundle: Any, comm: Any = None, **options: Any) -> R
         )
 
 
-def _check(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
+def _check(path: str | Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     if "call_pressure" not in arrays:
         raise ClosureError(f"{path} is a restart, not a recorded call")
+    n = len(arrays["ids"]) if arrays.get("ids", np.empty(0)).ndim == 1 else -1
+    columns = [arrays[name] for name in ("call_pressure", "call_velocity") if name in arrays]
+    patches = arrays.get("patches", np.empty(0))
+    right = all(c.shape == (n,) and c.dtype == np.float64 for c in columns) and patches.ndim == 3
+    if not right or len(patches) != n or None in (facts.get("t"), facts.get("dt")):
+        raise ClosureError(f"{path} is no recorded call: its arrays do not fit together, or it names no step")

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..closure import checkpoint
 from ..closure.cells import COLUMNS, NO_SERVER, Cells, CellState
+from ..closure.restart import check_cells, check_latents
 from ..closure.sources import chosen
 from ..errors import ClosureError, name_cells
 from ..surrogate.messages import NO_SLOT
@@ -124,12 +125,15 @@ class Restarts:
         """Write one file a rank, then the manifest, which makes them the restart."""
         comm = self._transport.comm
         name = comm.bcast(checkpoint.new_name() if comm.rank == 0 else None)
+        if comm.rank == 0:
+            call(checkpoint.begin, path, name)
+        self._transport.settle(call)
         entry = call(lambda: checkpoint.write_shard(path, name, comm.rank, arrays | latents))
         try:
             self._transport.settle(call)
         except (ClosureError, OSError):
-            if entry is not None:
-                (path / entry["file"]).unlink(missing_ok=True)
+            if comm.rank == 0:
+                checkpoint.abandon(path, name)
             raise
         every = comm.gather((entry, facts["patches"]))
         if comm.rank == 0:
@@ -159,7 +163,8 @@ class Restarts:
         mine = facts["shards"][self._transport.rank :: self._transport.size]
         parts = [self._empty(), *(checkpoint.read_shard(path, shard) for shard in mine)]
         for part in parts[1:]:
-            _check_columns(part)
+            check_cells(part)
+            check_latents(part, parts[0])
         return {name: np.concatenate([p[name] for p in parts if name in p]) for name in parts[0]}
 
     def _empty(self) -> dict[str, np.ndarray]:
@@ -203,13 +208,6 @@ class Restarts:
 def _columns(state: CellState, ids: np.ndarray) -> dict[str, np.ndarray]:
     """The arrays of a restart file for these cells."""
     return {"ids": ids} | {f"cell_{name}": getattr(state, name) for name in COLUMNS}
-
-
-def _check_columns(arrays: Mapping[str, np.ndarray]) -> None:
-    for name, column in COLUMNS.items():
-        found = arrays.get(f"cell_{name}")
-        if found is None or found.dtype != np.dtype(column["dtype"]):
-            raise ClosureError(f"the restart lacks '{name}' or holds another type; it is of another version")
 
 
 def _join(filed: np.ndarray, found: np.ndarray, registered: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from ..surrogate.messages import NO_SLOT, Answers
 from ..surrogate.rollout import Rollout
 from .agree import Attempt
 from .exchange import Exchange, Plan
+from .meeting import Meeting
 from .placement import place
 from .server import ANSWER, DIRECT, MOVE, READING, REQUEST, Parcels, Server, to_answers
 
@@ -42,6 +43,8 @@ class Transport:
         make_rollout(shape): the rollout of a serving rank for patches of (ny, nx) pixels.
     channels, with_logvar
         Of latent states: their number, and whether log-variances are kept too.
+    meeting
+        Where ranks compare notes.
 
     Attributes
     ----------
@@ -61,6 +64,7 @@ class Transport:
         make_rollout: Callable[[tuple[int, int]], Rollout],
         channels: int,
         with_logvar: bool,
+        meeting: Meeting,
     ) -> None:
         self.comm: Any = comm
         self.servers: np.ndarray = servers
@@ -72,6 +76,7 @@ class Transport:
         self.specimens: dict[int, Any] = {}
         self.shape: tuple[int, int] | None = None
         self.with_logvar: bool = with_logvar
+        self._meeting = meeting
         self._channels = channels
         self._make_rollout = make_rollout
         self._seconds = {"exchange": 0.0, "wait": 0.0}
@@ -108,9 +113,14 @@ class Transport:
         ny, nx = self.shape or (0, 0)
         return self._channels, ny // LATENT_FACTOR, nx // LATENT_FACTOR
 
+    @property
+    def lost(self) -> bool:
+        """Whether a rank has gone, so that nothing but closing is left."""
+        return self._meeting.lost is not None
+
     def attempt(self, what: str) -> Attempt:
         """A call of all ranks, up to the points where they compare notes."""
-        return Attempt(self.comm, what)
+        return Attempt(self.comm, what, self._meeting)
 
     def prepare(self, shape: tuple[int, int]) -> None:
         """Make the server of this rank, for patches of (ny, nx) pixels. Not collective."""
@@ -120,6 +130,8 @@ class Transport:
 
     def settle(self, call: Attempt, *numbers: float) -> np.ndarray:
         """`Attempt.settle`, its waiting counted."""
+        if self.size == 1:
+            return call.settle(*numbers)
         before = call.waited
         try:
             return call.settle(*numbers)
@@ -142,7 +154,12 @@ class Transport:
         ids, rows (k,) and state of the cells, sources of all this rank's patches. chosen: server (n,), by
         row, of cells that the open step starts; filled in for new ones. until: end of the step (s). Returns
         None where no rank asks for anything."""
-        requests, server = call(self._requests, ids, rows, wanted, state, sources, chosen) or _NOTHING
+        requests, server = _NOTHING
+        if len(ids):
+            requests, server = call(self._requests, ids, rows, wanted, state, sources, chosen) or _NOTHING
+        elif self.size == 1:
+            self.settle(call)
+            return None
         new = server == NO_SERVER
         direct = (requests["frame"] < 0) & (requests["specimen"] == DIRECT)
         loads = (0, 0) if self.server is None else (self.server.due(until), self.server.load)
@@ -172,6 +189,10 @@ class Transport:
 
         slot, server (k,): where they are, or are to be. block, place (k,): where their servers have them,
         -1 for cells that took no frame. time (s): the middle of the step. Returns slots (k,)."""
+        if self.size == 1 and not len(ids):
+            self.settle(call)
+            self.forget()
+            return _NOTHING[1]
         moves = np.empty(len(ids), MOVE)
         columns = {"id": ids, "slot": slot, "block": block, "place": place, "keep": keep}
         for name, values in columns.items():
@@ -205,7 +226,8 @@ class Transport:
         """Give back memory and the communicator."""
         self.server, self.specimens, self.engine = None, {}, None
         if self.comm is not None:
-            self.comm.Free()
+            if not self.lost:
+                self.comm.Free()
             self.comm = None
 
     def _requests(

@@ -6,8 +6,9 @@ it, so that a restart can cut the journal back and go on.
 
 from __future__ import annotations
 
-import json
-import os
+import hashlib
+import io
+import logging
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -16,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from ..durable import sync
+from .. import durable, intake
 from ..runtime.agree import Attempt
 from ..runtime.comm import SerialComm
 from .journal import FRAMES, FULL, STEPS
 
-FORMAT = 1
+FORMAT = 2
+log: logging.Logger = logging.getLogger("mld_closure")
 CHECKPOINTS = "checkpoints"
 STATE, FACTS, CLOSURE = "state.npz", "facts.json", "closure"
 
@@ -82,37 +84,45 @@ def save_checkpoint(
 
 
 def _begin(temporary: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    temporary.parent.mkdir(exist_ok=True)
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    with open(temporary / STATE, "wb") as file:
-        np.savez(file, **arrays)
-        _sync(file)
-    with open(temporary / FACTS, "w") as file:
-        json.dump({"format": FORMAT, **facts}, file, indent=1)
-        _sync(file)
+    durable.make_folder(temporary.parent.absolute())
+    if temporary.exists():
+        log.warning("removed %s, left by a run that was killed", temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
+    durable.disk.mkdir(temporary)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    data = file.getvalue()
+    state = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    durable.write(temporary / STATE, data)
+    told = intake.sealed({"format": FORMAT, "state": state, **facts})
+    durable.write(temporary / FACTS, intake.canonical(told))
 
 
 def _finish(temporary: Path, final: Path) -> None:
-    sync(temporary)
-    os.rename(temporary, final)
-    sync(final.parent)
+    durable.sync(temporary)
+    durable.rename(temporary, final)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts of a checkpoint; FileNotFoundError where there is none, ValueError where damaged."""
-    if not (path / FACTS).is_file():
+    if not (path / FACTS).exists():
         known = [p.name for p in checkpoints(path.parent.parent)]
         there = f"there are {known[0]} to {known[-1]}" if known else "none is there"
         raise FileNotFoundError(f"no checkpoint {path}; {there}")
     try:
-        facts = json.loads((path / FACTS).read_text())
-        with np.load(path / STATE) as file:
+        facts = intake.read_json(path / FACTS, inside=path)
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            found = facts.get("format") if isinstance(facts, dict) else None
+            raise ValueError(f"format {found}, this version reads {FORMAT}")
+        intake.check_seal(facts, FACTS)
+        state = facts.pop("state")
+        data = intake.read_bytes(path / STATE, 1 << 40, size=state["bytes"], inside=path)
+        if hashlib.sha256(data).hexdigest() != state["sha256"]:
+            raise ValueError(f"the SHA-256 of {STATE} differs")
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, MemoryError) as err:
         raise ValueError(f"checkpoint {path} is damaged ({err}); use an earlier one") from None
-    if facts.get("format") != FORMAT:
-        raise ValueError(f"checkpoint {path} has format {facts.get('format')}, this version reads {FORMAT}")
     return arrays, facts
 
 
@@ -146,8 +156,3 @@ def continue_in(out: Path, checkpoint: Path, frame_bytes: int, sizes: tuple[int,
             shutil.rmtree(later)
     for unfinished in (out / CHECKPOINTS).glob(".step-*.tmp"):
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import durable
 from ..config import to_dict
 from ..fields import FIELDS
 from ..macro.porous import detonation_speed, porous_shock
@@ -82,7 +83,7 @@ def write_results(run: CaseRun, wall: float) -> dict[str, Any]:
     if run.surrogate:
         summary["closure_status"] = run.status
     summary["files"] = sorted({*summary["files"], "summary.json"})
-    (out / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    durable.write_text(out / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
     del frames, fields
     if not summary["checkpoints"]:
         (out / FRAMES).unlink()  # a restart would need it

@@ -12,25 +12,30 @@ loaded library is compared with the eager one.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from ..config import ConfigError, from_dict
 from ..device import Device
 from ..grids import LATENT_FACTOR
+from ..intake import IntakeError, require_regular
 from ..models.bundle import BundleError
 from ..models.dynamics import Latent, LatentDynamics
 from .agreement import require_agreement, trial_latents
 from .options import EngineOptions
 
 KEY = "mld_closure"  # of our facts in the metadata of a package
-FORMAT = 1
+FORMAT = 2
 NAME = "model"  # of the one model in a package
+_SEAL = b"mld_closure sha256 "  # the archive's comment: this, then the hash of all bytes before the hash
+_HASH = 64  # its length in hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -64,16 +69,24 @@ def read_facts(path: str | Path) -> Facts:
     Raises FileNotFoundError, and BundleError for a file that is damaged, or was not made by `export`.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no compiled file at {path}; make one with mld-closure export")
     try:
+        require_regular(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no compiled file at {path}; make one with mld-closure export") from None
+    except IntakeError as err:
+        raise BundleError(f"{err}; make a compiled file with mld-closure export") from None
+    try:
+        if not _sealed(path):
+            raise BundleError(
+                f"{path} is no compiled file, or was altered (its SHA-256 differs); export it again"
+            )
         with zipfile.ZipFile(path) as archive:
             if torn := archive.testzip():
                 raise BundleError(f"{path} is damaged at {Path(torn).name}; export it again")
             metadata = [
                 json.loads(archive.read(n)) for n in archive.namelist() if n.endswith("metadata.json")
             ]
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as err:
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, RuntimeError, NotImplementedError) as err:
         if isinstance(err, BundleError):
             raise
         raise BundleError(f"{path} is no compiled file, or a damaged one ({err}); export it again") from None
@@ -85,8 +98,40 @@ def read_facts(path: str | Path) -> Facts:
         if facts.get("format") != FORMAT:
             raise BundleError(f"{path} has format {facts.get('format')}, this version reads {FORMAT}")
         return from_dict(Facts, facts, str(path))
-    except (ConfigError, TypeError, AttributeError, json.JSONDecodeError) as err:
+    except (ConfigError, TypeError, AttributeError, json.JSONDecodeError, RecursionError) as err:
         raise BundleError(f"{path} cannot be used ({err}); export it again") from None
+
+
+def seal(path: Path) -> None:
+    """Write the hash of a compiled file into it, as the comment of the archive."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = _SEAL + b"0" * _HASH
+    with open(path, "r+b") as file:
+        found = _digest(file)
+        file.seek(-_HASH, os.SEEK_END)
+        file.write(found)
+
+
+def _sealed(path: Path) -> bool:
+    """Whether a file ends with a seal, and is as it was when it was sealed."""
+    size = _HASH + len(_SEAL)
+    with open(path, "rb") as file:
+        if file.seek(0, os.SEEK_END) < size:
+            return False
+        file.seek(-size, os.SEEK_END)
+        end = file.read()
+        return end.startswith(_SEAL) and end.removeprefix(_SEAL) == _digest(file)
+
+
+def _digest(file: BinaryIO) -> bytes:
+    """SHA-256, in hexadecimal, of all bytes of a file but those of the hash at its end."""
+    left = file.seek(0, os.SEEK_END) - _HASH
+    file.seek(0)
+    found = hashlib.sha256()
+    while left > 0 and (part := file.read(min(left, 1 << 20))):
+        found.update(part)
+        left -= len(part)
+    return found.hexdigest().encode()
 
 
 def check(path: str | Path, facts: Facts, bundle: str, scale: str, device: Device, micro_batch: int) -> None:

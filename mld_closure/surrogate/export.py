@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 import uuid
 import warnings
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .. import durable
 from .. import fields as field_table
 from ..device import Device
 from ..grids import LATENT_FACTOR, check_frame
@@ -30,7 +30,7 @@ from ..models.readout_head import EXTRA as HEAD
 from ..models.readout_head import QUANTITIES, ReadoutHead
 from ..patches.specimen import Specimen
 from .agreement import eager_step, require_agreement, trial_latents
-from .compiled import FORMAT, KEY, CompiledStep, Facts, check, instruction_sets, read_facts
+from .compiled import FORMAT, KEY, CompiledStep, Facts, check, instruction_sets, read_facts, seal
 from .frame0 import EXTRA as LOADING
 from .frame0 import LoadTable
 
@@ -84,12 +84,14 @@ def export(
     latent = [torch.zeros(cells, model.config.latent_size, ny, nx)] * (1 + model.config.evolve_logvar)
     inputs = (*(x.clone() for x in latent), torch.zeros(cells))
     out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    durable.make_folder(out.absolute().parent)
     temporary = out.with_name(f".{out.stem}-{uuid.uuid4().hex[:8]}.pt2")
     try:
         _compile(_MicroStep(model, precision).eval(), inputs, micro_batch is None, facts, temporary)
+        seal(temporary)
         _require_agreement(bundle, model, temporary, f"the step compiled for {out}")
-        os.replace(temporary, out)
+        durable.sync(temporary)
+        durable.rename(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
     return facts

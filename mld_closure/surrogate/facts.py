@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .frame0 import LoadTable
+from .known_errors import KnownErrors
+from .novelty import Familiar
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,14 @@ class ModelFacts:
         Frames for which the model is trusted.
     known : (6,) bool
         Which of `fields.QUANTITIES` the readout gives.
-    default_spread : float, 1/s
-        Uncertainty of a burn rate where no samples tell it; NaN for unknown.
+    errors : KnownErrors
+        Uncertainty of a burn rate where no samples tell it.
+    familiar : Familiar or None
+        What the patches of training were like; None where the bundle does not say.
+    heat : float, J/kg
+        Of reaction; NaN for unknown.
+    frame : (int, int) or None, pixels
+        (ny, nx) of the frames that the model was trained on.
     """
 
     bundle: str
@@ -39,4 +47,7 @@ class ModelFacts:
     model_step: float
     horizon: int
     known: np.ndarray
-    default_spread: float
+    errors: KnownErrors
+    familiar: Familiar | None = None
+    heat: float = float("nan")
+    frame: tuple[int, int] | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,10 @@ class LoadTable:
     def __post_init__(self) -> None:
         for name in (*_COLUMNS, "profile"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
+        for name in ("front_column", "pixel", "rho0", "rho_void", "T0"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1e12:
+                raise ValueError(f"{name} of a load table must be a positive number, got {value!r}")
         object.__setattr__(self, "wave", np.asarray(self.wave, np.int64))
         object.__setattr__(self, "profile_fields", tuple(self.profile_fields))
         n = len(self.up)

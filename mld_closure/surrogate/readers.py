@@ -3,9 +3,10 @@
 The uncertainty is the spread (standard deviation over 4 draws) of the head's burn rate between two frames
 when the latents are drawn from the model's own log-variances, with the same noise at both frames. It knows
 the noise of the autoencoder and of the log-variance networks, and nothing of what the model has learnt
-wrongly: a lower bound in spirit. Where the model evolves no log-variances it is the root-mean-square
-burn-rate error that training wrote into the head, the same for all cells, and NaN (unknown) where there is
-neither."""
+wrongly: a lower bound in spirit. Where the model evolves no log-variances it is what set-aside cases of
+about this load and time have shown (`known_errors`); in a bundle that does not say that, the
+root-mean-square burn-rate error that training wrote into the head; NaN (unknown) where there is neither.
+Beyond the loads and the patches of training the closure widens it."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from ..models.bundle import Bundle, BundleError
 from ..models.dynamics import Latent, LatentDynamics
 from ..models.readout_head import EXTRA, ReadoutHead, targets_from_fields
 from .engine import one_kernel
+from .known_errors import KnownErrors
 from .messages import DRAWS
 from .options import ReadoutOptions
 
@@ -116,8 +118,8 @@ def _draws(sampler: Sampler | None, latent: Latent, load: torch.Tensor) -> torch
 
 def make_reader(
     bundle: Bundle, model: LatentDynamics, options: ReadoutOptions
-) -> tuple[HeadReader | DecodeReader, float]:
-    """The reader that the options ask for, and the uncertainty (1/s) where it can draw none (NaN: unknown).
+) -> tuple[HeadReader | DecodeReader, KnownErrors]:
+    """The reader that the options ask for, and the uncertainty of burn rates where it can draw none.
 
     Raises BundleError where the bundle has no head for it, or one for other latents.
     """
@@ -131,7 +133,9 @@ def make_reader(
                 f"{model.config.latent_size}; export the bundle again"
             )
     error = head.config.burn_rate_error if head is not None else None
-    spread = float("nan") if error is None else error
+    scale = "meso" if model is bundle.meso else "micro"
+    spread = KnownErrors.from_table(bundle.errors, scale, bundle.load_range)
+    spread = KnownErrors.single(error, bundle.load_range) if spread is None else spread
     samples = model.config.evolve_logvar
     if options.kind == "head":
         if head is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..durable import published
+from .. import durable
 
 FORMAT = 1
 
@@ -23,8 +23,8 @@ def save(path: str | Path, state: dict[str, Any]) -> None:
         Tensors, numbers, texts, lists and dicts.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with published(path) as temporary, open(temporary, "wb") as file:
+    durable.make_folder(path.absolute().parent)
+    with durable.published(path) as temporary, open(temporary, "wb") as file:
         torch.save({"format": FORMAT, **state}, file)
 
 
@@ -56,6 +56,5 @@ def load(path: str | Path) -> dict[str, Any] | None:
 def write_text(path: str | Path, text: str) -> None:
     """Replace a text file in one crash-safe atomic step; its folder is created."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with published(path) as temporary:
-        temporary.write_text(text)
+    durable.make_folder(path.absolute().parent)
+    durable.write_text(path, text)

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from mld_closure.data.trajectories import Trajectories
+from mld_closure.durable import published
 from mld_closure.fields import MODEL_FIELDS
 
 PICTURE_FORMATS = (".png", ".pdf", ".svg")
@@ -125,7 +126,8 @@ def draw_frames(
 def save(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
     """Write a figure in the format of the file suffix and return the path; ValueError for another suffix."""
     path = picture_path(path)
-    figure.savefig(path, dpi=dpi)
+    with published(path) as temporary:
+        figure.savefig(temporary, dpi=dpi, format=path.suffix[1:].lower())
     return path
 
 

@@ -15,6 +15,7 @@ def test_figures_as_json_and_as_a_table(capsys):
     m = json.loads(capsys.readouterr().out)
     assert m["gather_of_copy"] == pytest.approx(m["gather"] / m["copy"])
     assert m["scatter_of_add"] == pytest.approx(m["scatter_add"] / m["add"])
+    assert 0 < m["description"]["share"] < 1
     assert m["patches"] * 32 * 64 * 4 <= m["image_bytes"]
     with pytest.raises(SystemExit) as end:
         main(args)

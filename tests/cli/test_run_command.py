@@ -180,9 +180,11 @@ from mld_closure.closure import checkpoint
 out = Path(sys.argv[1])
 events = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "fsync"}
 
+facts = {"bundle": 64 * "0", "options": {}, "patches": {}}
+
 def save(n):
     arrays = {"a": np.full(30_000, float(n))}
-    write = lambda folder: checkpoint.write(folder, arrays, {"n": n})
+    write = lambda folder: checkpoint.write(folder, arrays, facts | {"n": n})
     save_checkpoint(out, f"step-{n:08d}", arrays, {"n": n}, write)
 
 save(0)

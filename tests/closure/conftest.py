@@ -55,7 +55,8 @@ def table():
 
 
 def bundle(seed=0, head=True, **config):
-    """A new bundle of random networks; equal arguments give equal weights."""
+    """A new bundle of random networks, without log-variances unless asked for; equal arguments give equal
+    weights."""
     return copy.deepcopy(_bundle(seed, head, **config))
 
 
@@ -63,7 +64,9 @@ def bundle(seed=0, head=True, **config):
 def _bundle(seed, head, **config):
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    config = ModelConfig(**{"base": 2, "residual": True, "standardize": True} | config)
+    config = ModelConfig(
+        **{"base": 2, "residual": True, "standardize": True, "evolve_logvar": False} | config
+    )
     micro = MicroDynamics(config)
     meso = MesoDynamics.from_micro(micro)
     with torch.no_grad():

@@ -87,13 +87,14 @@ def test_a_file_that_cannot_be_written_does_not_stop_the_run(kit, tmp_path, capl
 
 
 def test_the_shadow_sees_both_readouts_and_changes_nothing(kit):
-    shadowed, plain = kit.make(20, shadow={"readout": 0.5}), kit.make(20)
+    given = kit.bundle(evolve_logvar=True)
+    shadowed, plain = kit.make(20, given, shadow={"readout": 0.5}), kit.make(20, given)
     peaks = np.linspace(5e9, 9e9, 20)
     a, b = (kit.run(c, TIMES, lambda t: kit.ramp(t, peaks, 0.5e-9)) for c in (shadowed, plain))
     np.testing.assert_array_equal(a[-1].burned_fraction, b[-1].burned_fraction)
     seen = shadowed.shadow_records("readout")
     assert 4 <= len(set(seen["id"])) <= 16
-    decode = kit.make(20, readout="decode")
+    decode = kit.make(20, given, readout="decode")
     kit.run(decode, TIMES, lambda t: kit.ramp(t, peaks, 0.5e-9))
     for row in seen[-3:]:
         record = decode.state.pack()[row["id"] - 100]

@@ -104,6 +104,7 @@ def wrong(kit):
     return other
 
 
+@pytest.mark.system
 def test_a_step_that_differs_is_not_exported(kit, file, tmp_path, monkeypatch, capsys):
     """The compiler is replaced by one that makes another step."""
     monkeypatch.setattr(
@@ -126,6 +127,7 @@ def test_a_step_that_differs_is_not_exported(kit, file, tmp_path, monkeypatch, c
     assert not list(out.parent.iterdir())
 
 
+@pytest.mark.system
 def test_a_step_that_differs_is_not_loaded(kit, file):
     with pytest.raises(BundleError, match=r"step.pt2: one step of the mean differs from the eager step"):
         kit.make(n=0, given=wrong(kit), compiled=file)
@@ -157,7 +159,7 @@ def test_what_agrees_and_what_does_not(kit):
 
 
 def test_networks_that_give_nearly_nothing_are_compared_by_that(kit):
-    model = kit.bundle(residual=False).meso
+    model = kit.bundle(residual=False, evolve_logvar=True).meso
     latent, load = agreement.trial_latents(model, (32, 32))
     faint = model.advance(latent, load).mean.abs().max()
     assert faint < 1e-3

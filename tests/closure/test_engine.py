@@ -68,7 +68,9 @@ def test_neither_neighbours_nor_threads_change_a_bit(kit, readout):
     seen = []
     alone, two, all_ = [3], [1, 3], [0, 1, 2, 3, 4]
     for chosen, threads, batch in ((alone, 1, 8), (alone, 2, 8), (two, 2, 8), (all_, 1, 8), (all_, 2, 2)):
-        closure = kit.make(n=0, threads=threads, micro_batch=batch, readout=readout)
+        closure = kit.make(
+            n=0, given=kit.bundle(evolve_logvar=True), threads=threads, micro_batch=batch, readout=readout
+        )
         tried = limited(kit, closure, 8)
         closure.register(chosen, patches=mu[chosen])
         out = kit.run(closure, TIMES, lambda t: kit.ramp(t, p[chosen], 0.5e-9))[-1]  # noqa: B023

@@ -154,15 +154,15 @@ def test_uncertainty_is_the_spread_of_rates_between_draws(kit):
 
 
 def test_unknown_uncertainty_is_nan_or_what_training_measured(kit):
-    plain = kit.make(n=1, given=kit.bundle(evolve_logvar=False))
+    plain = kit.make(n=1)
     assert np.isnan(kit.run(plain, TIMES, shock(kit, 900.0))[-1].uncertainty).all()
-    bundle = kit.bundle(evolve_logvar=False)
+    bundle = kit.bundle()
     extra = bundle.extras["readout_head"]
     bundle.extras["readout_head"] = extra._replace(config={**extra.config, "burn_rate_error": 3e6})
     measured = kit.make(n=1, given=bundle)
     out = kit.run(measured, TIMES, shock(kit, 900.0))[-1]
     assert out.uncertainty[0] == pytest.approx(3e6)
-    drawn = kit.run(kit.make(n=1), TIMES, shock(kit, 900.0))[-1]
+    drawn = kit.run(kit.make(n=1, given=kit.bundle(evolve_logvar=True)), TIMES, shock(kit, 900.0))[-1]
     assert np.isfinite(drawn.uncertainty).all()
     assert drawn.uncertainty[0] > 0
 

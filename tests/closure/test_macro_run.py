@@ -40,7 +40,7 @@ porosity = 0.0
 
 @pytest.fixture
 def case(kit, tmp_path):
-    bundle = kit.bundle()
+    bundle = kit.bundle(evolve_logvar=True)
     bundle.extras[load.EXTRA] = kit.table().to_extra()
     bundle.save(tmp_path / "bundle")
 

@@ -107,6 +107,7 @@ class Array(ctypes.Structure):
         ("data", ctypes.c_void_p),
         ("stride", ctypes.c_int64),
         ("device_index", ctypes.c_int64),
+        ("scale", ctypes.c_double),
     )
 
 
@@ -119,13 +120,14 @@ class Options(ctypes.Structure):
         ("comm", ctypes.c_int32),
         ("fallback", ctypes.c_void_p),
         ("fallback_data", ctypes.c_void_p),
+        ("id_bits", ctypes.c_int64),
     )
 
 
 @pytest.fixture(scope="session")
 def c(package):
     """The C interface itself."""
-    library = ctypes.CDLL(str(package / "lib/libmld_closure.so"))
+    library = ctypes.CDLL(str(package / "lib/libmld_closure.so.2"))
     library.mld_message.restype = library.mld_error_name.restype = ctypes.c_char_p
     return library
 

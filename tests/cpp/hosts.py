@@ -25,7 +25,7 @@ def installed() -> Path | None:
     except ImportError:
         return None
     package = Path(_native.__file__).parent
-    library = package / "lib/libmld_closure.so"
+    library = package / "lib/libmld_closure.so.2"
     sources = [p for name in COMPILED for p in (ROOT / "cpp_bridge" / name).rglob("*") if p.is_file()]
     newest = max(path.stat().st_mtime for path in sources)
     return package if library.exists() and library.stat().st_mtime > newest else None

@@ -38,7 +38,9 @@ def test_calls_out_of_order(opened, error, kit, tmp_path, patches):
         assert e.name == "MLD_E_ORDER"
         assert "commit or roll back" in str(e)
     closure.submit(kit.IDS, p)
-    assert "wait" in str(error(closure.commit))
+    e = error(closure.commit)
+    assert (e.name, e.recoverable) == ("MLD_E_ORDER", True)
+    assert "call wait before commit" in str(e)
     closure.wait()
     closure.commit()
     e = error(closure.begin_step, 0.0, DT)
@@ -88,7 +90,8 @@ def test_lengths_options_and_files(bridge, bundle, opened, error, kit, tmp_path,
         (tmp_path / "nothing", "", "MLD_E_FILE", "nothing"),
         (bundle, "devise = 'cpu'", "MLD_E_ARGUMENT", "device"),
         (bundle, "engine.micro_bach = 3", "MLD_E_ARGUMENT", "micro_batch"),
-        (bundle, "device = cpu", "MLD_E_ARGUMENT", "TOML"),
+        (bundle, "device = cpu", "MLD_E_ARGUMENT", "words stand in quotes: device = 'cpu'"),
+        (bundle, "timeout = -1.0", "MLD_E_ARGUMENT", "timeout is a positive number of seconds"),
         (bundle, "device = 'cuda:99'", "MLD_E_ARGUMENT", "cuda:99"),
         (bundle, "comm = 3", "MLD_E_ARGUMENT", "comm"),
         (bundle, "engine.micro_batch = -3", "MLD_E_ARGUMENT", "micro_batch"),
@@ -116,6 +119,10 @@ def test_null_pointers_and_nonsense_in_c(c, handle, kit):
     data = np.full(5, 6e9)
     good = kit.Array(1, 0, data.ctypes.data, 0, 0)
     ids = kit.IDS.ctypes.data_as(ctypes.c_void_p)
+
+    def scaled(quantity, scale):
+        return ctypes.byref(kit.Array(quantity, 0, data.ctypes.data, 0, 0, scale))
+
     refused = [
         lambda: c.mld_open(null, ctypes.byref(ctypes.c_void_p())),
         lambda: c.mld_open(ctypes.byref(kit.Options(ctypes.sizeof(kit.Options))), null),
@@ -149,6 +156,17 @@ def test_null_pointers_and_nonsense_in_c(c, handle, kit):
             handle, one, ids, ctypes.byref(kit.Array(1, 1, data.ctypes.data, 12, 0)), 1, null, 0
         ),
         lambda: c.mld_advance(handle, one, ids, ctypes.byref((kit.Array * 2)(good, good)), 2, null, 0),
+        lambda: c.mld_advance(handle, one, ids, scaled(1, -2.0), 1, null, 0),
+        lambda: c.mld_advance(handle, one, ids, scaled(1, np.nan), 1, null, 0),
+        lambda: c.mld_advance(handle, one, ids, ctypes.byref(good), 1, scaled(111, 2.0), 1),
+        lambda: c.mld_advance(handle, one, ids, ctypes.byref(good), 1, scaled(114, 0.0), 1),
+        lambda: c.mld_read(handle, one, ids, scaled(115, 0.0), 1),
+        lambda: c.mld_read(handle, one, ids, null, 1),
+        lambda: c.mld_read(handle, one, null, scaled(101, 0.0), 1),
+        lambda: c.mld_fact(handle, null, null),
+        lambda: c.mld_fact(handle, b"nonsense", ctypes.byref(zero)),
+        lambda: c.mld_counter_sum(handle, null, null),
+        lambda: c.mld_counter_sum(handle, b"nonsense", ctypes.byref(zero)),
         lambda: c.mld_dt_max(handle, null),
         lambda: c.mld_counter(handle, null, null),
         lambda: c.mld_save(handle, null),
@@ -157,7 +175,7 @@ def test_null_pointers_and_nonsense_in_c(c, handle, kit):
     for number, call in enumerate(refused):
         assert call() == 1, f"call {number}: {c.mld_message()}"
         assert c.mld_message().startswith(b"mld_"), number
-        assert c.mld_recoverable(1) == 1
+        assert c.mld_recoverable(1) == c.mld_recoverable(0) == 1
     assert c.mld_begin_step(handle, zero, ctypes.c_double(DT)) == 0
     assert c.mld_message() == b""
     five = ctypes.c_int64(5)

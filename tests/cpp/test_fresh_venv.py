@@ -41,7 +41,9 @@ def test_the_readme_is_enough(fresh, kit, tmp_path):
     linked = kit.call("ldd", tmp_path / "b/hydro")
     assert str(fresh.parent) in linked
     lib = Path(kit.call(fresh / "mld-closure-config", "--libdir").strip())
-    assert {"libmld_closure.so", "mld_backend_python.so", "pkgconfig"} <= {p.name for p in lib.iterdir()}
+    assert {"libmld_closure.so", "libmld_closure.so.2", "mld_backend_python.so", "pkgconfig"} <= {
+        p.name for p in lib.iterdir()
+    }
 
 
 @pytest.mark.system

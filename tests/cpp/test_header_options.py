@@ -1,11 +1,18 @@
-"""closure.h names every option: the block between its two markers is the option table of the closure."""
+"""closure.h names every option: what stands between its markers is the option table of the closure."""
 
+import inspect
 import re
 import textwrap
 
-from mld_closure.closure.options import table
+import pytest
 
-BEGIN, END = "   Options in groups, as declared in Python:\n", "   End of the options in groups.\n"
+import mld_closure as mld
+from mld_closure import bridge as python_side
+from mld_closure.closure.options import OPENING, table
+
+OWN = "   Options of the closure and of the bridge:\n"
+GROUPS = "   Options in groups, as declared in Python:\n"
+END = "   End of the options in groups.\n"
 
 
 def block(rows):
@@ -18,10 +25,29 @@ def block(rows):
     return "".join(f"{line}\n" for line in lines)
 
 
-def test_the_header_names_every_option(kit):
-    header = (kit.ROOT / "cpp_bridge/include/mld_closure/closure.h").read_text()
-    found = re.search(re.escape(BEGIN) + "(.*?)" + re.escape(END), header, re.DOTALL)
+@pytest.fixture(scope="module")
+def header(kit):
+    return (kit.ROOT / "cpp_bridge/include/mld_closure/closure.h").read_text()
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "rows"),
+    [(OWN, "\n" + GROUPS, python_side.OPTIONS), (GROUPS, END, tuple(table()))],
+    ids=["own", "groups"],
+)
+def test_the_header_names_every_option(header, begin, end, rows):
+    found = re.search(re.escape(begin) + "(.*?)" + re.escape(end), header, re.DOTALL)
     assert found, "closure.h lacks the markers of the option table"
-    wanted = block(table())
+    wanted = block(rows)
     assert found[1] == wanted, f"write this between the markers of closure.h:\n{wanted}"
     assert "*/" not in wanted
+
+
+def test_the_options_outside_groups_are_those_of_open():
+    taken = inspect.signature(mld.open).parameters
+    groups = {row.name.partition(".")[0] for row in table()}
+    others = {"bundle", "comm", "load_table", "fallback", "other"}
+    assert {row.name for row in OPENING} == set(taken) - groups - others
+    for row in OPENING:
+        if row.name != "threads":
+            assert str(taken[row.name].default).lower() == row.default

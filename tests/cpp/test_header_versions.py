@@ -24,6 +24,7 @@ def opens(c, bundle, kit):
 def test_what_an_older_header_lacks_counts_as_nothing(opens, kit):
     options = kit.Options()
     options.has_comm, options.comm, options.fallback = 1, 77, 0xDEAD  # lies behind the options of the host
+    options.id_bits = 7
     assert opens(options, kit.Options.has_comm.offset) == (0, "")
     assert opens(options, kit.Options.settings.offset) == (0, "")
 

@@ -40,7 +40,7 @@ class Listening:
         return self.response
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(scope="module", params=["plane", pytest.param("line", marks=pytest.mark.system)])
 def reference(request, bundle):
     """(case, columns of the result (cell, quantity), steps, rejected) in Python."""
     case = CASES[request.param]
@@ -66,7 +66,7 @@ def test_the_same_run_on_any_number_of_ranks(reference, launch, build, bundle, r
     block = [f"block_{n}={v}" for n, v in zip(("x", "y", "width", "height", "porosity"), BLOCK, strict=True)]
     run = launch(
         ranks, build / "examples/hosts/hydro", f"bundle={bundle}", f"out={out}", f"settings={SETTINGS}",
-        f"cells={case.cells}", f"rows={case.rows}", "cell_size=1.6e-6", f"end_time={case.end_time}",
+        f"cells={case.cells}", f"rows={case.rows}", "patch=32", f"end_time={case.end_time}",
         *(block if case.blocks else ()),
     )  # fmt: skip
     assert run.returncode == 0, run.stderr

@@ -1,6 +1,7 @@
 """What pip installs is found: five lines of CMake, pkg-config, and the headers in C99 and C++11."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,36 @@ def test_a_host_of_five_lines(cmakedir, bundle, kit, tmp_path):
     assert "mean burned fraction" in kit.call(tmp_path / "b/hydro", bundle, env=clean, cwd=tmp_path)
 
 
+OLD_LINES = """cmake_minimum_required(VERSION {version})
+project(hydro C)
+find_package(mld_closure 0.1 REQUIRED)
+add_executable(hydro smallest.c)
+target_link_libraries(hydro mld_closure::mld_closure)
+"""
+
+
+@pytest.mark.parametrize("version", ["2.8.12", "3.2", "3.5"])
+def test_a_project_that_states_an_old_cmake_finds_it(package, bundle, kit, tmp_path, version):
+    """The policies of the package are its own, not those of the project."""
+    (tmp_path / "CMakeLists.txt").write_text(OLD_LINES.format(version=version))
+    shutil.copy(kit.ROOT / "examples/hosts/smallest.c", tmp_path)
+    options = [f"-Dmld_closure_DIR={package / 'cmake'}", "-DCMAKE_POLICY_VERSION_MINIMUM=3.5", "-Wno-dev"]
+    kit.call("cmake", "-S", tmp_path, "-B", tmp_path / "b", *options)
+    kit.call("cmake", "--build", tmp_path / "b")
+    assert "mean burned fraction" in kit.call(tmp_path / "b/hydro", bundle)
+    needed = kit.call("readelf", "-d", tmp_path / "b/hydro")
+    assert "[libmld_closure.so.2]" in needed
+
+
+def test_the_library_carries_the_number_of_its_interface(package, kit):
+    header = (package / "include/mld_closure/closure.h").read_text()
+    abi = re.search(r"#define MLD_ABI (\d+)", header)[1]
+    assert re.search(
+        rf"\(SONAME\).*\[libmld_closure\.so\.{abi}\]",
+        kit.call("readelf", "-d", package / f"lib/libmld_closure.so.{abi}"),
+    )
+
+
 def test_pkg_config(package, bundle, kit, tmp_path):
     if shutil.which("pkg-config") is None:
         pytest.skip("no pkg-config (Debian: pkg-config)")
@@ -65,7 +96,7 @@ def test_headers_compile_without_a_warning(package, kit, tmp_path, compiler, sta
 
 
 def test_the_core_links_neither_python_nor_torch_nor_mpi(package, kit):
-    linked = kit.call("ldd", package / "lib/libmld_closure.so")
+    linked = kit.call("ldd", package / "lib/libmld_closure.so.2")
     assert not [word for word in ("python", "torch", "libmpi") if word in linked]
 
 
@@ -81,7 +112,7 @@ def test_a_moved_library_says_that_python_is_missing(package, kit, bundle, tmp_p
     """Library and backend away from any Python: a sentence and a number, no crash."""
     lib = tmp_path / "elsewhere/lib"
     lib.mkdir(parents=True)
-    for file in ("libmld_closure.so", "mld_backend_python.so"):
+    for file in ("libmld_closure.so", "libmld_closure.so.2", "mld_backend_python.so"):
         shutil.copy(package / "lib" / file, lib)
     source = kit.ROOT / "examples/hosts/smallest.c"
     include = f"-I{package / 'include'}"
@@ -100,3 +131,27 @@ def test_a_moved_library_says_that_python_is_missing(package, kit, bundle, tmp_p
     run = subprocess.run([tmp_path / "host", bundle], capture_output=True, text=True, env=env)
     assert "MLD_E_PYTHON" in run.stderr
     assert "/no/libpython.so" in run.stderr
+
+
+@pytest.fixture(scope="module")
+def copied(kit, package, tmp_path_factory):
+    """The example hosts as `mld-closure examples` copies them, built against the installed library."""
+    folder = tmp_path_factory.mktemp("copied") / "hosts"
+    tool = [sys.executable, "-m", "mld_closure", "examples"]
+    said = kit.call(*tool, folder).split()
+    assert sorted(said) == sorted(str(p) for p in folder.rglob("*") if p.is_file())
+    again = subprocess.run([*tool, folder], capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "is not empty" in again.stderr
+    options = [f"-Dmld_closure_DIR={package / 'cmake'}", "-G", "Ninja"]
+    kit.call("cmake", "-S", folder, "-B", folder / "build", *options)
+    kit.call("cmake", "--build", folder / "build", "-j1")
+    return folder / "build"
+
+
+def test_every_example_host_runs_with_the_shipped_bundle(copied, kit):
+    said = kit.call("ctest", "--test-dir", copied, "--output-on-failure")
+    ran = set(re.findall(r"Test\s+#\d+: (\S+) \.+\s+Passed", said))
+    skipped = set(re.findall(r"Test\s+#\d+: (\S+) \.+\*\*\*Skipped", said))
+    assert ran | skipped == {"smallest_c", "smallest_cpp", "smallest_f90", "openmp", "hydro_1", "hydro_2"}
+    assert {"smallest_c", "smallest_cpp"} <= ran

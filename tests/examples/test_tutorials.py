@@ -9,19 +9,14 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples/tutorials"
 TUTORIALS = sorted(FOLDER.glob("*.py"))
-LONG = ("1_embed_in_a_hydrocode", "2_train_on_your_own_data")  # more than 30 s
-
-
-def named(path):
-    return pytest.param(path, id=path.stem, marks=[pytest.mark.system] if path.stem in LONG else [])
 
 
 def test_there_are_three():
     assert [path.stem[:1] for path in TUTORIALS] == ["1", "2", "3"]
-    assert set(LONG) < {path.stem for path in TUTORIALS}
 
 
-@pytest.mark.parametrize("path", [named(path) for path in TUTORIALS])
+@pytest.mark.system
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_runs(path, tmp_path):
     run = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stdout + run.stderr

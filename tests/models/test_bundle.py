@@ -15,8 +15,8 @@ from mld_closure import fields as field_table
 from mld_closure.models import bundle as bundle_room
 from mld_closure.models import manifest as manifest_room
 from mld_closure.models.bundle import Bundle, BundleError, Extra, describe, is_bundle
+from mld_closure.models.bundle_files import count_parameters
 from mld_closure.models.dynamics import MesoDynamics, MicroDynamics
-from mld_closure.models.layers import parameter_count
 from mld_closure.models.settings import ModelConfig
 
 FIELDS = ("temperature", "pressure")
@@ -154,7 +154,7 @@ def test_no_sampling_without_logvar_networks():
 
 def test_description(saved):
     made, text = make(), describe(saved)
-    micro = sum(parameter_count(part) for part in made.micro.parts().values())
+    micro = sum(count_parameters(part) for part in made.micro.parts().values())
     assert text["parameters"] == {"micro": micro, "meso": micro}
     assert text["meso_step"] == 0.344e-9
     assert list(text["fields"]) == list(FIELDS)
@@ -235,7 +235,7 @@ DAMAGES = {
     "missing manifest": "has no bundle.json",
     "half a manifest": "is damaged",
     "other JSON": "does not describe a bundle",
-    "version": "format version 99; this package reads version 1",
+    "version": "format version 99; this package reads version 2",
     "missing key": "'horizon' must be a int",
     "unknown setting": "did you mean 'base'",
     "field scaling": "field 'temperature' was scaled with",

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mld_closure.models.bundle_files import count_parameters
 from mld_closure.models.dynamics import Latent, MesoDynamics, MicroDynamics
-from mld_closure.models.layers import parameter_count
 from mld_closure.models.resnet import ResNet16
 from mld_closure.models.settings import ModelConfig
 from mld_closure.models.unet import UNet
@@ -36,11 +36,11 @@ def same(a, b):
 
 
 def test_sizes_of_the_paper():
-    assert parameter_count(Encoder(64, 4)) == 5_214_152
-    assert parameter_count(Decoder(64, 4)) == 6_899_649
+    assert count_parameters(Encoder(64, 4)) == 5_214_152
+    assert count_parameters(Decoder(64, 4)) == 6_899_649
     # from the list of layers: 3 x 3 and 1 x 1 convolutions in units, widths 64, 128, 256
-    assert parameter_count(UNet(12, 12, 64)) == 3_170_328
-    assert parameter_count(ResNet16(4, 4, 64)) == 1_699_740
+    assert count_parameters(UNet(12, 12, 64)) == 3_170_328
+    assert count_parameters(ResNet16(4, 4, 64)) == 1_699_740
 
 
 def test_shapes_follow_the_frame():

@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mld_closure import fields
-from mld_closure.models.layers import parameter_count
+from mld_closure.models.bundle_files import count_parameters
 from mld_closure.models.parc import Parc, ParcConfig
 
 SMALL = ParcConfig(base=2)
@@ -25,8 +25,8 @@ def frames():
 def test_published_size():
     with torch.device("meta"):
         model = Parc(ParcConfig())
-    assert round(parameter_count(model.features) / 1e6, 1) == 15.1
-    assert round(parameter_count(model) / 1e6, 1) == 19.2
+    assert round(count_parameters(model.features) / 1e6, 1) == 15.1
+    assert round(count_parameters(model) / 1e6, 1) == 19.2
 
 
 def test_published_cost_of_a_step():

@@ -40,6 +40,7 @@ def test_without_reproducible_mode_all_agree_to_single_precision(found):
         assert np.nanmax(np.abs(many - one) / np.maximum(largest, 1e-300)) <= 1e-6
 
 
+@pytest.mark.system
 def test_the_command_runs_on_ranks_and_tells_one_error(mpi, kit, tmp_path):
     bundle = kit.bundle(evolve_logvar=False)
     bundle.horizon = 2

@@ -39,7 +39,7 @@ KILLED_WITHIN = 30  # seconds; it takes about one on an idle machine
 @pytest.fixture(scope="module")
 def case(kit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    bundle = kit.bundle()
+    bundle = kit.bundle(evolve_logvar=False)
     bundle.extras["loading"] = kit.table().to_extra()
     bundle.save(folder / "bundle")
     (folder / "case.toml").write_text(CASE.format(bundle=folder / "bundle"))

@@ -102,11 +102,6 @@ def test_values_sizes_and_pixels_are_checked():
         specimen.window(0, 0, 10, 42)
     with pytest.raises(ValueError, match="at least one pixel"):
         specimen.window(0, 0, 0, 4)
-    specimen.check_model(5.004e-8, (32, 32))
-    with pytest.raises(ValueError, match=r"specimen has pixels of 5e-08 m, the model of 5.006e-08 m"):
-        specimen.check_model(5.006e-8, (32, 32))
-    with pytest.raises(ValueError, match="too small for a patch of 64 x 32"):
-        specimen.check_model(5e-8, (64, 32))
 
 
 def test_the_package_offers_the_class():

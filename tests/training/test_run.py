@@ -179,7 +179,9 @@ def test_each_stage_changes_its_parts_and_no_others(whole):
     )
 
 
-@pytest.mark.parametrize("stops", [(1, 4, 8), (11, 13, 17), (21, 25, 27)])
+@pytest.mark.parametrize(
+    "stops", [(4, 13, 25), *(pytest.param(s, marks=pytest.mark.system) for s in ((1, 8), (11, 17), (21, 27)))]
+)
 def test_interrupted_anywhere_and_resumed_equals_uninterrupted(whole, settings, tiny, tmp_path, stops):
     taken = 0
 

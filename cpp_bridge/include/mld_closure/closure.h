@@ -25,12 +25,22 @@
 
    MPI. With a communicator in the options (MPI_Comm_c2f; the closure duplicates it) the functions marked
    "Collective" must be called by all its ranks, in the same order; each rank passes the cells it owns, which
-   may be none. An error on one rank is returned on all. Without a communicator every process has a closure of
+   may be none. An error on one rank is returned on all. Ranks that make different calls at once all get
+   MLD_E_ORDER, with nothing changed; where a rank does not come within the option `timeout`, the others, and
+   that one when it comes, get MLD_E_RANKS, with its number in the message. mld_advance and mld_wait are the
+   same call in this. t and dt of a step may differ by rounding: those of rank 0 count. Without a communicator every process has a closure of
    its own, and MPI may be initialised before or after, or not at all. MPI_THREAD_FUNNELED is enough: call
    from the thread that initialised MPI. Close before MPI_Finalize; a close after it, or none, is harmless.
 
    Threads. Any thread may call; calls are made one after the other. Messages belong to the thread that made
    the call. Floating point traps and the number of OpenMP threads are put back before a call returns.
+
+   Signals. What the host has said of each signal stands before and after every call: Python and its modules
+   handle none. A host that runs Python itself has what its Python says.
+
+   Fork. A process that is to fork does so before its first mld_open; each side then opens its own closures.
+   In a child of a process that has called mld_open every call gives MLD_E_PYTHON and does nothing else, but
+   mld_close, which forgets the handle; the child may go on without closures, or start a program with exec.
 
    Device memory. Inputs and outputs may lie on a device: set `device` to its DLPack number, and
    `device_index`. They are handed on through DLPack, without a copy on the bridge's part. The host
@@ -49,7 +59,7 @@
    A group may also be a table of its own: the line [engine], and patch_shape = [320, 480] below it. `load` and
    `readout` may be a word in place of a table, which is then their kind.
 
-   Options of the closure and of the bridge
+   Options of the closure and of the bridge:
      device: auto | cpu | cuda | cuda:<index>, default auto
          where the networks run; auto is the first GPU, or else the CPU
      precision: fp32 | bf16 | bf16-decode, default fp32
@@ -58,6 +68,8 @@
          with a communicator: which ranks run the networks; auto takes one for each GPU, or all without GPUs
      threads: int, default the cores of this process, shared by the processes of the machine
          CPU threads of the networks
+     timeout: float (s), default 600.0
+         with a communicator: longest wait for a rank that does not come to a collective call; inf for ever
      capture: string or none, default none
          file that receives the cells that needed a policy, as data to learn from; NAME-rankN for each rank
      failures: string or none, default none
@@ -101,7 +113,7 @@
      engine.compiled: str or none, default none
          file with the model's step compiled for this machine: native code, from a maker you trust
      policy.on_extrapolation: clamp | fallback | error, default clamp
-         a load outside the trained range
+         a load or a patch unlike those trained on
      policy.on_bad_result: clamp | fallback | error, default clamp
          a result that is not finite, out of bounds, or not monotone
      policy.on_uncertain: clamp | fallback | error, default clamp
@@ -153,8 +165,9 @@ typedef enum mld_error {
   MLD_E_MPI = 6,      /* wrong mpirun, mpi4py missing or of another MPI */
   /* not recoverable */
   MLD_E_HANDLE = 101,  /* null, closed or damaged handle */
-  MLD_E_PYTHON = 102,  /* no Python, or one without the package */
-  MLD_E_INTERNAL = 103 /* a defect; the message says where */
+  MLD_E_PYTHON = 102,  /* no Python, one without the package, or that of the parent after a fork */
+  MLD_E_INTERNAL = 103, /* a defect; the message says where */
+  MLD_E_RANKS = 104     /* a rank did not come to a collective call in time, or has closed the closure */
 } mld_error;
 
 /* What an array holds. Inputs and outputs are double; the status is int64_t. */
@@ -162,6 +175,7 @@ typedef enum mld_quantity {
   /* inputs */
   MLD_PRESSURE = 1, /* Pa, at the end of the step; needed; 0 for material in tension */
   MLD_VELOCITY = 2, /* m/s, along the shock, against the material ahead; without it loads go by pressure */
+  MLD_MASS = 3,     /* kg, of the cell's material, for the ledger; 1 kg each without it */
   /* outputs */
   MLD_BURNED_FRACTION = 101, /* of the material that belongs to the cell */
   MLD_BURN_RATE = 102, /* 1/s; rates are averages over the step: rate times dt is the change returned */
@@ -172,8 +186,12 @@ typedef enum mld_quantity {
   MLD_MEAN_TEMPERATURE = 107,         /* K */
   MLD_MEAN_PRESSURE = 108,            /* Pa */
   MLD_POROSITY = 109,
-  MLD_UNCERTAINTY = 110, /* 1/s, of the burn rate */
-  MLD_STATUS = 111       /* int64_t: MLD_IS_... flags; 0 for a cell that waits for its shock */
+  MLD_UNCERTAINTY = 110, /* 1/s, of the burn rate: what set-aside cases of about this load and time showed, and
+                            more for a patch or a load unlike those of training; NaN where it is not known */
+  MLD_STATUS = 111,      /* int64_t: MLD_IS_... flags; 0 for a cell that waits for its shock */
+  MLD_BURNED_INCREMENT = 112, /* change of the burned fraction over the step */
+  MLD_HEAT_INCREMENT = 113,   /* J/kg, released over the step; NaN where the bundle does not state its heat */
+  MLD_BURNED_MASS = 114       /* kg, burned since the cell was registered; by mld_read only */
 } mld_quantity;
 
 /* Flags of MLD_STATUS: what a cell is, what was done about it, and why. */
@@ -190,18 +208,22 @@ typedef enum mld_quantity {
 #define MLD_WHY_OUT_OF_BOUNDS ((int64_t)1 << 19)
 #define MLD_WHY_NOT_MONOTONE ((int64_t)1 << 20)
 #define MLD_WHY_UNCERTAIN ((int64_t)1 << 21)
+#define MLD_WHY_MICROSTRUCTURE ((int64_t)1 << 22) /* its patch is unlike those of training */
+#define MLD_WHY_PATCH_SIZE ((int64_t)1 << 23)     /* its patch has another size than those of training */
 
 /* Where an array lies: 0, or a device type of DLPack (1 is host memory handed on through DLPack). */
 enum { MLD_HOST = 0, MLD_HOST_DLPACK = 1, MLD_CUDA = 2, MLD_ROCM = 10 };
 
 /* One number a cell. stride: bytes from one cell to the next, 0 for packed; so a field of an array of structs
-   can be passed as it lies. Through DLPack the stride is a multiple of 8. */
+   can be passed as it lies. Through DLPack the stride is a multiple of 8. scale: the host's unit in SI, such as
+   1e9 for GPa; 0 for SI. Inputs are multiplied by it, outputs divided; the status has none. */
 typedef struct mld_input {
   int32_t quantity; /* mld_quantity */
   int32_t device;   /* MLD_HOST, MLD_CUDA, ... */
   const void* data;
   int64_t stride;
   int64_t device_index;
+  double scale;
 } mld_input;
 
 typedef struct mld_output {
@@ -210,6 +232,7 @@ typedef struct mld_output {
   void* data;
   int64_t stride;
   int64_t device_index;
+  double scale;
 } mld_output;
 
 /* What becomes of patches or an image after the call that registers them. */
@@ -259,9 +282,13 @@ typedef struct mld_options {
   int32_t comm;          /* else MPI_Comm_c2f(communicator) */
   mld_fallback fallback; /* or NULL */
   void* fallback_data;
+  int64_t id_bits; /* of all ids that are passed: 0 or 64, or 32 for lists of int32_t, passed as MLD_IDS(list) */
 } mld_options;
 
-#define MLD_OPTIONS_INIT {sizeof(mld_options), NULL, NULL, 0, 0, NULL, NULL}
+#define MLD_OPTIONS_INIT {sizeof(mld_options), NULL, NULL, 0, 0, NULL, NULL, 0}
+
+/* A list of int32_t ids, for closures opened with id_bits = 32. */
+#define MLD_IDS(list) ((const int64_t*)(const void*)(list))
 
 /* Open a closure. Collective on the communicator.
    @pre closure points to a pointer. @post *closure is the closure, or NULL after an error.
@@ -307,15 +334,17 @@ MLD_API int mld_begin_step(mld_closure* closure, double t, double dt);
 MLD_API int mld_advance(mld_closure* closure, int64_t n, const int64_t* ids, const mld_input* inputs,
                         int32_t n_inputs, const mld_output* outputs, int32_t n_outputs);
 
-/* Hand in a call to be made together with others by mld_wait. No cell may be in two of them. Inputs are read
-   now, outputs stay borrowed until mld_wait returns. */
+/* Hand in a call to be made together with others by mld_wait. No cell may be in two of them: that, and values
+   that mld_advance would refuse, are refused here. Inputs are read now, outputs stay borrowed until mld_wait
+   returns. Not collective. */
 MLD_API int mld_submit(mld_closure* closure, int64_t n, const int64_t* ids, const mld_input* inputs,
                        int32_t n_inputs, const mld_output* outputs, int32_t n_outputs);
 
 /* Make all calls handed in as one; after an error they are dropped. Collective. */
 MLD_API int mld_wait(mld_closure* closure);
 
-/* Make what the step found the committed state. @pre a step is open. @post none is. Collective. */
+/* Make what the step found the committed state. @pre a step is open, and no call that was handed in waits.
+   @post none is. Collective. */
 MLD_API int mld_commit(mld_closure* closure);
 
 /* Drop what the step found. @pre a step is open. @post the committed state is that before begin_step.
@@ -330,9 +359,29 @@ MLD_API int mld_dt_max(mld_closure* closure, double* dt);
 
 /* A count or timing by name: "cells", "cells.active" (idle, loading, burned, beyond_horizon), "steps",
    "calls", "rejected", "seconds" (spent in calls), "seconds.evolve" (gather, encode, readout),
-   "seconds.open". An unknown name is an error that lists the known ones. Not collective: each rank has counts
-   of its own, of the cells that it owns and of the work that it did; sum them over the ranks for the whole. */
+   "seconds.open", "warnings" (numbers that look like another unit; the sentences are in log_file). And the
+   ledger: "burned_mass" (kg) and "heat" (J) of all committed steps, "step_burned_mass" and "step_heat" of the
+   open step so far, or with none open of the last one. Without MLD_MASS every cell counts as 1 kg; the heat is
+   NaN where the bundle does not state its heat of reaction. An unknown name is an error that lists the known
+   ones. Not collective: each rank has counts of its own, of the cells that it owns and of the work that it
+   did. */
 MLD_API int mld_counter(mld_closure* closure, const char* name, double* value);
+
+/* The sum of a counter over all ranks. Collective. */
+MLD_API int mld_counter_sum(mld_closure* closure, const char* name, double* value);
+
+/* A fact that a host needs before it registers cells, by name: "patch.multiple", "patch.least_ny",
+   "patch.least_nx" (pixels: sides are multiples of the first, and not below the others), "patch.ny", "patch.nx"
+   (of this closure, NaN before they are chosen), "frame.ny", "frame.nx" (pixels, trained on), "pixel" (m),
+   "p_arrival" (Pa), "heat" (J/kg, of reaction), "load.low", "load.high" (m/s, trained on), "pressure.low",
+   "pressure.high" (Pa, of these shocks in solid material), "model_step", "horizon" (s), "density" (kg/m3) and
+   "temperature" (K) of the solid at rest. NaN for what a bundle does not state. Not collective. */
+MLD_API int mld_fact(mld_closure* closure, const char* name, double* value);
+
+/* The committed state of n cells of this rank, as a host needs it after mld_restore; ids NULL: all registered
+   cells, n of them. Rates, increments and the uncertainty, which belong to a step, are NaN. Not collective. */
+MLD_API int mld_read(mld_closure* closure, int64_t n, const int64_t* ids, const mld_output* outputs,
+                     int32_t n_outputs);
 
 /* Write a restart folder; what was there stays whole until it is replaced. @pre no step is open. Collective.
  */
@@ -345,7 +394,7 @@ MLD_API int mld_restore(mld_closure* closure, const char* path);
 MLD_API const char* mld_message(void);
 MLD_API int64_t mld_message_cells(const int64_t** ids);
 
-/* Whether an error left everything as it was. */
+/* Whether nothing but the call itself failed, so that the closure can be used; true for MLD_OK too. */
 MLD_API int mld_recoverable(int error);
 
 /* Name of an error, such as "MLD_E_CELLS". */

@@ -71,6 +71,7 @@ class Span {
 enum class Quantity : std::int32_t {
   pressure = MLD_PRESSURE,
   velocity = MLD_VELOCITY,
+  mass = MLD_MASS,
   burned_fraction = MLD_BURNED_FRACTION,
   burn_rate = MLD_BURN_RATE,
   hotspot_area_fraction = MLD_HOTSPOT_AREA_FRACTION,
@@ -82,6 +83,9 @@ enum class Quantity : std::int32_t {
   porosity = MLD_POROSITY,
   uncertainty = MLD_UNCERTAINTY,
   status = MLD_STATUS,
+  burned_increment = MLD_BURNED_INCREMENT,
+  heat_increment = MLD_HEAT_INCREMENT,
+  burned_mass = MLD_BURNED_MASS,
 };
 
 // Memory on a device, in DLPack's numbers.
@@ -91,24 +95,30 @@ struct Device {
 };
 
 struct Input {
-  Input(Quantity quantity, Span<const double> array, Device device = {MLD_HOST, 0})
+  Input(Quantity quantity, Span<const double> array, Device device = {MLD_HOST, 0}, double scale = 0.0)
       : size(array.size()),
-        raw{static_cast<std::int32_t>(quantity), device.type, array.data(), array.stride(), device.index} {}
+        raw{static_cast<std::int32_t>(quantity), device.type, array.data(), array.stride(), device.index, scale} {
+  }
+  // In the host's unit: scale is that unit in SI, such as 1e9 for GPa.
+  Input(Quantity quantity, Span<const double> array, double scale)
+      : Input(quantity, array, Device{MLD_HOST, 0}, scale) {}
   std::size_t size;
   mld_input raw;
 };
 
 struct Output {
-  Output(Quantity quantity, Span<double> array, Device device = {MLD_HOST, 0})
+  Output(Quantity quantity, Span<double> array, Device device = {MLD_HOST, 0}, double scale = 0.0)
       : size(array.size()),
-        raw{static_cast<std::int32_t>(quantity), device.type, array.data(), array.stride(), device.index} {
+        raw{static_cast<std::int32_t>(quantity), device.type, array.data(), array.stride(), device.index, scale} {
     if (quantity == Quantity::status) throw Error(MLD_E_ARGUMENT, "the status is int64_t, not double", {});
   }
   Output(Quantity quantity, Span<std::int64_t> array, Device device = {MLD_HOST, 0})
       : size(array.size()),
-        raw{static_cast<std::int32_t>(quantity), device.type, array.data(), array.stride(), device.index} {
+        raw{static_cast<std::int32_t>(quantity), device.type, array.data(), array.stride(), device.index, 0.0} {
     if (quantity != Quantity::status) throw Error(MLD_E_ARGUMENT, "only the status is int64_t", {});
   }
+  Output(Quantity quantity, Span<double> array, double scale)
+      : Output(quantity, array, Device{MLD_HOST, 0}, scale) {}
   std::size_t size;
   mld_output raw;
 };
@@ -122,15 +132,37 @@ struct Options {
   std::int32_t comm = 0;  // MPI_Comm_c2f
   mld_fallback fallback = nullptr;
   void* fallback_data = nullptr;
+  std::int64_t id_bits = 64;  // 32 for a host whose lists of ids are int32_t
+};
+
+// Ids of a call: a list of int64_t, or of int32_t for a closure that was opened with id_bits = 32.
+class Ids {
+ public:
+  Ids() noexcept : data_(nullptr), size_(0), bits_(0) {}
+  Ids(const std::int64_t* data, std::size_t size) noexcept : data_(data), size_(size), bits_(64) {}
+  Ids(const std::int32_t* data, std::size_t size) noexcept : data_(MLD_IDS(data)), size_(size), bits_(32) {}
+  template <class Array,
+            class = typename std::enable_if<std::is_integral<
+                typename std::remove_pointer<decltype(std::declval<Array&>().data())>::type>::value>::type>
+  Ids(const Array& array) noexcept : Ids(array.data(), array.size()) {}
+  const std::int64_t* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  int bits() const noexcept { return bits_; }
+
+ private:
+  const std::int64_t* data_;
+  std::size_t size_;
+  int bits_;
 };
 
 // An open closure; moves, does not copy, closes itself.
 class Closure {
  public:
-  using Ids = Span<const std::int64_t>;
+  using Ids = mld::Ids;
 
-  Closure() noexcept : handle_(nullptr) {}
-  explicit Closure(const Options& options) : handle_(nullptr) {
+  Closure() noexcept : handle_(nullptr), bits_(64) {}
+  explicit Closure(const Options& options)
+      : handle_(nullptr), bits_(static_cast<int>(options.id_bits)) {
     if (mld_abi() != MLD_ABI)
       throw Error(MLD_E_ARGUMENT, "closure.h and the library are of different versions", {});
     mld_options raw = MLD_OPTIONS_INIT;
@@ -140,11 +172,13 @@ class Closure {
     raw.comm = options.comm;
     raw.fallback = options.fallback;
     raw.fallback_data = options.fallback_data;
+    raw.id_bits = options.id_bits;
     check(mld_open(&raw, &handle_));
   }
-  Closure(Closure&& other) noexcept : handle_(other.handle_) { other.handle_ = nullptr; }
+  Closure(Closure&& other) noexcept : handle_(other.handle_), bits_(other.bits_) { other.handle_ = nullptr; }
   Closure& operator=(Closure&& other) noexcept {
     std::swap(handle_, other.handle_);
+    std::swap(bits_, other.bits_);
     return *this;
   }
   Closure(const Closure&) = delete;
@@ -154,25 +188,25 @@ class Closure {
   void register_patches(Ids ids, std::int64_t ny, std::int64_t nx, Span<const float> patches,
                         double pixel = 0.0, std::int32_t ownership = MLD_COPY) {
     same("patches", patches.size(), ids.size() * static_cast<std::size_t>(ny * nx));
-    check(mld_register_patches(handle_, count(ids), ids.data(), ny, nx, patches.data(), pixel, ownership));
+    check(mld_register_patches(handle_, count(ids), list(ids), ny, nx, patches.data(), pixel, ownership));
   }
   void register_image(Ids ids, std::int64_t ny, std::int64_t nx, Span<const float> image, double pixel,
                       Span<const double> offsets, std::int32_t ownership = MLD_COPY) {
     same("image", image.size(), static_cast<std::size_t>(ny * nx));
     same("offsets", offsets.size(), 2 * ids.size());
-    check(mld_register_image(handle_, count(ids), ids.data(), ny, nx, image.data(), pixel, offsets.data(),
+    check(mld_register_image(handle_, count(ids), list(ids), ny, nx, image.data(), pixel, offsets.data(),
                              ownership));
   }
   void register_file(Ids ids, const std::string& path, Span<const double> offsets, double pixel = 0.0,
                      const std::string& dataset = "") {
     same("offsets", offsets.size(), 2 * ids.size());
-    check(mld_register_file(handle_, count(ids), ids.data(), path.c_str(),
+    check(mld_register_file(handle_, count(ids), list(ids), path.c_str(),
                             dataset.empty() ? nullptr : dataset.c_str(), pixel, offsets.data()));
   }
-  void unregister(Ids ids) { check(mld_unregister(handle_, count(ids), ids.data())); }
+  void unregister(Ids ids) { check(mld_unregister(handle_, count(ids), list(ids))); }
   void migrate(Ids ids, Span<const std::int32_t> new_owner) {
     same("new_owner", new_owner.size(), ids.size());
-    check(mld_migrate(handle_, count(ids), ids.data(), new_owner.data()));
+    check(mld_migrate(handle_, count(ids), list(ids), new_owner.data()));
   }
 
   void begin_step(double t, double dt) { check(mld_begin_step(handle_, t, dt)); }
@@ -187,7 +221,17 @@ class Closure {
   }
   void wait() { check(mld_wait(handle_)); }
 
-  // These two are not collective. dt_max is the same on every rank; a counter is of this rank alone.
+  // The committed state of cells, as after a restart. Not collective.
+  void read(Ids ids, std::initializer_list<Output> outputs) const {
+    std::vector<mld_output> out;
+    for (const Output& o : outputs) {
+      same("an output", o.size, ids.size());
+      out.push_back(o.raw);
+    }
+    check(mld_read(handle_, count(ids), list(ids), out.data(), static_cast<std::int32_t>(out.size())));
+  }
+
+  // These are not collective. dt_max is the same on every rank; a counter is of this rank alone.
   double dt_max() const {
     double dt;
     check(mld_dt_max(handle_, &dt));
@@ -196,6 +240,17 @@ class Closure {
   double counter(const std::string& name) const {
     double value;
     check(mld_counter(handle_, name.c_str(), &value));
+    return value;
+  }
+  double fact(const std::string& name) const {
+    double value;
+    check(mld_fact(handle_, name.c_str(), &value));
+    return value;
+  }
+  // Of all ranks; collective.
+  double counter_sum(const std::string& name) {
+    double value;
+    check(mld_counter_sum(handle_, name.c_str(), &value));
     return value;
   }
   void save(const std::string& path) { check(mld_save(handle_, path.c_str())); }
@@ -211,6 +266,11 @@ class Closure {
   using Function = int (*)(mld_closure*, std::int64_t, const std::int64_t*, const mld_input*, std::int32_t,
                            const mld_output*, std::int32_t);
 
+  const std::int64_t* list(Ids ids) const {
+    if (ids.size() && ids.bits() != bits_)
+      throw Error(MLD_E_ARGUMENT, "ids of another size than the closure was opened with (Options::id_bits)", {});
+    return ids.data();
+  }
   static std::int64_t count(Ids ids) { return static_cast<std::int64_t>(ids.size()); }
   static void same(const std::string& what, std::size_t size, std::size_t wanted) {
     if (size == wanted) return;
@@ -220,10 +280,10 @@ class Closure {
   }
   void call(Function function, Ids ids, std::initializer_list<Input> inputs,
             std::initializer_list<Output> outputs) {
-    mld_input in[2];
-    mld_output out[11];
+    mld_input in[3];
+    mld_output out[13];
     std::int32_t n_in = 0, n_out = 0;
-    if (inputs.size() > 2 || outputs.size() > 11)
+    if (inputs.size() > 3 || outputs.size() > 13)
       throw Error(MLD_E_ARGUMENT, "a quantity is given twice", {});
     for (const Input& i : inputs) {
       same("an input", i.size, ids.size());
@@ -233,10 +293,11 @@ class Closure {
       same("an output", o.size, ids.size());
       out[n_out++] = o.raw;
     }
-    check(function(handle_, count(ids), ids.data(), in, n_in, out, n_out));
+    check(function(handle_, count(ids), list(ids), in, n_in, out, n_out));
   }
 
   mld_closure* handle_;
+  int bits_;
 };
 
 }  // namespace mld

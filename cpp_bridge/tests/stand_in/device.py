@@ -18,6 +18,11 @@ def copy_into(target, values):
     np.asarray(_Writable(np.from_dlpack(target)))[...] = values
 
 
+def to_host(values):
+    """What `values` lends through DLPack, as numpy sees it."""
+    return np.from_dlpack(values)
+
+
 class _Writable:
     """What numpy lends read-only, writable."""
 

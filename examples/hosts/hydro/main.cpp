@@ -1,6 +1,8 @@
 // A porous slab thrown at a rigid wall, burned by the closure: a small MPI hydrocode in 1-D and 2-D.
 //
-//     mpiexec -n 2 hydro bundle=PATH out=cells.txt cells=24 rows=1 end_time=40e-9 cell_size=1.6e-6
+//     mpiexec -n 2 hydro bundle=hmx-compact out=cells.txt cells=24 rows=1 end_time=8e-9
+//
+// A cell covers a patch of `patch` pixels, of `pixel` m each: make that the pixel of the bundle.
 //
 // Operator split: inert flow over dt; the closure over the same dt at the pressure reached; then the share of
 // the unburned material that the closure names burns at constant density. A step longer than the closure's
@@ -23,14 +25,14 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kRoundOff = 1e-9, kBurnedOut = 0.999, kSafety = 0.8, kSmallest = 0.02, kFasterWaves = 2.0;
-constexpr int kPatch = 32;  // pixels
 
 struct Case {
   std::string bundle, out, settings;
-  int cells = 24, rows = 1;
-  double cell_size = 24e-6, piston_speed = 900.0, porosity = 0.1, end_time = 40e-9;
+  int cells = 24, rows = 1, patch = 64;
+  double pixel = 50e-9, piston_speed = 900.0, porosity = 0.1, end_time = 40e-9;
   double block[5] = {0.0, 0.0, 0.0, 0.0, 0.0};  // x, y, width, height (m) and porosity of a rectangle
 
+  double cell_size() const { return patch * pixel; }
   double porosity_at(double x, double y) const {
     const bool inside = x >= block[0] && x < block[0] + block[2] && y >= block[1] && y < block[1] + block[3];
     return inside ? block[4] : porosity;
@@ -47,7 +49,7 @@ Case read_case(int argc, char** argv) {
   }
   Case c;
   const std::map<std::string, double*> numbers = {
-      {"cell_size", &c.cell_size},  {"piston_speed", &c.piston_speed}, {"porosity", &c.porosity},
+      {"pixel", &c.pixel},          {"piston_speed", &c.piston_speed}, {"porosity", &c.porosity},
       {"end_time", &c.end_time},    {"block_x", &c.block[0]},          {"block_y", &c.block[1]},
       {"block_width", &c.block[2]}, {"block_height", &c.block[3]},     {"block_porosity", &c.block[4]}};
   for (const auto& [key, value] : given) {
@@ -61,6 +63,8 @@ Case read_case(int argc, char** argv) {
       c.cells = std::stoi(value);
     else if (key == "rows")
       c.rows = std::stoi(value);
+    else if (key == "patch")
+      c.patch = std::stoi(value);
     else if (numbers.count(key))
       *numbers.at(key) = std::stod(value);
     else
@@ -72,7 +76,7 @@ Case read_case(int argc, char** argv) {
 class Hydro {
  public:
   Hydro(const Case& c, MPI_Comm comm)
-      : case_(c), comm_(comm), flow_(comm, c.cells, c.rows, c.cell_size, 0.4), n_(flow_.nx() * c.rows) {
+      : case_(c), comm_(comm), flow_(comm, c.cells, c.rows, c.cell_size(), 0.4), n_(flow_.nx() * c.rows) {
     mld::Options options(c.bundle, c.settings);
     int size;
     MPI_Comm_size(comm, &size);
@@ -85,15 +89,15 @@ class Hydro {
       for (int i = 0; i < flow_.nx(); ++i) {
         const int id = j * c.cells + flow_.first() + i;
         ids_.push_back(id);
-        for (int y = 0; y < kPatch; ++y)
-          for (int x = 0; x < kPatch; ++x)
+        for (int y = 0; y < c.patch; ++y)
+          for (int x = 0; x < c.patch; ++x)
             patches.push_back((31 * y + 17 * x + 7 * id) % 23 < 2 ? 0.0f : 1.0f);
         const double porosity =
-            c.porosity_at((flow_.first() + i + 0.5) * c.cell_size, (j + 0.5) * c.cell_size);
+            c.porosity_at((flow_.first() + i + 0.5) * c.cell_size(), (j + 0.5) * c.cell_size());
         const double rho = std::max(hydro::rho0 * (1.0 - porosity), hydro::rho_void), u = -c.piston_speed;
         flow_.at(i, j) = {rho, rho * u, 0.0, rho * 0.5 * u * u, 0.0};
       }
-    closure_.register_patches(ids_, kPatch, kPatch, patches);
+    closure_.register_patches(ids_, c.patch, c.patch, patches, c.pixel);
     for (auto* array : {&burned_, &pressure_, &speed_, &fraction_}) array->assign(n_, 0.0);
     for (auto& output : outputs_) output.assign(n_, 0.0);
     status_.assign(n_, 0);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from ...surrogate.frame0 import LoadTable
 from ..cells import Cells
 from ..policies import BURNED, names
 from ..step import Flagged, OpenStep
-from .capture import Capture
+
+if TYPE_CHECKING:
+    from .capture import Capture
 
 NAMES = tuple(QUANTITIES)
 log: logging.Logger = logging.getLogger("mld_closure")
@@ -55,6 +57,8 @@ class PolicyRecords:
             try:
                 mu = patches(found.rows)
                 if self._file is None:
+                    from .capture import Capture
+
                     self._file = Capture(self._path, mu.shape[1:], self._pixel, self._facts())
                 self._append(step, cells, mu, found)
             except (OSError, ValueError) as err:

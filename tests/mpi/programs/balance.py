@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from shared import argument, communicator, kit, write
+from shared import argument, bundle, communicator, kit, write
 
 import mld_closure as mld
 
@@ -11,9 +11,9 @@ comm = communicator()
 cells = np.arange(64)
 kit.whole_frames().__enter__()  # burned fractions as the readouts give them
 loads, sent = [], []
-for side, horizon in ((32, None), (64, None), (32, 5)):  # frames; cells of the last end early
+for side, horizon in ((32, None), (64, None), (32, 3)):  # frames; cells of the last end early
     sample = mld.Specimen.generate((64, 1100), kit.PIXEL, 3, porosity=0.1)
-    closure = mld.open(kit.bundle(), comm, **kit.options(patch_shape=(side, side), horizon=horizon))
+    closure = mld.open(bundle(), comm, **kit.options(patch_shape=(side, side), horizon=horizon))
     corners = np.stack([cells * 16 * kit.PIXEL, 0.0 * cells], axis=1)
     mine = cells if comm.rank == 1 else cells[:0]
     closure.register(mine, specimen=sample, offsets=corners[mine])

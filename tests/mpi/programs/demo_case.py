@@ -1,17 +1,17 @@
 """Two rows of the slab of `mld-closure demo`, its first nanoseconds, on any number of ranks: all outputs."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from shared import argument, on_each_size, write
 
-from mld_closure.closure.response import Response
+from mld_closure.closure.response import ARRAYS
 from mld_closure.study.case_run import CaseRun
 from mld_closure.study.demo import slab_case
 
 END = 15.2e-9  # s: the first cell of each row reacts
-OUTPUTS = [f.name for f in fields(Response) if f.name not in ("ids", "dt_max")]
+OUTPUTS = list(ARRAYS)
 MODES = {  # options, and the numbers of ranks
     "same": ({"engine": {"reproducible": True, "micro_batch": 2}}, (1, 2, 3, 4)),
     "loose": ({}, (4,)),

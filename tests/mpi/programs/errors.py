@@ -31,7 +31,7 @@ opening("failures of one", failures=folder / "f" if comm.rank == last else None)
 opening("bad setting", horizon=-1 if comm.rank == last else None)
 opening("serving", serving="1 per device")
 
-closure, mine = open_closure(comm, "blocks", on_extrapolation="error")
+closure, mine = open_closure(comm, "blocks", kit.bundle(evolve_logvar=True), on_extrapolation="error")
 state = kit.state(closure)
 
 
@@ -95,7 +95,7 @@ def broken(request):
 
 
 options = {"on_bad_result": "fallback", "fallback": broken}
-closure, mine = open_closure(comm, "blocks", **options)
+closure, mine = open_closure(comm, "blocks", kit.bundle(evolve_logvar=True), **options)
 if comm.rank == 0:  # the networks of one server give nonsense, so that owners everywhere need the fallback
     kit.engine(closure).reader.head.local.weight.data.fill_(np.nan)
 note("fallback", lambda: run(comm, closure))
@@ -110,7 +110,7 @@ def broken_here(request):
 
 
 options = {"on_extrapolation": "fallback", "p_arrival": 3e9}
-closure, mine = open_closure(comm, "blocks", fallback=broken_here, **options)
+closure, mine = open_closure(comm, "blocks", kit.bundle(evolve_logvar=True), fallback=broken_here, **options)
 for t in (0.0, 1e-9, 2e-9, 3e-9):
     closure.begin_step(t, 1e-9)
     p = np.where(ids[mine] % 10 == 0, 60e9, pressure(t + 1e-9, mine))  # of 700 and 710, of two ranks
@@ -121,7 +121,7 @@ for t in (0.0, 1e-9, 2e-9, 3e-9):
     closure.commit()
 closure.close()
 
-closure, mine = open_closure(comm, "blocks", on_bad_result="error")
+closure, mine = open_closure(comm, "blocks", kit.bundle(evolve_logvar=True), on_bad_result="error")
 if comm.rank == last:
     kit.engine(closure).reader.head.local.weight.data.fill_(np.nan)
 note("server", lambda: run(comm, closure))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from shared import argument, ids, kit, on_each_size, open_closure, run, write, write_json
+from shared import argument, bundle, ids, kit, on_each_size, open_closure, run, write, write_json
 
 folder, cut = Path(argument(1)), 3
 times = np.linspace(0, 4e-9, 6)
@@ -40,7 +40,7 @@ def resume(comm):
         assert kit.state(closure) == before
         closure.close()
 
-    note("bundle", open_closure(comm, patches=False, given=kit.bundle(seed=5))[0])
+    note("bundle", open_closure(comm, patches=False, given=bundle(seed=5))[0])
     note("patches", open_closure(comm)[0])
     closure, _ = open_closure(comm, patches=False)
     closure.unregister(closure.ids[closure.ids == ids[7]])

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from shared import argument, by_id, kit, on_each_size, open_closure, quantities, run, times, write
+from shared import argument, bundle, by_id, on_each_size, open_closure, quantities, run, times, write
 
-later = times[-1] + times[1] * np.arange(7)
+later = times[-1] + times[1] * np.arange(5)
 
 
 def main(comm):
@@ -25,9 +25,9 @@ def main(comm):
     for name, options in {
         "specimen": {"patches": False},
         "few": {"serving": "1 per node"},
-        "loose": {"reproducible": False},
+        "loose": {"reproducible": False, "given": bundle(evolve_logvar=True)},
         "growing": {"updates": 4, "p_arrival": None, "on_weak_load": "reset", "window": 0.8e-9},
-        "no_logvar": {"given": kit.bundle(evolve_logvar=False)},
+        "logvar": {"given": bundle(evolve_logvar=True)},
     }.items():
         closure, _ = open_closure(comm, "spread", **options)
         found[name] = run(comm, closure)[0]

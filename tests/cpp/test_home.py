@@ -1,0 +1,89 @@
+"""Where the C library finds Python: where it belongs, and nowhere that another user could choose."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from mld_closure.closure.policies import Status
+
+
+@pytest.fixture
+def moved(package, kit, tmp_path):
+    """Compiles a host against a copy of the library at a place; returns how to run it."""
+
+    def make(place):
+        lib = tmp_path / place
+        lib.mkdir(parents=True)
+        for file in ("libmld_closure.so", "mld_backend_python.so"):
+            shutil.copy(package / "lib" / file, lib)
+        source, include = kit.ROOT / "examples/hosts/smallest.c", f"-I{package / 'include'}"
+        host = tmp_path / "host"
+        kit.call("cc", source, include, f"-L{lib}", "-lmld_closure", f"-Wl,-rpath,{lib}", "-o", host)
+
+        def run(bundle, **environment):
+            clean = {k: v for k, v in os.environ.items() if not k.startswith("MLD_")}
+            return subprocess.run([host, bundle], capture_output=True, text=True, env=clean | environment)
+
+        return run
+
+    return make
+
+
+VERSION = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+SITE = f"lib/{VERSION}/site-packages/mld_closure/lib"
+
+
+def python_at(folder, mode=0o755):
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / VERSION
+    file.write_text("#!/bin/sh\n")
+    file.chmod(mode)
+
+
+def test_a_python_of_a_folder_above_is_not_taken(moved, bundle, tmp_path):
+    python_at(tmp_path / "bin")
+    said = moved("a/b/lib")(bundle)
+    assert said.returncode == 1
+    assert "does not lie in lib/" in said.stderr
+
+
+def test_the_python_it_belongs_to_must_be_there(moved, bundle, tmp_path):
+    python_at(tmp_path / "bin")
+    said = moved(f"prefix/{SITE}")(bundle)
+    assert said.returncode == 1
+    assert f"no Python: {tmp_path}/prefix/bin/{VERSION}" in said.stderr
+
+
+@pytest.mark.parametrize("mode", [(0o757, 0o755), (0o755, 0o777)])
+def test_a_python_that_others_may_change_is_refused(moved, bundle, tmp_path, mode):
+    python_at(tmp_path / "prefix/bin", mode[0])
+    (tmp_path / "prefix/bin").chmod(mode[1])
+    said = moved(f"prefix/{SITE}")(bundle)
+    assert said.returncode == 1
+    assert "can be changed by other users" in said.stderr
+
+
+def test_a_libpython_is_not_taken_by_its_bare_name(moved, bundle, tmp_path):
+    python_at(tmp_path / "prefix/bin")
+    planted = tmp_path / "planted"
+    planted.mkdir()
+    for ending in (".so", ".so.1.0"):
+        (planted / f"lib{VERSION}{ending}").write_text("no library")
+    said = moved(f"prefix/{SITE}")(bundle, LD_LIBRARY_PATH=str(planted))
+    assert said.returncode == 1
+    assert "no shared library of Python" in said.stderr
+    assert "planted" not in said.stderr
+
+
+def test_flags_of_the_headers_are_those_of_python(kit):
+    wanted = {flag.name: int(flag).bit_length() - 1 for flag in Status if flag}
+    header = (kit.ROOT / "cpp_bridge/include/mld_closure/closure.h").read_text()
+    fortran = (kit.ROOT / "cpp_bridge/fortran/mld_closure.f90").read_text()
+    in_c = {m[1]: int(m[2]) for m in re.finditer(r"MLD_(?:IS|WHY)_(\w+) \(\(int64_t\)1 << (\d+)\)", header)}
+    in_fortran = re.finditer(r"mld_(?:is|why)_(\w+) = ishft\(1_c_int64_t, (\d+)\)", fortran)
+    assert in_c == wanted
+    assert {m[1].upper(): int(m[2]) for m in in_fortran} == wanted
