@@ -42,7 +42,7 @@ class Boundaries:
             kind = getattr(self, side)
             if kind not in CODES or ONLY.get(kind, side) != side:
                 raise ValueError(
-                    f"boundary {side} = '{kind}': choose copy, mirror, periodic, left also fixed, right also held"
+                    f"boundary {side} = '{kind}': choose copy, mirror, periodic (or left fixed, right held)"
                 )
         for a, b in (("left", "right"), ("bottom", "top")):
             if (getattr(self, a) == "periodic") != (getattr(self, b) == "periodic"):

@@ -46,7 +46,7 @@ def flame_speeds(full: bool = False) -> list[Check]:
 
 
 def served_flames(full: bool = False) -> list[Check]:
-    """Plane flames of the pace that wall frames have by default: carried by 100 nm pixels, nearly as at 50."""
+    """Plane flames of the default pace of wall frames: carried by 100 nm pixels, nearly as by 50 nm ones."""
     pace, travel = paced(PACE), 24.0 if full else 10.0
     checks = []
     for up in (700, 900, 1200) if full else (900,):
