@@ -23,7 +23,7 @@ EXPECTED = {
     "other size": ("ClosureError", "on all 3 ranks: ranks give patches of different sizes", []),
     "unreadable specimen": ("ClosureError", "rank 2: stale file handle", []),
     "different calls": (
-        "ClosureError",
+        "CollectiveError",
         "ranks make different calls: rank 0 wants to roll back, rank",
         [],
     ),
