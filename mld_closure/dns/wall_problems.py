@@ -46,19 +46,19 @@ def flame_speeds(full: bool = False) -> list[Check]:
 
 
 def served_flames(full: bool = False) -> list[Check]:
-    """Plane flames of the default pace of wall frames: carried by 100 nm pixels, nearly as by 50 nm ones."""
+    """Plane flames of the default pace of wall frames: carried by 200 nm pixels, nearly as by 100 nm ones."""
     pace, travel = paced(PACE), 24.0 if full else 10.0
     checks = []
     for up in (700, 900, 1200) if full else (900,):
-        coarse = flame(up, 100e-9, *pace, travel=travel, slowest=2.0)
+        coarse = flame(up, 200e-9, *pace, travel=travel, slowest=0.7)
         name = f"{PACE} flame at {FLAMES[up][0]} GPa"
         checks.append(
-            Check(f"{name}, 100 nm: thickness", coarse.thickness, None, 2.5, "above", "px"),
+            Check(f"{name}, 200 nm: thickness", coarse.thickness, None, 2.5, "above", "px"),
         )
         if full:
-            fine = flame(up, 50e-9, *pace, travel=travel, slowest=2.0)
+            fine = flame(up, 100e-9, *pace, travel=travel, slowest=0.7)
             checks.append(
-                Check(f"{name}, 100 nm: speed to that at 50 nm", coarse.speed / fine.speed, 1.0, 0.15)
+                Check(f"{name}, 200 nm: speed to that at 100 nm", coarse.speed / fine.speed, 1.0, 0.15)
             )
     return checks
 
