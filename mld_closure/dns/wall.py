@@ -91,16 +91,24 @@ def draw_pores(
 
 
 def wall_solver(
-    mu: np.ndarray, up: float, pixel: float, m: Material, k: Kinetics, **options: object
+    mu: np.ndarray,
+    up: float,
+    pixel: float,
+    m: Material,
+    k: Kinetics,
+    *,
+    ramp: float = RAMP,
+    **options: object,
 ) -> Solver:
     """The solver of a body of solid fraction mu (ny, nx) that meets a rigid wall on its left at up m/s.
 
-    It starts with u = -up tanh(x / RAMP). A jump of the velocity would leave a layer at the wall that is far
-    hotter than the shock, and lights a plane flame there from about 1.1 km/s on.
+    It starts with u = -up tanh(x / ramp), ramp in m. A jump of the velocity (ramp 0) would leave a layer at
+    the wall that is far hotter than the shock, and lights a plane flame there from about 1.1 km/s on.
     Once the shock has left at the right, material of the same porosity lies there, shocked and inert.
     """
     state = at_rest(mu, m)
-    state[1] = -up * np.tanh((np.arange(mu.shape[1]) + 0.5) * pixel / RAMP)
+    x = (np.arange(mu.shape[1]) + 0.5) * pixel
+    state[1] = -up * np.tanh(x / ramp) if ramp > 0 else -up
     rho, _, e, _ = porous_shock(up, m, float(mu.mean()))
     held = np.array([rho, 0.0, 0.0, e, 0.0]), -ARRIVED * up
     return Solver(

@@ -80,7 +80,7 @@ def reverse_impact(full: bool = False) -> list[Check]:
     """Solid and porous material thrown at a wall at 1 km/s, without chemistry: what its parts report."""
     up, pixel, parts, halo, columns = 1000.0, 100e-9, 4, 20, 200
     material = Material(kappa=0.0, active=0.3)
-    run = wall_solver(np.ones((2, columns)), up, pixel, material, INERT)
+    run = wall_solver(np.ones((2, columns)), up, pixel, material, INERT, ramp=0.0)
     own, arrivals = OwnMaterial(run, (halo, halo + 160), parts), Arrivals(LEVEL, 1 + parts)
     shock = shock_from_piston(up, material)
     while not arrivals.complete and run.time < 2 * columns * pixel / shock.us:

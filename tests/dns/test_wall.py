@@ -82,7 +82,7 @@ def test_burned_share_is_all_burned_mass_when_the_patch_is_everything():
 
 
 def test_arrival_in_the_parts_of_a_solid():
-    run = wall_solver(np.ones((2, 120)), 900.0, PIXEL, Material(kappa=0.0), INERT)
+    run = wall_solver(np.ones((2, 120)), 900.0, PIXEL, Material(kappa=0.0), INERT, ramp=0.0)
     own, arrivals = OwnMaterial(run, (20, 100), 4), Arrivals(2.5e9, 5)
     while not arrivals.complete and run.time < 3e-9:
         run.run(run.time + 0.02e-9)
@@ -116,10 +116,13 @@ def test_pressure_stays_with_the_shock_that_has_left():
 
 
 def test_a_solid_at_the_wall_is_no_hotter_than_its_shock():
-    """A sharp start leaves 2100 K at the wall here, which burns."""
+    """A sharp start leaves a layer there that burns."""
     up, material = 1600.0, replace(MATERIAL, viscosity=1.0)
     run = wall_solver(np.ones((2, 80)), up, 200e-9, material, INERT)
     run.run(20e-9)
+    sharp = wall_solver(np.ones((2, 80)), up, 200e-9, material, INERT, ramp=0.0)
+    sharp.run(20e-9)
+    assert sharp.fields()["temperature"].max() > 1.3 * run.fields()["temperature"].max()
     assert run.fields()["temperature"].max() < 1.1 * shock_from_piston(up, material).T
 
 
@@ -195,7 +198,7 @@ def test_a_case_records_fields_and_curves(tmp_path):
     assert np.all(np.diff(curves["burned_share"][:, 0]) > -1e-6)
     assert curves["burned_share"][-1, 0] > 0
     assert np.all(np.diff(curves["arrival"][1:3]) > 0)  # the shock meets the parts in order
-    assert np.array_equal(movie["pressure"][0], np.zeros((32, 96)))
+    assert np.abs(movie["pressure"][0]).max() < 1e-3  # Pa, round-off of the kinetic energy
 
 
 def test_own_density_at_the_start_is_that_of_the_pores():
