@@ -50,13 +50,13 @@ def served_flames(full: bool = False) -> list[Check]:
     pace, travel = paced(PACE), 24.0 if full else 10.0
     checks = []
     for up in (700, 900, 1200) if full else (900,):
-        coarse = flame(up, 200e-9, *pace, travel=travel, slowest=0.7)
+        coarse = flame(up, 200e-9, *pace, travel=travel, slowest=1.0)
         name = f"{PACE} flame at {FLAMES[up][0]} GPa"
         checks.append(
             Check(f"{name}, 200 nm: thickness", coarse.thickness, None, 2.5, "above", "px"),
         )
         if full:
-            fine = flame(up, 100e-9, *pace, travel=travel, slowest=0.7)
+            fine = flame(up, 100e-9, *pace, travel=travel, slowest=1.0)
             checks.append(
                 Check(f"{name}, 200 nm: speed to that at 100 nm", coarse.speed / fine.speed, 1.0, 0.15)
             )
