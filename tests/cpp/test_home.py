@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -24,9 +26,10 @@ def moved(package, kit, tmp_path):
         host = tmp_path / "host"
         kit.call("cc", source, include, f"-L{lib}", "-lmld_closure", f"-Wl,-rpath,{lib}", "-o", host)
 
-        def run(bundle, **environment):
+        def run(bundle, user=None, **environment):
             clean = {k: v for k, v in os.environ.items() if not k.startswith("MLD_")}
-            return subprocess.run([host, bundle], capture_output=True, text=True, env=clean | environment)
+            env = clean | environment
+            return subprocess.run([host, bundle], capture_output=True, text=True, env=env, user=user)
 
         return run
 
@@ -34,6 +37,7 @@ def moved(package, kit, tmp_path):
 
 
 VERSION = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+STRANGER = 54321  # number of a user who is neither root nor this one
 SITE = f"lib/{VERSION}/site-packages/mld_closure/lib"
 
 
@@ -65,6 +69,53 @@ def test_a_python_that_others_may_change_is_refused(moved, bundle, tmp_path, mod
     said = moved(f"prefix/{SITE}")(bundle)
     assert said.returncode == 1
     assert "can be changed by other users" in said.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_python_of_another_user_is_refused(moved, bundle, tmp_path):
+    python_at(tmp_path / "prefix/bin")
+    os.chown(tmp_path / "prefix/bin" / VERSION, STRANGER, -1)
+    said = moved(f"prefix/{SITE}")(bundle)
+    assert said.returncode == 1
+    assert "can be changed by other users" in said.stderr
+
+
+def test_variables_name_another_python(moved, bundle, tmp_path):
+    run = moved(f"prefix/{SITE}")
+    said = run(bundle, MLD_CLOSURE_PYTHON=str(tmp_path / "none"))
+    assert f"MLD_CLOSURE_PYTHON names '{tmp_path}/none', which is no file" in said.stderr
+    named = {"MLD_CLOSURE_PYTHON": sys.executable, "MLD_CLOSURE_LIBPYTHON": str(tmp_path / "lib")}
+    said = run(bundle, **named)
+    assert f"looked for {tmp_path}/lib" in said.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a program as another user")
+def test_variables_count_for_nothing_in_a_program_with_more_rights(moved, bundle, tmp_path):
+    run = moved(f"prefix/{SITE}")
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & 0o001 == 0 and folder.is_relative_to(tempfile.gettempdir()):
+            folder.chmod(folder.stat().st_mode | 0o011)  # another user must come to the host
+    (tmp_path / "host").chmod(0o4755)
+    said = run(bundle, user=STRANGER, MLD_CLOSURE_PYTHON=sys.executable)
+    assert said.returncode == 1
+    assert f"no Python: {tmp_path}/prefix/bin/{VERSION}" in said.stderr
+
+
+def test_what_is_meant_for_other_pythons_does_not_enter(build, bundle, tmp_path):
+    planted = tmp_path / f"home/.local/{Path(SITE).parents[1]}"
+    planted.mkdir(parents=True)
+    for name in ("sitecustomize", "usercustomize", "mld_closure", "numpy"):
+        (planted / f"{name}.py").write_text(f"open({str(tmp_path / 'entered')!r}, 'a').write(__name__)")
+    env = os.environ | {
+        "HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(planted),
+        "PYTHONHOME": str(planted),
+    }
+    said = subprocess.run(
+        [build / "examples/hosts/smallest", bundle], capture_output=True, text=True, env=env
+    )
+    assert said.returncode == 0, said.stderr
+    assert not (tmp_path / "entered").exists()
 
 
 def test_a_libpython_is_not_taken_by_its_bare_name(moved, bundle, tmp_path):
