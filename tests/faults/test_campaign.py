@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 import kinds_calls  # noqa: F401
 import kinds_content  # noqa: F401
 import kinds_disk  # noqa: F401
@@ -35,7 +34,7 @@ def run(config, bench, count, capsys):
     with capsys.disabled():
         print(f"\n{campaign.table()}\n{campaign.reproductions()}")
     if document := config.getoption("fault_table"):
-        put_table(campaign, HERE.parents[1] / document)
+        put_table(campaign, Path(__file__).resolve().parents[2] / document)
     assert not campaign.failures, campaign.reproductions()
 
 
