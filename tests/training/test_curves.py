@@ -41,7 +41,7 @@ def test_whatever_the_weights_shares_rise_from_nothing_and_stay_below_one():
     net = CurveNet(CONFIG)
     with torch.no_grad():
         for p in net.parameters():
-            p.mul_(1.5)
+            p.mul_(2.0)
     some = made_up(6, 0)
     burned = predict_curves(net, some)
     assert burned.shape == (6, 4, 11)
