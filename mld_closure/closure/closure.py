@@ -29,7 +29,7 @@ from .observe.failures import Failure
 from .observe.records import PolicyRecords, check_parent
 from .observe.shadow import FallbackShadow
 from .options import Options
-from .planning import make_stepper
+from .planning import frames_read, make_stepper
 from .plausible import Plausibility
 from .policies import check_velocity, highest_pressure
 from .queries import facts_of
@@ -84,6 +84,7 @@ class Closure:
     ) -> None:
         if fallback is None:
             options.check_without_fallback()
+        frames_read(facts, options)
         if failures is not None:
             check_parent(failures)
         self.bundle: Any = bundle
