@@ -78,5 +78,5 @@ def check_frame(ny: int, nx: int) -> None:
 
 MICRO_SHAPE = (160, 256)
 MESO_SHAPE = (320, 480)
-WALL_SHAPE = (128, 320)  # halo and patch
-WALL_MICRO_SHAPE = (64, 128)
+WALL_SHAPE = (64, 160)  # halo and patch
+WALL_MICRO_SHAPE = (32, 64)

@@ -1,4 +1,4 @@
-"""Make data files: campaigns of `dns` written through the case store of `data`, one set or a plan of several."""
+"""Make data files, one or all of a plan: campaigns of `dns` written through the case store of `data`."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def simulate(
     Parameters
     ----------
     kind
-        Kind of the cases, and the preset that is taken without `config`: `micro` (one void), `meso` (a pack of
-        voids) or `wall` (a wall frame).
+        Kind of the cases, and the preset that is taken without `config`: `micro` (one void), `meso` (a pack
+        of voids) or `wall` (a wall frame).
     cases
         Number of cases; their piston speeds are spread evenly over the range.
     out

@@ -44,12 +44,12 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--pixel",
     type=click.FloatRange(min=0, min_open=True),
     metavar="NM",
-    help="Wall frames: pixel in nm [default: 100].",
+    help="Wall frames: pixel in nm [default: 200].",
 )
 @click.option(
     "--kinetics",
-    type=click.Choice(["K1", "K2", "K3"]),
-    help="Wall frames: pace of the kinetics [default: K3].",
+    type=click.Choice(["K1", "K2", "K3", "K4"]),
+    help="Wall frames: pace of the kinetics [default: K4].",
 )
 @click.option(
     "--config",
@@ -64,9 +64,10 @@ def command(kind, cases, seed, up, out, workers, frames, pixel, kinetics, config
     KIND is micro (one void, 8 x 12.8 um) or meso (a pack of 20 to 45 voids, 16 x 24 um), both shocked by a
     steady inflow; or wall, a porous patch of 12.8 x 24 um with its surroundings, thrown at a rigid wall, and
     wall-micro, a part of one of 6.4 x 9.6 um in half the time. Wall frames store curves of the patch's own
-    material beside the fields. K1 and K2 burn faster than K3, and their frames lie closer together. --config
-    is read after --pixel and --kinetics, and wins. Killed and started again with the same options, it resumes
-    and ends with the same data. Under mpirun the cases are dealt out to the ranks.
+    material beside the fields. K1 to K3 burn faster than K4, need pixels of at most 100 nm and have frames
+    closer together. --config is read after --pixel and --kinetics, and wins. Killed and started again with
+    the same options, it resumes and ends with the same data. Under mpirun the cases are dealt out to the
+    ranks.
 
     \b
     Examples:

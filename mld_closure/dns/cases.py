@@ -95,7 +95,7 @@ class CaseConfig:
 
 
 def _wall(shape: tuple[int, int], share: float, wall: WallFrame) -> CaseConfig:
-    """Wall frames of 100 nm; share: part of the pace's frame interval."""
+    """Wall frames of 200 nm; share: part of the pace's frame interval."""
     material, kinetics = paced(PACE)
     return CaseConfig(
         "wall",
@@ -103,7 +103,7 @@ def _wall(shape: tuple[int, int], share: float, wall: WallFrame) -> CaseConfig:
         frames=33,
         frame_interval=share * PACES[PACE].frame_interval,
         up=(500.0, 1600.0),
-        pixel=100e-9,
+        pixel=200e-9,
         material=material,
         kinetics=kinetics,
         wall=wall,
@@ -117,7 +117,7 @@ PRESETS = {
     "wall-micro": _wall(
         grids.WALL_MICRO_SHAPE,
         0.5,
-        WallFrame(halo=32, tail=64, pores=Pores(median=(0.7e-6, 2e-6), size=(0.5e-6, 2.5e-6))),
+        WallFrame(halo=16, tail=32, pores=Pores(median=(1.0e-6, 2e-6), size=(0.8e-6, 2.5e-6))),
     ),
 }
 

@@ -133,9 +133,9 @@ class Pores:
     """
 
     porosity: tuple[float, float] = (0.02, 0.25)
-    median: tuple[float, float] = (0.7e-6, 3e-6)
+    median: tuple[float, float] = (1.0e-6, 3e-6)
     sigma: tuple[float, float] = (0.1, 0.5)
-    size: tuple[float, float] = (0.5e-6, 6e-6)
+    size: tuple[float, float] = (0.8e-6, 6e-6)
     aspect: tuple[float, float] = (0.6, 1.0)
     gap: float = 0.3e-6
     gap_share: float = 0.3

@@ -42,7 +42,7 @@ class Boundaries:
             kind = getattr(self, side)
             if kind not in CODES or ONLY.get(kind, side) != side:
                 raise ValueError(
-                    f"boundary {side} = '{kind}': choose copy, mirror, periodic (left: or fixed, right: or held)"
+                    f"boundary {side} = '{kind}': choose copy, mirror, periodic (or left fixed, right held)"
                 )
         for a, b in (("left", "right"), ("bottom", "top")):
             if (getattr(self, a) == "periodic") != (getattr(self, b) == "periodic"):
@@ -67,7 +67,8 @@ class Solver:
     """A two-dimensional reactive compressible flow on a uniform grid.
 
     Primitive arrays are (5, ny, nx): rho (kg/m3), u, v (m/s), e (J/kg), lam. MUSCL with van Leer's limiter,
-    HLLC, SSP-RK2, then explicit viscosity, conduction and point-wise chemistry; dt = cfl dx / max(max(|u|, |v|) + c).
+    HLLC, SSP-RK2, then explicit viscosity, conduction and point-wise chemistry;
+    dt = cfl dx / max(max(|u|, |v|) + c).
     """
 
     def __init__(
@@ -86,8 +87,8 @@ class Solver:
     ) -> None:
         """Start from primitive (5, ny, nx); inflow (5,) is the primitive state beyond a fixed left side.
 
-        held: primitive state (5,) beyond a held right side, and the velocity u (m/s) of the last column of cells
-        above which it stands there; it can be left out where no right side is held.
+        held: primitive state (5,) beyond a held right side, and the velocity u (m/s) of the last column
+        above which it stands there; needed where the right side is held.
 
         neighbours: called with the state (5, ny + 4, nx + 4) after its ghosts were filled as the boundaries
         say, to put in those that other solvers own.

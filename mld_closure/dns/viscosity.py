@@ -40,7 +40,7 @@ def velocity_row(U, j, R, c):
 
 @jit
 def stress_x(below, R, above, F, a, c):
-    """F (3, nx + 4): momentum in x and y and energy through the right face of each cell of row R; a = nu dt/dx^2."""
+    """F (3, nx + 4): momentum and energy through the right face of each cell of row R; a = nu dt/dx^2."""
     quarter = c.half * c.half
     third = c.two_thirds
     for i in range(1, R.shape[1] - 2):
@@ -60,7 +60,7 @@ def stress_x(below, R, above, F, a, c):
 
 @jit
 def stress_y(R, above, F, a, c):
-    """F (3, nx + 4): momentum in x and y and energy through the upper face of each cell of row R; a = nu dt/dx^2."""
+    """F (3, nx + 4): momentum and energy through the upper face of each cell of row R; a = nu dt/dx^2."""
     quarter = c.half * c.half
     third = c.two_thirds
     for i in range(2, R.shape[1] - 2):
@@ -92,7 +92,7 @@ def add_stress(U, j, Fx, Fy_low, Fy_high):
 
 @jit
 def viscous_step(U, a, W, F, c):
-    """One substep of viscosity, a = nu dt / dx^2, with filled ghosts. W (3, 5, nx + 4), F (3, 5, nx + 4): rows."""
+    """One substep of viscosity, a = nu dt / dx^2, with filled ghosts; W, F (3, 5, nx + 4): row buffers."""
     below, middle, above = W[0], W[1], W[2]
     Fx, Fy_low, Fy_high = F[0], F[1], F[2]
     velocity_row(U, 1, middle, c)

@@ -2,8 +2,8 @@
 
 With nu = viscosity/rho0: a shear wave decays at nu k^2, a swirl sin(kx) cos(ky) at 2 nu k^2, a sound wave at
 half of 4/3 nu k^2. A steady shock in its own frame has j = rho w, p + j w - tau = P and
-j (e + w^2/2) + (p - tau) w = E, so that e = E/j - P w/j + w^2/2 and tau = p + j w - P are functions of w alone
-and w_x = tau/(4/3 mu) is greatest where this function is.
+j (e + w^2/2) + (p - tau) w = E, so that e = E/j - P w/j + w^2/2 and tau = p + j w - P are functions of w
+alone and w_x = tau/(4/3 mu) is greatest where this function is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The wall frame: porous material thrown at a rigid wall, and what its patch does afterwards.
 
-    wall | halo | patch | tail | held            everything moves at -up at the start
+    wall | halo | patch | tail | held            all but a micrometre at the wall moves at -up at the start
 
 The shock starts at the wall and has crossed the true microstructure of the halo when it enters the patch; the
 tail keeps the patch's surroundings true behind it. Nothing flows in at the wall, so all of the patch's own
@@ -32,6 +32,7 @@ from mld_closure.grids import Grid
 
 SIDES = Boundaries(left="mirror", right="held", bottom="mirror", top="mirror")
 ARRIVED = 0.5  # of the speed of impact: slower material at the right end has been shocked
+RAMP = 1.2e-6  # m, over which the speed of impact rises from nothing at the wall
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class WallFrame:
     measurements until the shock has arrived everywhere.
     """
 
-    halo: int = 80
-    tail: int = 80
+    halo: int = 40
+    tail: int = 40
     parts: int = 8
     arrival: float = 2.5e9
     samples: int = 4
@@ -90,14 +91,24 @@ def draw_pores(
 
 
 def wall_solver(
-    mu: np.ndarray, up: float, pixel: float, m: Material, k: Kinetics, **options: object
+    mu: np.ndarray,
+    up: float,
+    pixel: float,
+    m: Material,
+    k: Kinetics,
+    *,
+    ramp: float = RAMP,
+    **options: object,
 ) -> Solver:
     """The solver of a body of solid fraction mu (ny, nx) that meets a rigid wall on its left at up m/s.
 
+    It starts with u = -up tanh(x / ramp), ramp in m. A jump of the velocity (ramp 0) would leave a layer at
+    the wall that is far hotter than the shock, and lights a plane flame there from about 1.1 km/s on.
     Once the shock has left at the right, material of the same porosity lies there, shocked and inert.
     """
     state = at_rest(mu, m)
-    state[1] = -up
+    x = (np.arange(mu.shape[1]) + 0.5) * pixel
+    state[1] = -up * np.tanh(x / ramp) if ramp > 0 else -up
     rho, _, e, _ = porous_shock(up, m, float(mu.mean()))
     held = np.array([rho, 0.0, 0.0, e, 0.0]), -ARRIVED * up
     return Solver(

@@ -188,7 +188,7 @@ name = "b"
 preset = "micro"
 seed = 5
 cases = [1]
-case = { shape = [64, 96], frames = 2, frame_interval = 0.15e-9, diameter = [20.0, 28.0], kinetics = { Z = 0.0 } }
+case = { shape = [64, 96], frames = 2, frame_interval = 1e-10, diameter = [20.0, 28.0], kinetics = { Z = 0 } }
 """
 
 

@@ -26,7 +26,10 @@ INERT = Kinetics(Z=0.0)
 SMALL = CaseConfig(
     "wall", (32, 96), frames=4, frame_interval=0.7e-9, up=(1300.0, 1400.0), pixel=PIXEL,
     material=MATERIAL, kinetics=KINETICS,
-    wall=WallFrame(halo=32, tail=32, parts=4, pores=Pores(porosity=(0.1, 0.12), median=(0.7e-6, 0.9e-6))),
+    wall=WallFrame(
+        halo=32, tail=32, parts=4,
+        pores=Pores(porosity=(0.1, 0.12), median=(0.7e-6, 0.9e-6), size=(0.5e-6, 6e-6)),
+    ),
 )  # fmt: skip
 
 
@@ -79,7 +82,7 @@ def test_burned_share_is_all_burned_mass_when_the_patch_is_everything():
 
 
 def test_arrival_in_the_parts_of_a_solid():
-    run = wall_solver(np.ones((2, 120)), 900.0, PIXEL, Material(kappa=0.0), INERT)
+    run = wall_solver(np.ones((2, 120)), 900.0, PIXEL, Material(kappa=0.0), INERT, ramp=0.0)
     own, arrivals = OwnMaterial(run, (20, 100), 4), Arrivals(2.5e9, 5)
     while not arrivals.complete and run.time < 3e-9:
         run.run(run.time + 0.02e-9)
@@ -112,6 +115,25 @@ def test_pressure_stays_with_the_shock_that_has_left():
     assert np.abs(run.primitive()[1]).max() < 0.1 * up
 
 
+def test_a_solid_at_the_wall_is_no_hotter_than_its_shock():
+    """A sharp start leaves a layer there that burns."""
+    up, material = 1600.0, replace(MATERIAL, viscosity=1.0)
+    run = wall_solver(np.ones((2, 80)), up, 200e-9, material, INERT)
+    run.run(20e-9)
+    sharp = wall_solver(np.ones((2, 80)), up, 200e-9, material, INERT, ramp=0.0)
+    sharp.run(20e-9)
+    assert sharp.fields()["temperature"].max() > 1.3 * run.fields()["temperature"].max()
+    assert run.fields()["temperature"].max() < 1.1 * shock_from_piston(up, material).T
+
+
+def test_pores_of_the_presets_are_at_least_four_pixels_wide():
+    for preset in ("wall", "wall-micro"):
+        config = PRESETS[preset]
+        for seed in range(3):
+            voids, _ = draw_pores(config.wall, config.shape, config.pixel, np.random.default_rng(seed))
+            assert min(v.diameter for v in voids) > 4 - 1e-9
+
+
 def test_arrivals_interpolate_and_stay():
     arrivals = Arrivals(2.0, 3)
     for time, pressure in ((0.0, [0, 2.5, 0]), (1.0, [1, 0, 0]), (2.0, [5, 3, 1.9])):
@@ -121,7 +143,7 @@ def test_arrivals_interpolate_and_stay():
     assert not arrivals.complete
 
 
-@pytest.mark.parametrize(("porosity", "median"), [(0.02, 0.5e-6), (0.25, 0.6e-6), (0.25, 6e-6), (0.02, 6e-6)])
+@pytest.mark.parametrize(("porosity", "median"), [(0.02, 0.8e-6), (0.25, 0.9e-6), (0.25, 6e-6), (0.02, 6e-6)])
 def test_pores_of_every_size_and_porosity_can_be_drawn(porosity, median):
     config = at_pixel(PRESETS["wall"], PIXEL)
     pores = replace(config.wall.pores, porosity=(porosity, porosity), median=(median, median))
@@ -129,9 +151,9 @@ def test_pores_of_every_size_and_porosity_can_be_drawn(porosity, median):
         replace(config.wall, pores=pores), config.shape, PIXEL, np.random.default_rng(2)
     )
     ny, nx = config.shape[0], config.shape[1] + config.wall.tail
-    least = 0.25 * np.pi * (0.5e-6 / PIXEL) ** 2
+    least = 0.25 * np.pi * (0.8e-6 / PIXEL) ** 2
     assert sum(v.area for v in voids) == pytest.approx(porosity * ny * nx, abs=0.51 * least)
-    assert all(v.diameter * PIXEL * (1 + 1e-9) >= 0.5e-6 and v.diameter * PIXEL <= 6.001e-6 for v in voids)
+    assert all(v.diameter * PIXEL * (1 + 1e-9) >= 0.8e-6 and v.diameter * PIXEL <= 6.001e-6 for v in voids)
     assert drawn["pore_median"] == pytest.approx(median)
     for i, v in enumerate(voids[-40:], start=len(voids) - len(voids[-40:])):
         assert all(gap(v, w) >= min(3.0, 0.3 * v.diameter) for w in voids[:i])
@@ -144,9 +166,9 @@ def test_ranges_of_pores_are_covered():
     median = np.array([r.median * PIXEL for _, r in drawn])
     assert porosity.min() < 0.03
     assert porosity.max() > 0.24
-    assert median.min() < 0.8e-6
+    assert median.min() < 1.1e-6
     assert median.max() > 2.7e-6
-    assert np.median(median) == pytest.approx(np.sqrt(0.7e-6 * 3e-6), rel=0.15)  # even in the logarithm
+    assert np.median(median) == pytest.approx(np.sqrt(1.0e-6 * 3e-6), rel=0.15)  # even in the logarithm
 
 
 @pytest.mark.parametrize("bits", [1, 10, 23])
@@ -176,7 +198,7 @@ def test_a_case_records_fields_and_curves(tmp_path):
     assert np.all(np.diff(curves["burned_share"][:, 0]) > -1e-6)
     assert curves["burned_share"][-1, 0] > 0
     assert np.all(np.diff(curves["arrival"][1:3]) > 0)  # the shock meets the parts in order
-    assert np.array_equal(movie["pressure"][0], np.zeros((32, 96)))
+    assert np.abs(movie["pressure"][0]).max() < 1e-3  # Pa, round-off of the kinetic energy
 
 
 def test_own_density_at_the_start_is_that_of_the_pores():
@@ -190,7 +212,7 @@ def test_presets_at_another_pixel_and_pace():
     wall = PRESETS["wall"]
     fine = at_pixel(wall, 50e-9)
     assert (fine.shape, fine.wall.halo, fine.wall.tail) == ((256, 640), 160, 160)
-    assert at_pixel(fine, 100e-9) == wall
+    assert at_pixel(fine, 200e-9) == wall
     for preset, share in (("wall", 1.0), ("wall-micro", 0.5)):
         K1, K2 = (at_pace(PRESETS[preset], PACES[pace]) for pace in ("K1", "K2"))
         assert K1.frame_interval == pytest.approx(share * 1.4e-9)
