@@ -99,10 +99,18 @@ TESTS = {
         (HOME, "test_the_python_it_belongs_to_must_be_there"),
         (HOME, "test_a_libpython_is_not_taken_by_its_bare_name"),
     ],
-    "An executable that other users": [
-        (HOME, "test_a_python_that_others_may_change_is_refused"),
-        (HOME, "test_a_python_of_another_user_is_refused"),
+    "Where that is not there": [(HOME, "test_without_a_python_beside_it_it_is_that_of_its_scripts")],
+    "A build tree names its Python": [
+        ("cpp/test_hosts.py", "test_the_whole_project_builds_without_pip_and_all_its_hosts_pass")
     ],
+    "Python is refused where more": [
+        (HOME, "test_a_python_that_others_may_change_is_refused"),
+        (HOME, "test_folders_open_to_a_group_or_all_of_it_open_to_all"),
+    ],
+    "Who can put another library": [(HOME, "test_an_ordinary_user_is_not_refused")],
+    "So `PREFIX/bin` must belong": [(HOME, "test_a_python_in_the_folder_of_another_user_is_refused")],
+    "Whom a link, a script of pip": [(HOME, "test_an_ordinary_user_is_not_refused")],
+    "Folders that a group": [(HOME, "test_folders_open_to_a_group_or_all_of_it_open_to_all")],
     "`MLD_CLOSURE_PYTHON` and": [(HOME, "test_variables_name_another_python")],
     "In a program with more rights": [
         (HOME, "test_variables_count_for_nothing_in_a_program_with_more_rights")

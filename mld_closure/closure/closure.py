@@ -204,7 +204,7 @@ class Closure:
         count = 0 if ids is None else len(ids)
         shape = self._ranks.ownership.agree_on_patches(call, count, patches, specimen)
         shape = self.options.engine.patch_shape or shape
-        new = call(new_cells, self._facts, ids, patches, specimen, offsets, pixel, shape)
+        new = call(new_cells, self._facts, self._watch, ids, patches, specimen, offsets, pixel, shape)
         self._ranks.settle(call)
         self._ranks.ownership.check_new(call, np.concatenate([self._cells.ids, ids]))
         if shape is not None and self._stepper is None:

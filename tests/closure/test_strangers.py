@@ -164,6 +164,16 @@ def test_each_is_named_at_registration(kit, caplog, patch, sentence):
     assert all("\n" not in record.getMessage() for record in caplog.records)
 
 
+def test_a_code_that_registers_cells_in_each_step_does_not_fill_its_log(kit, caplog):
+    closure = kit.make(n=0)
+    with caplog.at_level("WARNING"):
+        for number in range(50):
+            closure.register([number], patches=np.ones((1, 32, 32), np.float32))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 10
+    assert told[-1].endswith("(further ones are not told)")
+
+
 def test_ordinary_patches_are_registered_in_silence(kit, caplog):
     with caplog.at_level("WARNING"):
         guarded(kit, kit.patches(3, seed=5))

@@ -176,6 +176,48 @@ def test_a_libpython_is_not_taken_by_its_bare_name(moved, bundle, tmp_path):
     assert "planted" not in said.stderr
 
 
+def test_variables_name_another_python(moved, bundle, tmp_path):
+    run = moved(f"prefix/{SITE}")
+    said = run(bundle, MLD_CLOSURE_PYTHON=str(tmp_path / "none"))
+    assert f"MLD_CLOSURE_PYTHON names '{tmp_path}/none', which is no file" in said.stderr
+    said = run(bundle, MLD_CLOSURE_PYTHON=sys.executable, MLD_CLOSURE_LIBPYTHON=str(tmp_path / "lib"))
+    assert f"looked for {tmp_path}/lib" in said.stderr
+
+
+def test_variables_count_for_nothing_in_a_program_with_more_rights(
+    ordinary_user, place_for_all, package, kit
+):
+    lib = place_for_all / "prefix" / SITE
+    lib.mkdir(parents=True)
+    for file in LIBRARIES:
+        shutil.copy(package / "lib" / file, lib)
+    host = link(kit, package, lib, place_for_all)
+    env = {"MLD_CLOSURE_PYTHON": "/bin/sh", "MLD_CLOSURE_LIBPYTHON": "/none"}
+    for mode, said in (
+        (0o755, "looked for /none"),
+        (0o4755, f"no Python: {place_for_all}/prefix/bin/{VERSION}"),
+    ):
+        host.chmod(mode)
+        run = subprocess.run([host, "-"], capture_output=True, text=True, env=env, user=ordinary_user)
+        assert said in run.stderr
+
+
+def test_what_is_meant_for_other_pythons_does_not_enter(build, bundle, tmp_path):
+    planted = tmp_path / f"home/.local/{Path(SITE).parents[1]}"
+    planted.mkdir(parents=True)
+    for name in ("sitecustomize", "usercustomize", "mld_closure", "numpy"):
+        (planted / f"{name}.py").write_text(f"open({str(tmp_path / 'entered')!r}, 'a').write(__name__)")
+    env = os.environ | {
+        "HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(planted),
+        "PYTHONHOME": str(planted),
+    }
+    host = build / "examples/hosts/smallest"
+    run = subprocess.run([host, bundle], capture_output=True, text=True, env=env)
+    assert run.returncode == 0, run.stderr
+    assert not (tmp_path / "entered").exists()
+
+
 def test_flags_of_the_headers_are_those_of_python(kit):
     wanted = {flag.name: int(flag).bit_length() - 1 for flag in Status if flag}
     header = (kit.ROOT / "cpp_bridge/include/mld_closure/closure.h").read_text()
