@@ -76,9 +76,9 @@ def choose(name: str = "auto", precision: str = "fp32", threads: int | None = No
     if name == "cuda":
         name = "cuda:0"
     if name != "cpu":
-        kind, _, index = name.partition(":")
+        kind, _, index = name.partition(":") if isinstance(name, str) else ("", "", "")
         if kind != "cuda" or not index.isdigit():
-            raise ValueError(f"device '{name}': choose auto | cpu | cuda | cuda:<index>")
+            raise ValueError(f"device {name!r}: choose auto | cpu | cuda | cuda:<index>")
         if int(index) >= torch.cuda.device_count():
             raise ValueError(
                 f"device '{name}': torch sees {torch.cuda.device_count()} GPUs; use device='cpu'"

@@ -37,7 +37,7 @@ def require_regular(path: str | Path) -> int:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as err:  # a loop of links, a name with a zero byte
-        raise IntakeError(f"{path} cannot be read ({_reason(err)})") from None
+        raise IntakeError(f"{path} cannot be read ({reason(err)})") from None
     if not stat.S_ISREG(facts.st_mode):
         raise IntakeError(f"{path} is {_kind(facts.st_mode)}, not a file")
     return facts.st_size
@@ -69,7 +69,7 @@ def read_bytes(path: str | Path, limit: int, *, size: int | None = None, inside:
         try:
             real, folder = path.resolve(), inside.resolve()
         except (OSError, RuntimeError, ValueError) as err:  # a loop of links
-            raise IntakeError(f"{path} cannot be read ({_reason(err)})") from None
+            raise IntakeError(f"{path} cannot be read ({reason(err)})") from None
         if real.parent != folder:
             raise IntakeError(f"{path} leads out of its folder, to {real}")
     found = require_regular(path)
@@ -86,7 +86,7 @@ def read_bytes(path: str | Path, limit: int, *, size: int | None = None, inside:
     except FileNotFoundError:
         raise
     except OSError as err:
-        raise IntakeError(f"{path} cannot be read ({_reason(err)})") from None
+        raise IntakeError(f"{path} cannot be read ({reason(err)})") from None
     if len(data) != found:
         raise IntakeError(f"{path} changed while it was read")
     return data
@@ -111,7 +111,7 @@ def parse_json(text: str | bytes, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError, MemoryError) as err:
-        raise IntakeError(f"{where} is damaged ({_reason(err)})") from None
+        raise IntakeError(f"{where} is damaged ({reason(err)})") from None
 
 
 def read_json(path: str | Path, *, inside: Path | None = None) -> Any:
@@ -168,7 +168,9 @@ def _kind(mode: int) -> str:
     return next((name for test, name in kinds if test(mode)), "a device")
 
 
-def _reason(err: BaseException) -> str:
+def reason(err: BaseException) -> str:
+    """What an error of another package or of the system says, in one line."""
     if isinstance(err, RecursionError):
         return "nested too deeply"
-    return str(getattr(err, "strerror", None) or err or type(err).__name__)
+    said = getattr(err, "strerror", None) or str(err) or type(err).__name__
+    return " ".join(str(said).split())

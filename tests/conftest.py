@@ -16,6 +16,7 @@ def pytest_addoption(parser):
     group.addoption("--faults", type=int, default=0, help="number of faults; 10,000 with -m faults, else 200")
     group.addoption("--fault", type=int, action="append", default=[], help="make this fault alone, again")
     group.addoption("--fault-seed", type=int, default=0, help="seed of the campaign")
+    group.addoption("--fault-table", default=None, help="document whose table of faults is replaced")
     group.addoption("--fault-store", default=None, help="file of results, by which a campaign goes on")
 
 

@@ -1,7 +1,10 @@
 // Finds Python from where the library lies: PREFIX/lib/python3.x/site-packages/mld_closure/lib belongs to
-// PREFIX/bin/python3.x, and to no other Python. The build tree, which lies under no Python, has a file `python`
-// beside the library that names one. No search goes by a bare name or further up, so that nobody can put a Python
-// in the way, and an executable or a folder that others may write to is refused.
+// PREFIX/bin/python3.x, or where that is not there, as after `pip install --user`, to the Python that
+// PREFIX/bin/mld-closure-config runs in. The build tree, which lies under no Python, has a file `python` beside the
+// library that names one. No search goes by a bare name or further up, so that nobody can put a Python in the way.
+//
+// Why the rule of who may change it is about the library: who can put another library in its place needs no Python.
+// So Python is refused only where more people can change it than the library.
 #include "home.hpp"
 
 #include <dlfcn.h>
@@ -19,6 +22,7 @@ namespace mld_core {
 namespace {
 
 const char* const kExecutable = "/bin/python" MLD_PYTHON_VERSION;
+const char* const kScript = "/bin/mld-closure-config";
 const char* const kLibrary = "libpython" MLD_PYTHON_VERSION ".so";
 
 bool exists(const std::string& path) {
@@ -45,15 +49,55 @@ std::string parent(const std::string& path) {
   return slash == std::string::npos || slash == 0 ? "" : path.substr(0, slash);
 }
 
-// Whether only root, this user or the owner of the library can change a file and the folder that holds it.
-bool ours_alone(const std::string& path, const std::string& library_folder) {
-  struct stat library, facts;
-  if (stat(library_folder.c_str(), &library) != 0) return false;
-  for (const std::string& one : {path, parent(path)}) {
-    if (stat(one.c_str(), &facts) != 0 || (facts.st_mode & S_IWOTH)) return false;
-    if (facts.st_uid != 0 && facts.st_uid != geteuid() && facts.st_uid != library.st_uid) return false;
+bool open_to_all(const std::string& path) {
+  struct stat facts;
+  return stat(path.c_str(), &facts) != 0 || (facts.st_mode & S_IWOTH);
+}
+
+// Whether everyone may move what a folder holds; where its sticky bit is set, as in /tmp, only owners may.
+bool movable_by_all(const std::string& folder) {
+  struct stat facts;
+  return stat(folder.c_str(), &facts) == 0 && (facts.st_mode & S_IWOTH) && !(facts.st_mode & S_ISVTX);
+}
+
+// Folders from the library's own up to PREFIX, or the first alone where there is no PREFIX ("").
+std::vector<std::string> folders_of(const std::string& lib, const std::string& prefix) {
+  std::vector<std::string> found{lib};
+  while (!prefix.empty() && found.back() != prefix) found.push_back(parent(found.back()));
+  return found;
+}
+
+// Whether everyone may change a file, or put another in its folder, but not the library.
+bool too_open(const std::string& file, const std::string& lib, const std::string& prefix) {
+  for (const auto& folder : folders_of(lib, prefix))
+    if (movable_by_all(folder)) return false;
+  return open_to_all(file) || open_to_all(parent(file));
+}
+
+// Whether the folder of a file in PREFIX/bin belongs to root, this user, or who owns a folder of the library.
+bool known_owner(const std::string& file, const std::string& lib, const std::string& prefix) {
+  struct stat bin, one;
+  if (stat(parent(file).c_str(), &bin) != 0) return false;
+  if (bin.st_uid == 0 || bin.st_uid == geteuid()) return true;
+  for (const auto& folder : folders_of(lib, prefix))
+    if (stat(folder.c_str(), &one) == 0 && one.st_uid == bin.st_uid) return true;
+  return false;
+}
+
+// The Python that a script which pip wrote runs in: "#!PYTHON", or for a long path "#!/bin/sh" and "'''exec' PYTHON".
+std::string python_of_script(const std::string& path) {
+  std::ifstream script(path);
+  std::string line;
+  if (!std::getline(script, line) || line.compare(0, 2, "#!") != 0) return "";
+  line.erase(0, 2);
+  const std::string shell = "'''exec' ";
+  if (line == "/bin/sh") {
+    if (!std::getline(script, line) || line.compare(0, shell.size(), shell) != 0) return "";
+    const auto end = line.find(" \"$0\"");
+    line = end == std::string::npos ? "" : line.substr(shell.size(), end - shell.size());
+    if (line.size() > 1 && line.front() == '"' && line.back() == '"') line = line.substr(1, line.size() - 2);
   }
-  return true;
+  return !line.empty() && line.front() == '/' ? line : "";
 }
 
 // PREFIX of PREFIX/lib/python3.x/site-packages/mld_closure/lib, also with lib64 and dist-packages; "" for another
@@ -112,7 +156,7 @@ bool find_executable(Home& home, Failure& why) {
   }
   const char* cure = "; do not move the library out of its Python, or set MLD_CLOSURE_PYTHON to the executable";
   std::ifstream named(lib + "/python");
-  std::string prefix;
+  std::string prefix, chooser;  // what in PREFIX chooses the executable: itself, or a script
   if (named && std::getline(named, home.python)) {
     cure = "; build again or set MLD_CLOSURE_PYTHON";
     if (!exists(home.python)) {
@@ -127,16 +171,25 @@ bool find_executable(Home& home, Failure& why) {
            false};
     return false;
   } else {
-    home.python = prefix + kExecutable;
+    home.python = chooser = prefix + kExecutable;
+    const std::string other = exists(chooser) ? "" : python_of_script(prefix + kScript);
+    if (exists(other)) home.python = other, chooser = prefix + kScript;
     if (!exists(home.python)) {
-      why = {MLD_E_PYTHON, "no Python: " + home.python + ", to which " + lib + " belongs, is no file" + cure, {}, false};
+      why = {MLD_E_PYTHON,
+             "no Python: " + home.python + ", to which " + lib + " belongs, is no file" + cure,
+             {},
+             false};
       return false;
     }
   }
-  if (ours_alone(home.python, lib)) return true;
+  const bool chosen_by_others =
+      !chooser.empty() && (too_open(chooser, lib, prefix) || !known_owner(chooser, lib, prefix));
+  if (!chosen_by_others && !too_open(home.python, lib, prefix)) return true;
   why = {MLD_E_PYTHON,
-         "Python at " + home.python + " can be changed by other users, as it or its folder belongs to one or is "
-         "open to all; take that right away, or set MLD_CLOSURE_PYTHON to the executable you trust",
+         "Python at " + home.python + " can be changed by other users, as " +
+             (chosen_by_others ? parent(chooser) + " or a file in it" : "it or its folder") +
+             " belongs to one or is open to all; take that right away, or set MLD_CLOSURE_PYTHON to the executable "
+             "you trust",
          {},
          false};
   return false;

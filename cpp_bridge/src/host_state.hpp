@@ -5,8 +5,13 @@
 
 #include <dlfcn.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cfenv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace mld_core {
 
@@ -39,10 +44,15 @@ class HostState {
 };
 
 // Gives every signal back to the host: importing Python's `signal` takes SIGINT, and other modules may take more.
+// Why system calls: sigaction of glibc adds a flag of its own (SA_RESTORER) to what it sets, so that what is put
+// back through it is not what was there. What the kernel tells is kept as it is, without a look inside; signals
+// that the C library keeps to itself, which sigaction refuses, are left alone.
 class Signals {
  public:
   Signals() {
-    for (int number = 1; number < NSIG; ++number) known_[number] = sigaction(number, nullptr, &before_[number]) == 0;
+    struct sigaction unused;
+    for (int number = 1; number < NSIG; ++number)
+      known_[number] = sigaction(number, nullptr, &unused) == 0 && get(number, before_[number]);
   }
   ~Signals() { restore(); }
   Signals(const Signals&) = delete;
@@ -50,15 +60,24 @@ class Signals {
 
   void restore() const {
     for (int number = 1; number < NSIG; ++number) {
-      struct sigaction now;
-      if (!known_[number] || sigaction(number, nullptr, &now) != 0) continue;
-      if (now.sa_handler != before_[number].sa_handler || now.sa_flags != before_[number].sa_flags)
-        sigaction(number, &before_[number], nullptr);
+      Disposition now;
+      if (known_[number] && get(number, now) && std::memcmp(&now, &before_[number], sizeof now) != 0)
+        syscall(SYS_rt_sigaction, number, &before_[number], nullptr, kMask);
     }
   }
 
  private:
-  struct sigaction before_[NSIG];
+  static constexpr std::size_t kMask = (NSIG - 1) / 8;  // bytes of the kernel's set of signals
+  struct Disposition {
+    alignas(std::uint64_t) unsigned char bytes[64];  // the kernel's struct has 32
+  };
+
+  static bool get(int number, Disposition& found) {
+    found = {};
+    return syscall(SYS_rt_sigaction, number, nullptr, &found, kMask) == 0;
+  }
+
+  Disposition before_[NSIG];
   bool known_[NSIG] = {};
 };
 

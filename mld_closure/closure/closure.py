@@ -29,7 +29,7 @@ from .observe.failures import Failure
 from .observe.records import PolicyRecords, check_parent
 from .observe.shadow import FallbackShadow
 from .options import Options
-from .planning import make_stepper
+from .planning import frames_read, make_stepper
 from .plausible import Plausibility
 from .policies import check_velocity, highest_pressure
 from .queries import facts_of
@@ -84,6 +84,7 @@ class Closure:
     ) -> None:
         if fallback is None:
             options.check_without_fallback()
+        frames_read(facts, options)
         if failures is not None:
             check_parent(failures)
         self.bundle: Any = bundle
@@ -203,7 +204,7 @@ class Closure:
         count = 0 if ids is None else len(ids)
         shape = self._ranks.ownership.agree_on_patches(call, count, patches, specimen)
         shape = self.options.engine.patch_shape or shape
-        new = call(new_cells, self._facts, ids, patches, specimen, offsets, pixel, shape)
+        new = call(new_cells, self._facts, self._watch, ids, patches, specimen, offsets, pixel, shape)
         self._ranks.settle(call)
         self._ranks.ownership.check_new(call, np.concatenate([self._cells.ids, ids]))
         if shape is not None and self._stepper is None:

@@ -23,6 +23,14 @@ def arrival_pressure(facts: ModelFacts, load: LoadOptions) -> float:
     return load.p_arrival or AWAKE * float(facts.table.shock_pressure(facts.load_range[0]))
 
 
+def frames_read(facts: ModelFacts, options: Options) -> int:
+    """Model frames until the horizon; ValueError where the options leave none of them to be read."""
+    frames, every = options.engine.horizon or facts.horizon, options.readout.read_every
+    if every > frames:
+        raise ValueError(f"readout.read_every = {every} leaves no frame of {frames} to be read; choose fewer")
+    return frames
+
+
 def make_stepper(
     facts: ModelFacts,
     options: Options,
@@ -34,12 +42,10 @@ def make_stepper(
 ) -> Stepper:
     """What works out the steps of cells with patches of this shape (ny, nx), the shock along x.
 
-    patches(rows): solid fractions of cells. Raises ValueError where the horizon leaves no frame to be read.
+    patches(rows): solid fractions of cells. Raises ValueError as `frames_read`.
     """
     table, load, (ny, nx) = facts.table, options.load, shape
-    frames, every = options.engine.horizon or facts.horizon, options.readout.read_every
-    if every > frames:
-        raise ValueError(f"read_every = {every} leaves no frame of {frames} to be read")
+    frames, every = frames_read(facts, options), options.readout.read_every
     weakest = facts.load_range[0]
     capture = LoadCapture(
         table,

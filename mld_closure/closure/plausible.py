@@ -1,13 +1,19 @@
-"""Numbers of a host that are allowed but look like another unit: each is warned of once."""
+"""What a host passes that is allowed but looks wrong: numbers of another unit, patches of another kind.
+
+Why so few warnings: a code that refines its mesh registers cells in each step, and would fill its log.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping
 
 log: logging.Logger = logging.getLogger("mld_closure")
 
 LIKE_GPA = 0.05, 1000.0  # greatest pressure of a call between these (Pa) looks like GPa or Mbar
 LONG_STEP = 100.0  # horizons of the model; a longer step looks like another unit of time
+MOST_PATCHES = 10  # warnings of one kind about patches
 LONG_GAP = 20.0  # steps between the end of one step and the beginning of the next
 
 
@@ -19,6 +25,7 @@ class Plausibility:
     def __init__(self, horizon: float) -> None:
         self._horizon = horizon
         self._said: set[str] = set()
+        self._patches: Counter[str] = Counter()
 
     @property
     def warnings(self) -> int:
@@ -33,6 +40,16 @@ class Plausibility:
                 f"the greatest pressure of a call is {highest:g} Pa, which looks like GPa or Mbar; pressures "
                 "are in Pa",
             )
+
+    def registered(self, found: Mapping[str, str]) -> None:
+        """Tell what new patches are like that no model was trained on: sentences by kind, each kind a few
+        times."""
+        for kind, sentence in found.items():
+            self._patches[kind] += 1
+            if self._patches[kind] < MOST_PATCHES:
+                log.warning("register: %s", sentence)
+            elif self._patches[kind] == MOST_PATCHES:
+                log.warning("register: %s (further ones are not told)", sentence)
 
     def step(self, t: float, dt: float, last: float | None) -> None:
         """Look at a step from t (s) of length dt (s); last (s): where the last one ended."""

@@ -11,12 +11,14 @@ from ..fields import QUANTITIES
 from ..grids import check_frame
 from ..surrogate.facts import ModelFacts
 from .cells import CellState
+from .plausible import Plausibility
 from .sources import DirectPatches, SpecimenPatches, make_source, measure
-from .strangers import warn_of
+from .strangers import unlike_any
 
 
 def new_cells(
     facts: ModelFacts,
+    watch: Plausibility,
     ids: np.ndarray,
     patches: Any,
     specimen: Any,
@@ -26,8 +28,9 @@ def new_cells(
 ) -> tuple[CellState, DirectPatches | SpecimenPatches] | None:
     """States of cells ids (n,) at rest and the source of their patches; None where nothing is given.
 
-    patches, specimen, offsets, pixel: as for `Closure.register`; shape: of patches, where it is known. Raises
-    ClosureError for patches that the model cannot take.
+    watch: warns of patches that no model was trained on. patches, specimen, offsets, pixel: as for
+    `Closure.register`; shape: of patches, where it is known. Raises ClosureError for patches that the model
+    cannot take.
     """
     if not len(ids) and patches is None and not np.size(offsets):
         return None
@@ -38,7 +41,7 @@ def new_cells(
     state = CellState.new(len(ids))
     state.porosity[:] = measure(source, ids)
     mean = 1.0 - float(state.porosity.mean()) if len(ids) else float("nan")
-    warn_of(ids, state.porosity, source.shape, facts.familiar, mean)
+    watch.registered(unlike_any(ids, state.porosity, source.shape, facts.familiar, mean))
     names = list(QUANTITIES)
     state.value[:, names.index("mean_temperature")] = facts.table.T0
     state.value[:, names.index("porosity")] = state.porosity

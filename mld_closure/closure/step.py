@@ -383,6 +383,7 @@ class Stepper:
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
 
 
+LEAST_STEP = 1e-30  # s; rates over a shorter one may be more than a number can be
 SLACK_ULP = 8  # spacings of floating point numbers by which a host's sum of steps may fall short
 
 
@@ -392,8 +393,11 @@ def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]
     last: end of the last committed step (s), None before the first.
     """
     t, dt = float(t), float(dt)
-    if not (np.isfinite(t + dt) and np.isfinite(dt) and dt > 0):
-        raise ClosureError(f"a step needs finite t and positive dt, got t = {t} s, dt = {dt} s")
+    if not (np.isfinite(t + dt) and np.isfinite(dt) and dt >= LEAST_STEP):
+        raise ClosureError(
+            f"a step needs finite t and positive dt, got t = {t} s, dt = {dt} s; choose a dt of at least "
+            f"{LEAST_STEP:g} s"
+        )
     if last is not None and t < last - SLACK_ULP * np.spacing(max(abs(t), abs(last))) - 1e-9 * dt:
         raise ClosureError(f"time goes back: step begins at {t} s, the last one ended at {last} s")
     return t, dt

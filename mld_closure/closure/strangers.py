@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +15,6 @@ from .policies import Status
 
 _CHUNK = 64  # patches looked at together
 NO_PORES, ALL_VOID = 1e-6, 0.999  # porosities up to and from which a patch is so
-log: logging.Logger = logging.getLogger("mld_closure")
 
 
 @dataclass(frozen=True)
@@ -83,29 +81,27 @@ def size_sentence(one: Strangers) -> str:
     return f"{ny} x {nx} pixels, trained on {my} x {mx}"
 
 
-def warn_of(
+def unlike_any(
     ids: np.ndarray, porosity: np.ndarray, shape: tuple[int, int], familiar: Familiar | None, mean: float
-) -> list[str]:
-    """Log a sentence for each thing about new patches that no model was trained on; returns the sentences.
+) -> dict[str, str]:
+    """A sentence, by kind, for each thing about new patches that no model was trained on.
 
     ids, porosity: (n,), NaN for not known. shape: (ny, nx). mean: mean solid fraction of all patches; NaN for
     not known.
     """
-    said = []
+    found = {}
     void, dense = ids[porosity >= ALL_VOID], ids[porosity <= NO_PORES]
     if mean < 0.5:
-        said.append(
+        found["inverted"] = (
             f"the mean solid fraction is {mean:.2g}: turn an inverted image round, as 1 is solid and 0 void"
         )
     if len(void):
-        said.append(f"the patch of {name_cells(void)} is all void: nothing in it can burn")
+        found["void"] = f"the patch of {name_cells(void)} is all void: nothing in it can burn"
     if len(dense):
-        said.append(f"the patch of {name_cells(dense)} has no pores: the model knows none without")
+        found["dense"] = f"the patch of {name_cells(dense)} has no pores: the model knows none without"
     if familiar is not None and tuple(shape) != familiar.shape and len(ids):
-        said.append(
+        found["size"] = (
             f"patches of {shape[0]} x {shape[1]} pixels: the model was trained on "
             f"{familiar.shape[0]} x {familiar.shape[1]}, and is extrapolating with others"
         )
-    for sentence in said:
-        log.warning("register: %s", sentence)
-    return said
+    return found

@@ -17,6 +17,7 @@ from mld_closure import fields as field_table
 from mld_closure.config import ConfigError
 from mld_closure.data.layout import TrajectorySpec, check_fields
 from mld_closure.data.store import CaseStore
+from mld_closure.intake import reason
 
 PARC_FIELDS = (*field_table.MODEL_FIELDS, "velocity_x", "velocity_y")
 REFERENCE_BOUNDS = {n: (field_table.get(n).low, field_table.get(n).high) for n in field_table.FIELDS}
@@ -194,7 +195,7 @@ def _memory_map(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as err:
-        raise ConfigError(f"{path}: not a readable .npy array ({err})") from None
+        raise ConfigError(f"{path}: not a readable .npy array ({reason(err)})") from None
 
 
 def _check_channels(path: str | Path, channels: int, fields: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ Looked at when a file is opened, before anything of it is read: what is announce
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import h5py
 import numpy as np
@@ -14,13 +14,29 @@ import numpy as np
 from mld_closure.data.curves import GROUP, shapes
 from mld_closure.data.layout import VELOCITY, datasets
 
-if TYPE_CHECKING:
-    from mld_closure.data.trajectories import Trajectories
-
 MOST_CASES, MOST_FRAMES, MOST_PIXELS = 10**7, 10**6, 1 << 28
 
 
-def faulty_shapes(trajectories: Trajectories) -> Iterator[str]:
+class Opened(Protocol):
+    """What is looked at of a file whose header has been read (`data.trajectories.Trajectories`)."""
+
+    times: np.ndarray
+    shape: tuple[int, int]
+    fields: tuple[str, ...]
+    n_cases: int
+    scalars: dict[str, np.ndarray]
+    cases: np.ndarray
+    curve_times: np.ndarray
+    parts: int
+
+    def raw(self, where: str) -> h5py.Dataset:
+        """The dataset at a path inside the file, unread."""
+        ...
+
+    def __contains__(self, where: str) -> bool: ...
+
+
+def faulty_shapes(trajectories: Opened) -> Iterator[str]:
     """Faults of number, shape and type of all that a file holds, one sentence each."""
     n, frames, (ny, nx) = trajectories.n_cases, trajectories.times, trajectories.shape
     if not 0 <= n <= MOST_CASES or frames.ndim != 1 or not 1 <= len(frames) <= MOST_FRAMES:
@@ -66,7 +82,7 @@ def leads_outside(file: h5py.File) -> str | None:
     return found[0] if found else None
 
 
-def _faulty_dataset(trajectories: Trajectories, where: str, expected: tuple[int, ...]) -> Iterator[str]:
+def _faulty_dataset(trajectories: Opened, where: str, expected: tuple[int, ...]) -> Iterator[str]:
     dataset = trajectories.raw(where) if where in trajectories else None
     if not isinstance(dataset, h5py.Dataset):
         yield f"{where} is missing"

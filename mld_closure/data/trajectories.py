@@ -24,7 +24,7 @@ from mld_closure.data.layout import (
 )
 from mld_closure.data.shapes import faulty_shapes, leads_outside
 from mld_closure.fields import FIELDS
-from mld_closure.intake import require_regular
+from mld_closure.intake import reason, require_regular
 
 # What h5py, numpy and json raise where a file is not as it should be
 _DAMAGE = (
@@ -119,7 +119,7 @@ class Trajectories:
                 raise ValueError(fault)
         except _DAMAGE as err:
             self._file.close()
-            raise ValueError(f"{self.path}: damaged trajectory file ({err or type(err).__name__})") from None
+            raise ValueError(f"{self.path}: damaged trajectory file ({reason(err)})") from None
 
     def _read_header(self) -> None:
         attrs = self._file.attrs
@@ -247,7 +247,9 @@ class Trajectories:
                 try:
                     values = dataset[case, frame]  # (y, x) or (y, x, component)
                 except (OSError, RuntimeError, KeyError, MemoryError) as err:
-                    raise ValueError(f"{self.path}: {path}, case {case}, frame {frame}: {err}") from None
+                    raise ValueError(
+                        f"{self.path}: {path}, case {case}, frame {frame}: {reason(err)}"
+                    ) from None
                 for component, name in enumerate(held):
                     if name in names:
                         out[k, names.index(name)] = values if values.ndim == 2 else values[..., component]

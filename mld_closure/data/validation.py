@@ -13,7 +13,7 @@ from mld_closure import fields as field_table
 from mld_closure.data.curves import GROUP, faulty_value
 from mld_closure.data.layout import check_fields, first_not_increasing
 from mld_closure.data.shapes import faulty_shapes
-from mld_closure.data.trajectories import Trajectories, open_file, stored_fields
+from mld_closure.data.trajectories import Trajectories, field_names, open_file, stored_fields
 
 _ATTRIBUTES = (
     *("dataset_name", "grid_type", "n_spatial_dims", "n_trajectories", "pixel", "frame_times", "boundaries"),
@@ -101,11 +101,12 @@ def _faulty_names(file: Any) -> Iterator[str]:
     """Names that are listed but have no dataset, and fields that the file must have but does not."""
     groups = ("scalars", "t0_fields", "t1_fields", "t2_fields", *([GROUP] if GROUP in file else []))
     for group in groups:
-        listed = file[group].attrs.get("field_names")
-        if listed is None:
-            yield f"{group}: attribute field_names is missing"
+        try:
+            missing = [name for name in field_names(file[group]) if name not in file[group]]
+        except (TypeError, ValueError, KeyError, AttributeError):
+            yield f"{group}: attribute field_names is missing, or no list of names"
             return
-        yield from (f"{group}/{name} is listed but missing" for name in listed if name not in file[group])
+        yield from (f"{group}/{name} is listed but missing" for name in missing)
     try:
         check_fields(stored_fields(file))
     except ValueError as err:

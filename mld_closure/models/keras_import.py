@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..intake import reason
 from .bundle import Bundle
 from .dynamics import LatentDynamics, MesoDynamics, MicroDynamics
 from .resnet import Bottleneck
@@ -145,7 +146,7 @@ def convolutions(path: Path) -> Iterator[Convolution]:
                 for weight in _texts(file[layer].attrs["weight_names"])
             ]
     except (OSError, KeyError) as err:
-        raise ValueError(f"{path} is not a Keras weight file: {err}") from None
+        raise ValueError(f"{path} is not a Keras weight file: {reason(err)}") from None
     kernels, biases = tensors[0::2], tensors[1::2]
     if len(kernels) != len(biases) or any(
         k.ndim != 4 or b.ndim != 1 for k, b in zip(kernels, biases, strict=True)

@@ -35,6 +35,8 @@ def conv(c_in: int, c_out: int, kernel: int, *, slope: float | None = SLOPE, gai
     He et al., doi:10.1109/ICCV.2015.123, equation 15.
     """
     layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2)
+    if layer.weight.is_meta:  # filled from a file; torch would load its compiler to draw nothing
+        return layer
     if slope is None:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
     else:

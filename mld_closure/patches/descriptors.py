@@ -18,7 +18,7 @@ import numpy as np
 
 from . import counts
 
-LAGS: np.ndarray = np.array([1, *counts.LAGS])  # px
+LAGS: np.ndarray = np.array(counts.LAGS)  # px
 
 
 class Descriptor(NamedTuple):
@@ -83,9 +83,7 @@ def describe(mu: np.ndarray, pixel: float, first: int = 0) -> np.ndarray:
         )
     if mu.dtype != np.float32 or not mu.flags.c_contiguous:
         mu = np.ascontiguousarray(mu, np.float32)
-    from .description_kernels import count  # compiles at first use
-
-    return numbers(count(mu, first, LAGS), pixel)
+    return numbers(counts.count(mu, first), pixel)
 
 
 def numbers(found: np.ndarray, pixel: float) -> np.ndarray:

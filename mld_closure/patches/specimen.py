@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mld_closure.intake import require_regular
+from mld_closure.intake import reason, require_regular
 from mld_closure.patches.edges import check_edge, runs
 from mld_closure.patches.image_files import grey_picture, image_dataset
 from mld_closure.patches.voids import VoidPlane, VoidRules
@@ -245,7 +245,7 @@ class Specimen:
             try:
                 image = np.load(path, mmap_mode="r", allow_pickle=False)
             except (OSError, ValueError, EOFError, SyntaxError, MemoryError, OverflowError) as err:
-                raise ValueError(f"{path} cannot be read as .npy: {err}") from None
+                raise ValueError(f"{path} cannot be read as .npy: {reason(err)}") from None
             return cls.from_array(image, pixel, edge=edge)
         return cls.from_array(grey_picture(path), pixel, edge=edge)
 
@@ -256,7 +256,7 @@ class Specimen:
         try:
             file = h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE)
         except OSError as err:
-            raise ValueError(f"{path} cannot be read as HDF5: {err}") from err
+            raise ValueError(f"{path} cannot be read as HDF5: {reason(err)}") from None
         try:
             data = image_dataset(file, dataset, path)
             stated = data.attrs.get("pixel", file.attrs.get("pixel"))

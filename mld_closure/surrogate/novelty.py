@@ -17,7 +17,7 @@ from ..errors import BundleError
 from ..patches.descriptors import DESCRIPTORS, NAMES, describe
 
 FARTHEST = 100.0  # novelty of a patch of which a number cannot be had
-MARGIN = 0.1  # of the range seen, added on both sides; more where few patches were seen
+MARGIN = 0.3  # of the range seen, added on both sides: windows of a sample vary more than packs
 FEW = 3.0  # divided by the number of patches: the rest of that margin
 NO_LOW_END = ("edge_width",)  # images of two values have no width, and are no less like solid and void
 

@@ -193,7 +193,7 @@ def served(kit, precision="fp32", name="cpu"):
 
 
 def forged(kit, path, **changes):
-    """A file with the facts of a compiled one, some changed, and nothing to load in it."""
+    """A sealed file with the facts of a compiled one, some changed, and nothing to load in it."""
     right = compiled.Facts(
         compiled.FORMAT, kit.bundle(**SMALL).content_hash(), "meso", "fp32", (32, 32),
         compiled.instruction_sets(), str(torch.__version__),
@@ -202,6 +202,7 @@ def forged(kit, path, **changes):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("p/data/aotinductor/model/x.wrapper_metadata.json", json.dumps({compiled.KEY: text}))
         archive.writestr("p/data/aotinductor/model/x.wrapper.so", b"\x7fELF no library")
+    compiled.seal(path)
     return path
 
 
@@ -217,7 +218,7 @@ def forged(kit, path, **changes):
         ({"isa": ["x86_64", "avx9999"]}, {}, "for a processor with avx9999, which this one lacks"),
         ({"micro_batch": 4}, {}, "takes 4 cells at once, the closure was asked for 8"),
         ({}, {"patch_shape": (64, 64)}, "for patches of 32 x 32 pixels, the closure was asked for 64 x 64"),
-        ({"format": 9}, {}, "has format 9, this version reads 1"),
+        ({"format": 9}, {}, f"has format 9, this version reads {compiled.FORMAT}"),
         ({"colour": "red"}, {}, "unknown key 'colour'"),
     ],
 )
@@ -247,22 +248,43 @@ def test_damaged_and_foreign_files_are_refused(kit, tmp_path):
     with pytest.raises(FileNotFoundError, match="no compiled file at"):
         make(tmp_path / "none.pt2")
     (tmp_path / "text.pt2").write_text("nothing of the kind")
-    with pytest.raises(BundleError, match="is no compiled file, or a damaged one"):
+    altered = r"is no compiled file, or was altered \(its SHA-256 differs\)"
+    with pytest.raises(BundleError, match=altered):
         make(tmp_path / "text.pt2")
-    with zipfile.ZipFile(tmp_path / "other.pt2", "w") as archive:
+    other = tmp_path / "other.pt2"
+    with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("a/metadata.json", "{}")
+    with pytest.raises(BundleError, match=altered):
+        make(other)
+    compiled.seal(other)
     with pytest.raises(BundleError, match="was not made by mld-closure export"):
-        make(tmp_path / "other.pt2")
+        make(other)
     path = forged(kit, tmp_path / "step.pt2")
     shutil.copy(path, tmp_path / "torn.pt2")
     data = bytearray(path.read_bytes())
     data[data.index(b"no library")] ^= 1
     path.write_bytes(data)
+    with pytest.raises(BundleError, match=altered):
+        make(path)
+    compiled.seal(path)  # the archive has checksums of its own
     with pytest.raises(BundleError, match=r"step.pt2 is damaged at x.wrapper.so"):
         make(path)
     (tmp_path / "torn.pt2").write_bytes((tmp_path / "torn.pt2").read_bytes()[:-30])
-    with pytest.raises(BundleError, match="damaged"):
+    with pytest.raises(BundleError, match=altered):
         make(tmp_path / "torn.pt2")
+
+
+def test_one_flipped_bit_anywhere_is_seen(kit, tmp_path):
+    path = forged(kit, tmp_path / "step.pt2")
+    right, draw = path.read_bytes(), np.random.default_rng(0)
+    for place in draw.integers(len(right), size=200):
+        data = bytearray(right)
+        data[place] ^= 1 << int(draw.integers(8))
+        path.write_bytes(data)
+        with pytest.raises(BundleError, match="altered"):
+            compiled.read_facts(path)
+    path.write_bytes(right)
+    assert compiled.read_facts(path).scale == "meso"
 
 
 def test_a_fixed_batch_is_padded_and_cut(kit, monkeypatch):

@@ -96,6 +96,7 @@ BETWEEN_STEPS = {
     "submit": (lambda c: c.submit([100], pressure=[0.0]), "before you submit"),
     "time back": (lambda c: c.begin_step(0.5e-9, 1e-9), "step begins at 5e-10 s, the last one ended at"),
     "no time": (lambda c: c.begin_step(3e-9, 0.0), "positive dt, got t = 3e-09 s, dt = 0.0 s"),
+    "tiny dt": (lambda c: c.begin_step(3e-9, 1e-310), "choose a dt of at least 1e-30 s"),
     "time nan": (lambda c: c.begin_step(NAN, 1e-9), "finite t"),
     "unregister": (lambda c: c.unregister([1]), "unknown cell 1"),
     "repeated": (lambda c: c.register([1, 1], patches=np.ones((2, 32, 32))), "cell 1 named twice"),

@@ -22,7 +22,8 @@ def burned(kit, start):
 
 @pytest.fixture(scope="module")
 def early(kit):
-    return burned(kit, 0.0)
+    with kit.whole_frames():  # as in the tests: a fixture of the module is made before theirs
+        return burned(kit, 0.0)
 
 
 @pytest.mark.parametrize("start", [1e-3, 1.0, 1e3, 1e6])

@@ -55,7 +55,7 @@ def test_a_specimen_goes_with_the_last_of_its_cells(kit):
 @pytest.mark.parametrize("rounds", [300, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_memory_is_flat_over_rounds_of_cells_that_come_and_go(kit, rounds):
     closure = kit.make(n=2, patch_shape=(32, 32))
-    specimen = Specimen.from_array(np.ones((64, 64), np.float32), kit.PIXEL)
+    specimen = Specimen.from_array(kit.patches(1, shape=(64, 64))[0], kit.PIXEL)  # with pores: nothing to say
 
     def go_round(number):
         closure.register([1000 + number], patches=kit.patches(1))

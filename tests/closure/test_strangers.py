@@ -143,7 +143,7 @@ def test_another_size_is_told(kit, caplog):
     with caplog.at_level("WARNING"):
         closure = guarded(kit, kit.patches(2, shape=(32, 64)))
     assert "32 x 64 pixels: the model was trained on 32 x 32" in caplog.text
-    out = kit.run(closure, [0.0, 1e-9], lambda t: 8e9)[-1]
+    out = kit.run(closure, [0.0, 1e-9, 2e-9], lambda t: 8e9)[-1]  # the shock takes 0.8 ns to cross a patch
     assert ((out.status & Status.PATCH_SIZE) != 0).all()
     assert ((out.status & Status.EXTRAPOLATING) != 0).all()
 
@@ -162,6 +162,16 @@ def test_each_is_named_at_registration(kit, caplog, patch, sentence):
         closure.register([7], patches=patch((1, 32, 32)).astype(np.float32))
     assert sentence in caplog.text
     assert all("\n" not in record.getMessage() for record in caplog.records)
+
+
+def test_a_code_that_registers_cells_in_each_step_does_not_fill_its_log(kit, caplog):
+    closure = kit.make(n=0)
+    with caplog.at_level("WARNING"):
+        for number in range(50):
+            closure.register([number], patches=np.ones((1, 32, 32), np.float32))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 10
+    assert told[-1].endswith("(further ones are not told)")
 
 
 def test_ordinary_patches_are_registered_in_silence(kit, caplog):

@@ -72,6 +72,7 @@ SETTINGS = 'device = "cpu"\nthreads = 1\n'
 NAMES = (
     "burned_fraction", "burn_rate", "hotspot_area_fraction", "hotspot_area_rate", "hotspot_temperature",
     "hotspot_temperature_rate", "mean_temperature", "mean_pressure", "porosity", "uncertainty", "status",
+    "burned_increment", "heat_increment",
 )  # fmt: skip
 IDS = np.arange(100, 105)
 

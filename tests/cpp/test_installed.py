@@ -149,6 +149,7 @@ def copied(kit, package, tmp_path_factory):
     return folder / "build"
 
 
+@pytest.mark.system
 def test_every_example_host_runs_with_the_shipped_bundle(copied, kit):
     said = kit.call("ctest", "--test-dir", copied, "--output-on-failure")
     ran = set(re.findall(r"Test\s+#\d+: (\S+) \.+\s+Passed", said))

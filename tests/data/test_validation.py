@@ -105,6 +105,14 @@ def test_ranges_are_those_of_the_finite_values(path):
     assert set(found.ranges) == set(SPEC.fields)
 
 
+@pytest.mark.parametrize("value", [7, 1.5, np.zeros(3), h5py.Empty("f4")])
+def test_a_list_of_names_that_is_none_is_a_fault(path, value):
+    with h5py.File(path, "a") as file:
+        file["scalars"].attrs["field_names"] = value
+    (fault,) = [f for f in validate(path) if "scalars" in f][:1]
+    assert "\n" not in fault
+
+
 def test_a_damaged_chunk_is_found(path):
     with h5py.File(path, "r") as file:
         chunk = file[T].id.get_chunk_info_by_coord((1, 1, 0, 0))

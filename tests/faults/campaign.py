@@ -12,13 +12,14 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 SEED = 20
-PATIENCE = 60  # s after which a fault counts as one that hangs
+PATIENCE = 60  # ticks of a second after which a fault counts as one that hangs; a stopped process has none
 KINDS: dict[str, Callable[[np.random.Generator, object], str | None]] = {}
 WEIGHTS: dict[str, int] = {}
 
@@ -37,8 +38,24 @@ class TooLong(BaseException):
     """A fault that hangs."""
 
 
-def _ring(*_):
-    raise TooLong
+@contextmanager
+def patience():
+    """Raises `TooLong` in what takes more than `PATIENCE` ticks."""
+    left = PATIENCE
+
+    def tick(*_):
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            raise TooLong
+
+    before = signal.signal(signal.SIGALRM, tick)
+    signal.setitimer(signal.ITIMER_REAL, 1.0, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass
@@ -70,18 +87,14 @@ class Campaign:
     def one(self, number: int) -> dict:
         """Make a fault, and say what became of it."""
         name, begun = self.kind_of(number), time.perf_counter()
-        before = signal.signal(signal.SIGALRM, _ring)
-        signal.alarm(PATIENCE)
         try:
-            why = KINDS[name](np.random.default_rng([self.seed, 2, number]), self.bench)
+            with patience():
+                why = KINDS[name](np.random.default_rng([self.seed, 2, number]), self.bench)
         except TooLong:
-            why = f"hung for {PATIENCE} s"
+            why = f"hung for {PATIENCE} ticks of a second"
         except Exception as err:
             where = traceback.extract_tb(err.__traceback__)[-1]
             why = f"{type(err).__name__}: {str(err)[:200]} ({Path(where.filename).name}, line {where.lineno})"
-        finally:
-            signal.alarm(0)
-            signal.signal(signal.SIGALRM, before)
         return {"seed": self.seed, "number": number, "kind": name, "held": why is None, "why": why,
                 "seconds": round(time.perf_counter() - begun, 4)}  # fmt: skip
 

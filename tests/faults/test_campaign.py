@@ -13,6 +13,16 @@ import kinds_files  # noqa: F401
 from campaign import KINDS, SEED, Campaign
 
 DRAW, ALL = 200, 10_000
+BEGIN, END = "<!-- made by the campaign of faults -->\n", "<!-- end -->\n"
+
+
+def put_table(campaign, document):
+    """Replace the table of faults in a document."""
+    before, _, rest = document.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert end, f"{document} has no place for a table: {BEGIN}{END}"
+    said = f"{len(campaign.results):,} faults of seed {campaign.seed}:\n\n{campaign.table()}\n"
+    document.write_text(f"{before}{BEGIN}{said}{END}{after}")
 
 
 def run(config, bench, count, capsys):
@@ -23,6 +33,8 @@ def run(config, bench, count, capsys):
     campaign.run(chosen or None)
     with capsys.disabled():
         print(f"\n{campaign.table()}\n{campaign.reproductions()}")
+    if document := config.getoption("fault_table"):
+        put_table(campaign, Path(__file__).resolve().parents[2] / document)
     assert not campaign.failures, campaign.reproductions()
 
 
@@ -50,3 +62,16 @@ def test_a_fault_that_does_not_hold_is_told_with_its_number(bench, tmp_path, mon
     assert f"-k draw --fault {number} --fault-seed {SEED}" in campaign.reproductions()
     again = Campaign(100, bench, store=tmp_path / "found.jsonl")
     assert again.results == campaign.results
+
+
+def test_the_table_of_a_document_is_replaced(bench, tmp_path):
+    campaign = Campaign(2, bench)
+    campaign.run()
+    document = tmp_path / "README.md"
+    document.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    put_table(campaign, document)
+    text = document.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert f"| **all** | **2** | **{2 - len(campaign.failures)}** |" in text

@@ -28,9 +28,10 @@
    may be none. An error on one rank is returned on all. Ranks that make different calls at once all get
    MLD_E_ORDER, with nothing changed; where a rank does not come within the option `timeout`, the others, and
    that one when it comes, get MLD_E_RANKS, with its number in the message. mld_advance and mld_wait are the
-   same call in this. t and dt of a step may differ by rounding: those of rank 0 count. Without a communicator every process has a closure of
-   its own, and MPI may be initialised before or after, or not at all. MPI_THREAD_FUNNELED is enough: call
-   from the thread that initialised MPI. Close before MPI_Finalize; a close after it, or none, is harmless.
+   same call in this. t and dt of a step may differ by rounding: those of rank 0 count. Without a communicator
+   every process has a closure of its own, and MPI may be initialised before or after, or not at all.
+   MPI_THREAD_FUNNELED is enough: call from the thread that initialised MPI. Close before MPI_Finalize; a close
+   after it, or none, is harmless.
 
    Threads. Any thread may call; calls are made one after the other. Messages belong to the thread that made
    the call. Floating point traps and the number of OpenMP threads are put back before a call returns.
@@ -186,8 +187,9 @@ typedef enum mld_quantity {
   MLD_MEAN_TEMPERATURE = 107,         /* K */
   MLD_MEAN_PRESSURE = 108,            /* Pa */
   MLD_POROSITY = 109,
-  MLD_UNCERTAINTY = 110, /* 1/s, of the burn rate: what set-aside cases of about this load and time showed, and
-                            more for a patch or a load unlike those of training; NaN where it is not known */
+  MLD_UNCERTAINTY = 110, /* 1/s, of the burn rate: what set-aside cases of about this load and time showed, one
+                            constant where a bundle has no table of these known errors; more for a patch or a
+                            load unlike those of training; NaN where it is not known */
   MLD_STATUS = 111,      /* int64_t: MLD_IS_... flags; 0 for a cell that waits for its shock */
   MLD_BURNED_INCREMENT = 112, /* change of the burned fraction over the step */
   MLD_HEAT_INCREMENT = 113,   /* J/kg, released over the step; NaN where the bundle does not state its heat */

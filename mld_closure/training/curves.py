@@ -1,0 +1,143 @@
+"""Training of the curve network: on the curves of simulations, with the loop of all other stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..models.curve_net import PRESSURE, CurveConfig, CurveNet
+from .curriculum import Curriculum, Phase
+from .curve_samples import CurveSamples, mean_curve
+from .loop import Plan, Progress, fit
+
+WEIGHTS: dict[str, float] = {"burned": 1.0, "pressure": 0.1, "hot_share": 0.3, "hot_temperature": 0.05}
+STEPS, BATCH = 3000, 8
+
+
+class Objective(nn.Module):
+    """Mean squared errors of the curves, of parts and times that are known."""
+
+    def __init__(self, net: CurveNet) -> None:
+        super().__init__()
+        self.net: CurveNet = net
+
+    def forward(
+        self, solid: torch.Tensor, load: torch.Tensor, known: torch.Tensor, **curves: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Losses by name; the temperature counts in proportion to the hot area."""
+        found = self.net(solid, load)
+        weight = known.float()
+
+        def error(name: str, scale: float, more: torch.Tensor | float = 1.0) -> torch.Tensor:
+            w = weight * more
+            return (w * ((found[name] - curves[name]) / scale) ** 2).sum() / w.sum().clamp_min(1e-6)
+
+        hot = curves["hot_share"]
+        return {
+            "burned": error("burned_share", 1.0),
+            "pressure": error("mean_pressure", PRESSURE),
+            "hot_share": error("hot_share", 1.0),
+            "hot_temperature": error("hot_temperature", 1000.0, hot),
+        }
+
+
+@dataclass
+class CurveTask:
+    """What the loop needs: the objective, batches of training cases (mirrored in y at random), validation."""
+
+    objective: nn.Module
+    train: CurveSamples
+    valid: CurveSamples
+    steps: int
+    seed: int
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
+
+    def __post_init__(self) -> None:
+        self.curriculum: Curriculum = Curriculum(
+            [Phase(steps=self.steps)], lambda phase: len(self.train), BATCH
+        )
+
+    def batch(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
+        """Tensors of the cases that step number `step` sees."""
+        rng = np.random.default_rng((self.seed, step))
+        some = self.train.take(rng.integers(0, len(self.train), len(samples)))
+        solid = np.where(rng.random((len(samples), 1, 1)) < 0.5, some.solid, some.solid[:, ::-1])
+        return tensors(CurveSamples(np.ascontiguousarray(solid), some.load, some.curves, some.known))
+
+    def validate(self) -> dict[str, float]:
+        """Root mean square error of burned shares on the cases set aside."""
+        return {"score": burned_error(self.objective.net, self.valid)}
+
+
+def tensors(samples: CurveSamples) -> dict[str, Any]:
+    """Samples as arguments of the objective."""
+    curves = {name: torch.from_numpy(values) for name, values in samples.curves.items()}
+    return {
+        "solid": torch.from_numpy(samples.solid),
+        "load": torch.from_numpy(samples.load),
+        "known": torch.from_numpy(samples.known),
+        **curves,
+    }
+
+
+@torch.no_grad()
+def predict_curves(net: CurveNet, samples: CurveSamples, name: str = "burned_share") -> np.ndarray:
+    """Curves (n, part, time) of samples, a few at a time."""
+    parts = [
+        net(torch.from_numpy(samples.solid[i : i + 16]), torch.from_numpy(samples.load[i : i + 16]))[name]
+        for i in range(0, len(samples), 16)
+    ]
+    return torch.cat(parts).numpy()
+
+
+def burned_error(net: CurveNet, samples: CurveSamples) -> float:
+    """Root mean square error of the burned share of whole patches, over cases and known times."""
+    return float(np.sqrt(np.mean(case_errors(predict_curves(net, samples), samples) ** 2)))
+
+
+def case_errors(found: np.ndarray, samples: CurveSamples) -> np.ndarray:
+    """Root mean square error (n,) over time of the mean over parts of curves (n, part or 1, time)."""
+    weight = samples.known.astype(float)
+    number = np.maximum(weight.sum(axis=1), 1e-30)
+    truth = (weight * samples.curves["burned_share"]).sum(axis=1) / number
+    guess = (weight * found).sum(axis=1) / number
+    seen = weight.any(axis=1)
+    return np.sqrt((seen * (guess - truth) ** 2).sum(axis=1) / seen.sum(axis=1))
+
+
+def train_curves(
+    config: CurveConfig,
+    train: CurveSamples,
+    valid: CurveSamples,
+    checkpoint: str | Path,
+    *,
+    steps: int = STEPS,
+    seed: int = 0,
+    report: Callable[[Progress, dict[str, float]], None] = lambda progress, losses: None,
+) -> tuple[CurveNet, dict[str, float]]:
+    """Train a curve network; goes on from `checkpoint` where there is one.
+
+    Returns
+    -------
+    net : CurveNet
+    scores : dict
+        Root mean square errors of the burned share of patches on `valid`: of the `network` and of the
+        `mean_curve` of training cases at about the same load.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = CurveNet(config)
+    task = CurveTask(Objective(net), train, valid, steps, seed)
+    plan = Plan(batch=BATCH, lr=2e-3, lr_end=2e-5, warmup=0.02, validations=20, select=True, seed=seed)
+    fit(task, plan, checkpoint, identity=f"curves {config} {len(train)} {steps} {seed}", report=report)
+    baseline = mean_curve(train, valid.load)[:, None]
+    return net.eval(), {
+        "network": burned_error(net, valid),
+        "mean_curve": float(np.sqrt(np.mean(case_errors(baseline, valid) ** 2))),
+    }
