@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 from mld_closure import fields as field_table
+from mld_closure import intake
 from mld_closure.models import bundle as bundle_room
 from mld_closure.models import manifest as manifest_room
 from mld_closure.models.bundle import Bundle, BundleError, Extra, describe, is_bundle
@@ -55,10 +56,11 @@ def saved(tmp_path):
 
 
 def edit(directory, change):
+    """Change a manifest and seal it again, so that what is wrong in it is found, not that it was altered."""
     path = directory / "bundle.json"
     content = json.loads(path.read_text())
     change(content)
-    path.write_text(json.dumps(content))
+    path.write_bytes(intake.canonical(intake.sealed(content)))
 
 
 def test_loaded_bundle_gives_the_same_bits(saved):
