@@ -59,8 +59,8 @@ mld_closure* with_cells(const std::string& bundle) {
 
 void steps(mld_closure* closure, int first, int last) {
   std::vector<double> pressure(kCells, 8e9), burned(kCells);
-  mld_input in{MLD_PRESSURE, MLD_HOST, pressure.data(), 0, 0};
-  mld_output out{MLD_BURNED_FRACTION, MLD_HOST, burned.data(), 0, 0};
+  mld_input in{MLD_PRESSURE, MLD_HOST, pressure.data(), 0, 0, 0};
+  mld_output out{MLD_BURNED_FRACTION, MLD_HOST, burned.data(), 0, 0, 0};
   for (int k = first; k < last; ++k) {
     expect(MLD_OK, mld_begin_step(closure, k * 0.3e-9, 0.3e-9), "mld_begin_step");
     expect(MLD_OK, mld_advance(closure, kCells, nullptr, &in, 1, &out, 1), "mld_advance");
@@ -105,7 +105,9 @@ void signals(const std::string& bundle) {
   expect(MLD_OK, mld_close(&closure), "mld_close");
   same_dispositions(before, "until mld_close");
   pthread_sigmask(SIG_SETMASK, nullptr, &later);
-  require(std::memcmp(&mask, &later, sizeof mask) == 0, "the mask of signals changed");
+  for (int number = 1; number < NSIG; ++number)  // not byte by byte: the kernel fills a part of the set
+    require(sigismember(&mask, number) == sigismember(&later, number),
+            "the mask of signal " + std::to_string(number) + " changed");
 }
 
 // A host that says nothing of SIGINT ends on it, as it would without a closure.
@@ -124,10 +126,10 @@ void lengths(const std::string& bundle) {
   auto* pressure = static_cast<double*>(at_a_page_edge(kCells * sizeof(double)));
   auto* burned = static_cast<double*>(at_a_page_edge(kCells * sizeof(double)));
   for (int c = 0; c < kCells; ++c) pressure[c] = 8e9;
-  mld_input in{MLD_PRESSURE, MLD_HOST, pressure, 0, 0};
-  mld_input shared{MLD_PRESSURE, MLD_HOST_DLPACK, pressure, 0, 0};
-  mld_input two[] = {in, {MLD_VELOCITY, MLD_HOST, pressure, 0, 0}};
-  mld_output out{MLD_BURNED_FRACTION, MLD_HOST, burned, 0, 0};
+  mld_input in{MLD_PRESSURE, MLD_HOST, pressure, 0, 0, 0};
+  mld_input shared{MLD_PRESSURE, MLD_HOST_DLPACK, pressure, 0, 0, 0};
+  mld_input two[] = {in, {MLD_VELOCITY, MLD_HOST, pressure, 0, 0, 0}};
+  mld_output out{MLD_BURNED_FRACTION, MLD_HOST, burned, 0, 0, 0};
   expect(MLD_OK, mld_begin_step(closure, 0.0, 0.3e-9), "mld_begin_step");
   for (const std::int64_t n : {many, std::int64_t{1} << 40, std::int64_t{1} << 62, std::int64_t{5}}) {
     expect(MLD_E_ARGUMENT, mld_advance(closure, n, nullptr, &in, 1, &out, 1), "mld_advance, too many");
