@@ -243,7 +243,7 @@ DAMAGES = {
     "field scaling": "field 'temperature' was scaled with",
     "path outside": "by name alone",
     "unlisted part": "lists no file for coupled_mean of the meso model",
-    "negative pixel": "pixel must be positive",
+    "negative pixel": "'pixel' must be above 0 and at most 1",
     "wrong shape": r"the configuration asks for \(",
     "fields mismatch": "but models",
     "lacking tensor": "lacks the tensor",
