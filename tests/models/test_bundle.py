@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -300,9 +301,9 @@ def test_interrupted_write_leaves_the_old_bundle(saved, tmp_path, monkeypatch, m
     if moment == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     else:
-        rename = manifest_room.Path.rename
+        replace_ = os.replace
         monkeypatch.setattr(
-            manifest_room.Path, "rename", lambda a, b: fail() if a.suffix == ".new" else rename(a, b)
+            os, "replace", lambda a, b: fail() if Path(a).suffix == ".new" else replace_(a, b)
         )
     with pytest.raises(KeyboardInterrupt):
         make(horizon=7).save(saved, overwrite=True)
