@@ -135,7 +135,8 @@ def test_missing_and_misshapen_curves_are_named(path):
     assert "curves/kept_share is listed but missing" in validate(path)
     with h5py.File(path, "a") as file:
         file["curves/kept_share"] = np.ones((2, 5, 3), "f4")
-    assert "curves/kept_share: expected shape (2, 5, 4), got (2, 5, 3)" in validate(path)
+    (fault,) = validate(path)
+    assert "curves/kept_share: expected shape (2, 5, 4), got (2, 5, 3)" in fault
 
 
 @pytest.mark.parametrize(

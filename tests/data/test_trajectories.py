@@ -183,6 +183,11 @@ def test_a_huge_file_opens_at_once(path):
         file["t1_fields"].attrs["field_names"] = np.array([], dtype=h5py.string_dtype())
         file["dimensions/y"] = file["dimensions/x"] = np.zeros(1024, "f4")
         file.attrs["n_trajectories"] = n
+        for name in list(file["scalars"]):
+            del file["scalars"][name]
+            file["scalars"].create_dataset(name, (n,), "f4")
+        del file["descriptions"]
+        file.create_dataset("descriptions", (n,), h5py.string_dtype())
         huge = file.create_dataset("t0_fields/temperature", (n, 4, *shape), "f4", chunks=(1, 1, *shape))
         huge[99_999, 3] = 777.0
         assert huge.nbytes > 1.6e12

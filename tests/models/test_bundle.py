@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import safetensors.torch
 import torch
 
 from mld_closure import fields as field_table
+from mld_closure import intake
 from mld_closure.models import bundle as bundle_room
 from mld_closure.models import manifest as manifest_room
 from mld_closure.models.bundle import Bundle, BundleError, Extra, describe, is_bundle
@@ -55,10 +57,11 @@ def saved(tmp_path):
 
 
 def edit(directory, change):
+    """Change a manifest and seal it again, so that what is wrong in it is found, not that it was altered."""
     path = directory / "bundle.json"
     content = json.loads(path.read_text())
     change(content)
-    path.write_text(json.dumps(content))
+    path.write_bytes(intake.canonical(intake.sealed(content)))
 
 
 def test_loaded_bundle_gives_the_same_bits(saved):
@@ -241,7 +244,7 @@ DAMAGES = {
     "field scaling": "field 'temperature' was scaled with",
     "path outside": "by name alone",
     "unlisted part": "lists no file for coupled_mean of the meso model",
-    "negative pixel": "pixel must be positive",
+    "negative pixel": "'pixel' must be above 0 and at most 1",
     "wrong shape": r"the configuration asks for \(",
     "fields mismatch": "but models",
     "lacking tensor": "lacks the tensor",
@@ -298,9 +301,9 @@ def test_interrupted_write_leaves_the_old_bundle(saved, tmp_path, monkeypatch, m
     if moment == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     else:
-        rename = manifest_room.Path.rename
+        replace_ = os.replace
         monkeypatch.setattr(
-            manifest_room.Path, "rename", lambda a, b: fail() if a.suffix == ".new" else rename(a, b)
+            os, "replace", lambda a, b: fail() if Path(a).suffix == ".new" else replace_(a, b)
         )
     with pytest.raises(KeyboardInterrupt):
         make(horizon=7).save(saved, overwrite=True)
