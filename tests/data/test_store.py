@@ -174,7 +174,7 @@ def test_merge_waits_for_all_cases_and_needs_one(tmp_path):
         ),
         ({"configuration": {"seed": 7}}, "configuration.void.count"),
         ({"pixel": 1e-7}, "pixel = 5e-08, now it is 1e-07"),
-        ({"n_cases": 7}, "n_cases = 6, now it is 7"),
+        ({"n_cases": 5}, "n_cases = 6, now it is 5"),
         ({"times": (0.0, 1e-10)}, "times = "),
     ],
 )
@@ -187,6 +187,12 @@ def test_another_spec_is_refused_by_name(tmp_path, merged, change, text):
     with pytest.raises(ConfigError, match=text) as error:
         CaseStore(tmp_path / "s.h5", dataclasses.replace(SPEC, **change))
     assert "choose another name" in str(error.value)
+
+
+def test_a_file_that_is_not_finished_takes_no_more_cases(tmp_path):
+    run_case(CaseStore(tmp_path / "s.h5", SPEC), 0)
+    with pytest.raises(ConfigError, match="n_cases = 6, now it is 7"):
+        CaseStore(tmp_path / "s.h5", dataclasses.replace(SPEC, n_cases=7))
 
 
 def test_a_finished_file_is_left_alone(tmp_path):
