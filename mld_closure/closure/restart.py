@@ -103,7 +103,7 @@ def check_cells(arrays: Mapping[str, np.ndarray]) -> None:
         bad = ~((found >= low) & (found <= high)) if found.dtype != bool else np.zeros(found.shape, bool)
         if found.dtype.kind == "f":
             bad = (bad | np.isinf(found)) & ~(np.isnan(found) & (name in _UNKNOWN))
-        bad = bad.reshape(len(ids), -1).any(axis=1)
+        bad = bad.any(axis=tuple(range(1, bad.ndim)))
         if bad.any():
             raise ClosureError(
                 f"'{name}' of cells in the restart cannot be {found[bad][0]}; use another restart", ids[bad]

@@ -68,10 +68,10 @@ def test_the_table_of_a_document_is_replaced(bench, tmp_path):
     campaign = Campaign(2, bench)
     campaign.run()
     document = tmp_path / "README.md"
-    document.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    document.write_text(f"before\n{BEGIN}a table before\n{END}after\n")
     put_table(campaign, document)
     text = document.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "old" not in text
+    assert "a table before" not in text
     assert f"| **all** | **2** | **{2 - len(campaign.failures)}** |" in text

@@ -41,8 +41,8 @@ def test_load_scaling():
     [
         ({"preset": "huge"}, "unknown preset 'huge'; choose paper | compact"),
         ({"bsae": 3}, "did you mean 'base'"),
-        ({"base": 0}, "base must be at least 1, got 0"),
-        ({"evolution_base": -1}, "evolution_base must be at least 1"),
+        ({"base": 0}, "base must lie between 1 and 4096, got 0"),
+        ({"evolution_base": -1}, "evolution_base must lie between 1 and 4096, got -1"),
         ({"fields": []}, "name at least one field"),
         ({"fields": ["temperature", "temperature"]}, "twice"),
         ({"fields": ["entropy"]}, "unknown field 'entropy'"),

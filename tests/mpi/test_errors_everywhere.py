@@ -45,7 +45,7 @@ EXPECTED = {
     "server": ("ClosureError", "rank 0: result of the model for cell 702: NOT_FINITE", [702, 705, 708]),
     "restart missing": ("FileNotFoundError", "on all 3 ranks: no restart at ", []),
     "restart without path": ("ClosureError", "rank 2: TypeError: ", []),
-    "restart nowhere": ("ClosureError", "rank 2: [Errno 17] File exists", []),
+    "restart nowhere": ("ClosureError", "rank 2: [Errno 20] Not a directory; ", []),
 }
 
 

@@ -56,6 +56,7 @@ class Closure:
     """Keeps ids and steps, and calls the fallback for the cells with a pressure above 10 GPa."""
 
     comm, cost, facts, warnings = None, {"evolve": 0.0}, {"pixel": 50e-9}, 0
+    options = SimpleNamespace(engine=SimpleNamespace(patch_shape=None))
 
     def __init__(self, fallback):
         self.fallback, self.ids, self.time, self.step, self.waiting = (
