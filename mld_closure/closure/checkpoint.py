@@ -8,6 +8,7 @@ left from files of other makers.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import math
@@ -205,13 +206,17 @@ _RIGHT = {
 }
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room, on the disk or for this user
+
+
 @contextmanager
 def _kept(path: Path) -> Iterator[None]:
     """Says of an OSError that the restart before still stands."""
     try:
         yield
     except OSError as err:
-        text = f"{err.strerror}; the restart before it stands, free space and save again"
+        cure = "free space and save again" if err.errno in _FULL else "save to another folder"
+        text = f"{err.strerror}; the restart before it stands, {cure}"
         raise OSError(err.errno, text, str(path)) from None
 
 
