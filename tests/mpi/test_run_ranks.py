@@ -21,7 +21,7 @@ kind = "surrogate"
 bundle = "{bundle}"
 [closure.options]
 engine.patch_shape = [32, 32]
-engine.micro_batch = 4
+engine.micro_batch = 8
 seed = 3
 device = "cpu"
 threads = 1

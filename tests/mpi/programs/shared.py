@@ -52,7 +52,7 @@ def open_closure(comm, kind="blocks", given=None, patches=True, **settings):
     """A closure with the 13 cells registered; the cells (k,) of this rank."""
     import mld_closure as mld
 
-    options = {"micro_batch": 4, "reproducible": True, "patch_shape": (32, 32)}
+    options = {"micro_batch": 7, "reproducible": True, "patch_shape": (32, 32)}
     options = kit.options(**options | settings)
     closure = mld.open(given if given is not None else bundle(), comm, **options)
     mine = np.flatnonzero(owners(kind, comm.size) == comm.rank)
