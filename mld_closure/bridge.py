@@ -23,8 +23,10 @@ import mld_closure
 from .closure.first_version import grouped
 from .closure.options import OPENING, Row
 from .config import ConfigError, parse_toml
-from .device import available_cores, copy_into, gpu_count, to_host
+from .device import available_cores
 from .errors import CollectiveError
+from .host_arrays import Borrowed as Borrowed  # C++ looks it up here
+from .host_arrays import Refused, in_si_units, trouble_of, write_outputs
 from .runtime.agree import Attempt
 from .runtime.comm import SerialComm, finalized, from_handle
 
@@ -39,7 +41,6 @@ OPTIONS = (
 )  # fmt: skip
 _OWN = tuple(row.name for row in OPENING)
 _GROUPS = ("load", "readout", "engine", "policy", "shadow")
-_HOST = 1  # DLPack's number for memory of the host
 _LOCAL_SIZES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE")
 
 
@@ -151,48 +152,6 @@ def _where(error: BaseException) -> str:
     return f" ({os.path.basename(at.tb_frame.f_code.co_filename)}, line {at.tb_lineno})"
 
 
-class Refused:
-    """Stands in for an array that this rank has not got: whoever looks at it is told why."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
-        raise ValueError(self.reason)
-
-    def __float__(self) -> float:
-        raise ValueError(self.reason)
-
-    def __fspath__(self) -> str:
-        raise ValueError(self.reason)
-
-
-class Borrowed:
-    """Memory of the host that is handed on through DLPack; `capsule()` makes a capsule."""
-
-    def __init__(self, capsule: Callable[[], Any], device: int, index: int) -> None:
-        self._capsule, self._device = capsule, (device, index)
-
-    @property
-    def trouble(self) -> str | None:
-        """Why nobody can read or write it, if so."""
-        kind, index = self._device
-        if kind == _HOST or 0 <= index < gpu_count():
-            return None
-        return (
-            f"an array lies on GPU {index}, but torch sees {gpu_count()} (CUDA or ROCm); pass host pointers"
-        )
-
-    def __dlpack__(self, **_: Any) -> Any:
-        self.__dlpack_device__()
-        return self._capsule()
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        if self.trouble:
-            raise ValueError(self.trouble)
-        return self._device
-
-
 class Session:
     """One open closure. Arrays are views of the host's memory and are not kept.
 
@@ -243,18 +202,18 @@ class Session:
     def advance(self, n: int, ids: Any, inputs: dict[str, Any], outputs: tuple[tuple[str, Any], ...]) -> None:
         """One call of n cells: ids (n,) or None; inputs by name; results go to outputs (name, array)."""
         self._counts["calls"] += 1
-        if trouble := _trouble(outputs):
+        if trouble := trouble_of(outputs):
             self.refuse("mld_advance", trouble)
-        response = self._run(self._in_step, self.closure.advance, ids, **_si(inputs))
+        response = self._run(self._in_step, self.closure.advance, ids, **in_si_units(inputs))
         self.dt_max = response.dt_max
-        _write(response, outputs)
+        write_outputs(response, outputs)
 
     def submit(self, n: int, ids: Any, inputs: dict[str, Any], outputs: tuple[tuple[str, Any], ...]) -> None:
         """The same, to be made by `wait`."""
         self._counts["calls"] += 1
-        if trouble := _trouble(outputs):
+        if trouble := trouble_of(outputs):
             raise ValueError(trouble)
-        ticket = self._run(self._in_step, self.closure.submit, ids, **_si(inputs))
+        ticket = self._run(self._in_step, self.closure.submit, ids, **in_si_units(inputs))
         self._waiting.append((ticket, outputs))
 
     def wait(self) -> None:
@@ -263,7 +222,7 @@ class Session:
         self._run(self._in_step, self.closure.wait)
         for ticket, outputs in waiting:
             self.dt_max: Any = ticket.response.dt_max
-            _write(ticket.response, outputs)
+            write_outputs(ticket.response, outputs)
 
     def commit(self) -> None:
         """Keep the step; out of order too where calls that were handed in wait."""
@@ -287,12 +246,12 @@ class Session:
 
     def read(self, n: int, ids: Any, outputs: tuple[tuple[str, Any], ...]) -> None:
         """Committed values of n cells, ids (n,) or None for all, go to outputs (name, array)."""
-        if trouble := _trouble(outputs):
+        if trouble := trouble_of(outputs):
             raise ValueError(trouble)
         response = self.closure.read(ids)
         if len(response.ids) != n:
             raise ValueError(f"arrays of {n} cells for {len(response.ids)} registered ones")
-        _write(response, outputs)
+        write_outputs(response, outputs)
 
     def fact(self, name: str) -> float:
         """A fact of the model or of an option; ValueError listing the names there are."""
@@ -371,39 +330,6 @@ class Session:
             raise OrderError(str(err)) from err
         finally:
             self._counts["seconds"] += perf_counter() - begun
-
-
-def _trouble(outputs: tuple[tuple[str, Any], ...]) -> str | None:
-    """Why a result could not be written, known before there is one."""
-    arrays = (a[0] if isinstance(a, tuple) else a for _, a in outputs)
-    return next((a.trouble for a in arrays if isinstance(a, Borrowed) and a.trouble), None)
-
-
-def _si(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Inputs in SI units: what comes as (array, factor) is multiplied by its factor."""
-    if not any(isinstance(given, tuple) for given in inputs.values()):
-        return inputs
-    return {k: _multiplied(*given) if isinstance(given, tuple) else given for k, given in inputs.items()}
-
-
-def _multiplied(array: Any, factor: float) -> np.ndarray:
-    return np.asarray(to_host(array) if isinstance(array, Borrowed) else array) * factor
-
-
-def _write(response: Any, outputs: tuple[tuple[str, Any], ...]) -> None:
-    """Write what a response holds to arrays; those that come as (array, factor) get it divided by that."""
-    for name, array in outputs:
-        if type(array) is np.ndarray:
-            response.write(name, array)
-            continue
-        values = getattr(response, name)
-        if isinstance(array, tuple):
-            array, factor = array
-            values = values / factor
-        if isinstance(array, Borrowed):
-            copy_into(array, values)
-        else:
-            array[...] = values
 
 
 def _ranks_here() -> int:

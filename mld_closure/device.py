@@ -5,6 +5,7 @@ Torch is imported inside the functions, so importing this file is cheap.
 
 from __future__ import annotations
 
+import logging
 import os
 import typing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Literal
 if typing.TYPE_CHECKING:
     import torch
 
+log: logging.Logger = logging.getLogger("mld_closure")
 MOST_THREADS = 1024  # of torch in one process
 Precision = Literal["fp32", "bf16", "bf16-decode"]
 
@@ -86,8 +88,20 @@ def choose(name: str = "auto", precision: str = "fp32", threads: int | None = No
     threads = available_cores() if threads is None else threads
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
         raise ValueError(f"threads must lie between 1 and {MOST_THREADS}, got {threads!r}")
+    if precision != "fp32" and not fast_bf16(name):
+        log.warning("this processor has no bfloat16: precision '%s' is emulated, fp32 is faster", precision)
     torch.set_num_threads(threads)
     return Device(name, precision, threads)  # type: ignore[arg-type]
+
+
+def fast_bf16(name: str = "cpu") -> bool:
+    """Whether a device has instructions for bfloat16; a processor without them emulates it, far slower."""
+    import torch
+
+    if name != "cpu":
+        return True
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def available_cores() -> int:

@@ -25,21 +25,28 @@ log: logging.Logger = logging.getLogger("mld_closure")
 class Disk:
     """What the operating system does for this file."""
 
+    def before(self, call: str) -> None:
+        """Comes first in each call, named write, fsync, rename or mkdir: where tests let a disk fail."""
+
     def write(self, file: BinaryIO, data: bytes) -> None:
         """Write all of the data."""
+        self.before("write")
         file.write(data)
         file.flush()
 
     def fsync(self, handle: int) -> None:
         """Flush an open file or folder."""
+        self.before("fsync")
         os.fsync(handle)
 
     def rename(self, old: Path, new: Path) -> None:
         """Give a file or folder another name, in one atomic step; a file replaces another."""
+        self.before("rename")
         os.replace(old, new)
 
     def mkdir(self, path: Path) -> None:
         """Make a folder."""
+        self.before("mkdir")
         os.mkdir(path)
 
 

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "macro": {"dns"},
     "viz": {"data", "metrics"},
     "adapters": {"runtime"},
-    "bridge": {"closure", "runtime"},
+    "bridge": {"closure", "host_arrays", "runtime"},
     "simulation": {"dns", "data"},
     "testing": {"dns", "models", "surrogate"},
     "study": BELOW_CLI,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mld_closure.cli.output import json_option, print_json, progress
+from mld_closure.cli.output import CaseBar, json_option, print_json, progress
 
 
 @click.command()
@@ -35,24 +35,15 @@ def command(plan: str, out: Path, workers: int, as_json: bool) -> None:
     from mld_closure.simulation import load_plan, simulate_plan
 
     comm = default_comm()
-    failed = 0
     with progress() as bar:
-        task = bar.add_task(plan, total=None, status="", visible=comm.rank == 0)
+        cases = CaseBar(bar, plan, comm)
 
         def started(name: str, n_done: int, n_all: int) -> None:
-            nonlocal failed
-            failed = 0
-            mine = len(range(comm.rank, n_all - n_done, comm.size))
-            bar.update(task, description=name, total=n_done + mine, completed=n_done, status="")
+            cases.started(n_done, n_all, name)
 
-        def done(index: int, reason: str | None) -> None:
-            nonlocal failed
-            if reason is not None:
-                failed += 1
-                bar.console.print(f"case {index} failed: {reason}")
-            bar.update(task, advance=1, status=f"{failed} failed" if failed else "")
-
-        files = simulate_plan(load_plan(plan), out, workers=workers, comm=comm, started=started, done=done)
+        files = simulate_plan(
+            load_plan(plan), out, workers=workers, comm=comm, started=started, done=cases.done
+        )
     if comm.rank != 0:
         return
     summary = []

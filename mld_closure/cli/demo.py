@@ -22,8 +22,9 @@ OF_SLAB = ("bundle", "cells", "precision", "threads")
 @click.option("--bundle", default=SHIPPED, show_default=True, help="Surrogate of the slab, by name or path.")
 @click.option("--cells", type=click.IntRange(8), default=96, show_default=True, help="Of the slab.")
 @click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]), default="bf16", show_default=True, help="Of networks."
-)
+    "--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True,
+    help="Of networks; auto is bf16 where the device computes in it, else fp32.",
+)  # fmt: skip
 @click.option(
     "--threads",
     type=click.IntRange(1),

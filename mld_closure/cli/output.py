@@ -63,3 +63,26 @@ def _number(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"cannot print {type(value).__name__} as JSON")
+
+
+class CaseBar:
+    """A bar over the cases of a campaign, which this process of a communicator shares with others."""
+
+    def __init__(self, bar: Progress, what: str, comm: Any) -> None:
+        self._bar, self._comm, self._failed = bar, comm, 0
+        self._task = bar.add_task(what, total=None, status="", visible=comm.rank == 0)
+
+    def started(self, n_done: int, n_all: int, what: str | None = None) -> None:
+        """n_done of n_all cases are there already; what: the set that they belong to."""
+        self._failed = 0
+        mine = len(range(self._comm.rank, n_all - n_done, self._comm.size))
+        self._bar.update(self._task, total=n_done + mine, completed=n_done, status="")
+        if what is not None:
+            self._bar.update(self._task, description=what)
+
+    def done(self, index: int, reason: str | None) -> None:
+        """A case is done, or has failed for a reason."""
+        if reason is not None:
+            self._failed += 1
+            self._bar.console.print(f"case {index} failed: {reason}")
+        self._bar.update(self._task, advance=1, status=f"{self._failed} failed" if self._failed else "")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mld_closure.cli.output import json_option, print_json, progress
+from mld_closure.cli.output import CaseBar, json_option, print_json, progress
 
 
 def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
@@ -97,23 +97,10 @@ def command(kind, cases, seed, up, out, workers, frames, pixel, kinetics, config
         config = from_dict(CaseConfig, {**to_dict(config), **given}, where=str(config_path))
     out = out or Path(f"{preset}.h5")
     comm = default_comm()
-    failed = 0
     with progress() as bar:
-        task = bar.add_task(f"{preset} cases", total=None, status="", visible=comm.rank == 0)
-
-        def started(n_done: int, n_all: int) -> None:
-            mine = len(range(comm.rank, n_all - n_done, comm.size))
-            bar.update(task, total=n_done + mine, completed=n_done)
-
-        def done(index: int, reason: str | None) -> None:
-            nonlocal failed
-            if reason is not None:
-                failed += 1
-                bar.console.print(f"case {index} failed: {reason}")
-            bar.update(task, advance=1, status=f"{failed} failed" if failed else "")
-
+        shown = CaseBar(bar, f"{preset} cases", comm)
         simulate(kind, cases, out, seed=seed, up=up, frames=frames, workers=workers, config=config, comm=comm,
-                 started=started, done=done)  # fmt: skip
+                 started=shown.started, done=shown.done)  # fmt: skip
     if comm.rank == 0:
         with Trajectories(out) as data:
             summary = {

@@ -14,12 +14,13 @@ from ..errors import ClosureError
 from ..surrogate.facts import ModelFacts
 from .cells import NO_CELLS, Cells, Stage
 from .inputs import host_array, id_array
+from .open_step import Call, OpenStep, no_calls
 from .plausible import Plausibility
 from .policies import check_velocity, highest_pressure, positive_masses
 from .ranks import Ranks
 from .response import Response
 from .sources import Sources
-from .step import Call, Motion, OpenStep, Stepper, no_calls
+from .step import Motion, Stepper
 
 _NO_ROWS = np.empty(0, np.int64)
 

@@ -17,17 +17,19 @@ from typing import Any
 import numpy as np
 
 from ..config import to_dict
-from ..errors import ClosureError, CollectiveError, name_cells
+from ..errors import ClosureError, CollectiveError
 from ..surrogate.facts import ModelFacts
 from . import restart
 from .advancing import Advancing, Inputs
 from .cells import Cells, CellState, Stage
 from .fallback import Fallback
-from .inputs import Ticket, id_array, merge, share
+from .inputs import id_array
 from .ledger import Books, Ledger, gained
+from .moves import Moves
 from .observe.failures import Failure
 from .observe.records import PolicyRecords, check_parent
 from .observe.shadow import FallbackShadow
+from .open_step import OpenStep, agreed_step, checked_step
 from .options import Options
 from .planning import frames_read, make_stepper
 from .plausible import Plausibility
@@ -37,7 +39,8 @@ from .ranks import Ranks
 from .registration import check_shape, new_cells
 from .response import Response, committed
 from .sources import Sources
-from .step import Moves, OpenStep, Stepper, agreed_step, checked_step
+from .step import Stepper
+from .waiting import Ticket, Waiting, merge, share
 
 log: logging.Logger = logging.getLogger("mld_closure")
 
@@ -100,9 +103,8 @@ class Closure:
         self._watch = Plausibility(facts.model_step * facts.horizon)
         parts = self._cells, self._sources, facts, self._watch, options.load.kind, ranks
         self._advancing = Advancing(*parts)
-        self._books, self._handed_in = Books(), np.empty(0, bool)
+        self._books, self._waiting = Books(), Waiting()
         self._step: OpenStep | None = None
-        self._tickets: list[Ticket] = []
         self._stepper: Stepper | None = None
         self._closed = False
         if options.engine.patch_shape is not None:
@@ -301,21 +303,16 @@ class Closure:
         if given.velocity is not None:
             awake = (given.pressure >= self._p_arrival) | (self._cells.state.stage[rows] != Stage.IDLE)
             check_velocity(given.velocity[awake], given.ids[awake])
-        if not self._tickets:
-            self._handed_in = np.zeros(len(self._cells), bool)
-        again = given.ids[self._handed_in[rows]]
-        if len(again):
-            raise ClosureError(f"{name_cells(again)} already in a call that waits; call wait first", again)
-        self._handed_in[rows] = True
-        self._tickets.append(Ticket(given.ids, given.pressure, given.velocity, given.mass))
-        return self._tickets[-1]
+        ticket = Ticket(given.ids, given.pressure, given.velocity, given.mass)
+        self._waiting.add(ticket, rows, len(self._cells))
+        return ticket
 
     def wait(self) -> None:
         """Make all calls handed in, on all ranks, as one, which must name every cell once at most.
         Collective."""
         call = self._call("advance")
         call(self._need_step, "wait")
-        tickets, self._tickets = self._tickets, []
+        tickets = self._waiting.take()
         share(self._advance(call, call(lambda: self._inputs(*merge(tickets)))), tickets)
 
     def commit(self) -> None:
@@ -418,7 +415,7 @@ class Closure:
             self._give_back()
 
     def _give_back(self) -> None:
-        self._step, self._tickets, self._stepper, self._closed = None, [], None, True
+        self._step, self._waiting, self._stepper, self._closed = None, Waiting(), None, True
         self._sources, self._cells = Sources(), Cells()
         if self._records is not None:
             self._records.close()
@@ -452,13 +449,13 @@ class Closure:
 
     def _outcomes(self) -> list[Any]:
         step = self._need_step("commit")
-        if self._tickets:
-            raise ClosureError(f"{len(self._tickets)} calls handed in and not made; call wait before commit")
+        if len(self._waiting):
+            raise ClosureError(f"{len(self._waiting)} calls handed in and not made; call wait before commit")
         return self._stepper.outcomes(step) if self._stepper is not None and step.calls else []
 
     def _drop_step(self) -> None:
         self._ranks.forget()
-        self._step, self._tickets = None, []
+        self._step, self._waiting = None, Waiting()
         for shadow in self._shadows:
             shadow.rollback()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .cells import Cells
-from .step import OpenStep
+from .open_step import OpenStep
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,8 @@ committed."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,73 +15,17 @@ from ..errors import ClosureError, name_cells
 from ..surrogate.messages import FINISHED, Answers
 from . import clock as clocks
 from .arrival import LOAD_SLACK, LoadCapture
-from .cells import NO_CELLS, NO_SERVER, STAGE_STATUS, Cells, CellState, Stage
+from .cells import STAGE_STATUS, Cells, CellState, Stage
 from .clock import Clock
 from .fallback import Fallback, FallbackRequest
 from .frames import Frames
+from .moves import Outcome
 from .observe.shadow import FallbackShadow
+from .open_step import Call, OpenStep
 from .options import PolicyOptions
 from .policies import BURNED, REASONS, Status, check_fallback
 from .response import Response, respond
 from .strangers import Strangers
-
-_ALL = slice(None)
-_NO_ROWS = np.empty(0, np.int64)
-
-
-@dataclass(frozen=True)
-class Call:
-    """What one call to `advance` found.
-
-    rows, pressure (n,) of all its cells. live (k,): rows of the shocked ones, with their new states. block,
-    place (k,): where the server keeps the latent states of those that took model frames, else -1.
-    """
-
-    rows: np.ndarray
-    pressure: np.ndarray
-    live: np.ndarray
-    state: CellState
-    block: np.ndarray
-    place: np.ndarray
-
-
-@dataclass
-class OpenStep:
-    """A step begun at t (s), of length dt (s), and everything found in it so far.
-
-    count: n, the cells of this rank. shown: the responses that calls have returned.
-    """
-
-    t: float
-    dt: float
-    count: int
-    calls: list[Call] = field(default_factory=list)
-    shown: list[weakref.ref[Response]] = field(default_factory=list)
-    _last: tuple[int, list[Any]] = (0, [])
-
-    @cached_property
-    def server(self) -> np.ndarray:
-        """Rank (n,) chosen for cells that start in this step, by row; NO_SERVER for the others."""
-        return np.full(self.count, NO_SERVER)
-
-    @property
-    def quiet(self) -> bool:
-        """Whether no cell was shocked."""
-        return not any(len(call.live) for call in self.calls)
-
-    def last_calls(self) -> list[tuple[Call, np.ndarray | slice, np.ndarray | slice]]:
-        """(call, its rows, its live positions) that count: for each cell the last call with it."""
-        if len(self.calls) == 1:
-            return [(self.calls[0], _ALL, _ALL)]
-        if self._last[0] != len(self.calls):
-            self._last = len(self.calls), self._find_last()
-        return self._last[1]
-
-    def _find_last(self) -> list[tuple[Call, np.ndarray, np.ndarray]]:
-        owner = np.full(self.count, -1)
-        for k, call in enumerate(self.calls):
-            owner[call.rows] = k
-        return [(call, owner[call.rows] == k, owner[call.live] == k) for k, call in enumerate(self.calls)]
 
 
 @dataclass
@@ -108,61 +49,6 @@ class Motion:
     go: np.ndarray
     block: np.ndarray
     place: np.ndarray
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one call leaves for the cells (k,) whose last call it was; keep: which hold a latent state."""
-
-    rows: np.ndarray
-    state: CellState
-    keep: np.ndarray
-    block: np.ndarray
-    place: np.ndarray
-
-
-@dataclass
-class Moves:
-    """What servers are to do at the end of a step: cells (k,) whose latent states they keep or free."""
-
-    rows: np.ndarray
-    slot: np.ndarray
-    server: np.ndarray
-    block: np.ndarray
-    place: np.ndarray
-    keep: np.ndarray
-    _parts: list[tuple[Outcome, np.ndarray]]
-
-    @classmethod
-    def of(cls, outcomes: list[Outcome], step: OpenStep | None) -> Moves:
-        """The moves that outcomes ask for; cells that start in the step go to the servers chosen for them."""
-        if not outcomes:
-            return cls(_NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS, _NO_ROWS.astype(bool), [])
-        parts = [
-            (o, np.flatnonzero((o.keep & (o.block >= 0)) | (~o.keep & (o.state.slot >= 0)))) for o in outcomes
-        ]
-        rows, slot, held, block, place, keep = (
-            np.concatenate([np.empty(0, kind), *(column(o)[m] for o, m in parts)])
-            for kind, column in (
-                (np.int64, lambda o: o.rows),
-                (np.int32, lambda o: o.state.slot),
-                (np.int32, lambda o: o.state.server),
-                (np.int64, lambda o: o.block),
-                (np.int64, lambda o: o.place),
-                (bool, lambda o: o.keep),
-            )
-        )
-        chosen = held if step is None else step.server[rows]
-        return cls(rows, slot, np.where(slot >= 0, held, chosen), block, place, keep, parts)
-
-    def settle(self, slots: np.ndarray) -> None:
-        """Write the slots (k,) that servers gave into the outcomes."""
-        first = 0
-        for outcome, m in self._parts:
-            own = slice(first, first + len(m))
-            outcome.state.slot[m] = slots[own]
-            outcome.state.server[m] = np.where(self.keep[own], self.server[own], NO_SERVER)
-            first += len(m)
 
 
 @dataclass(frozen=True)
@@ -297,7 +183,7 @@ class Stepper:
                 flagged.append(Flagged(rows[new], outcome.state.take(new), committed.take(rows[new])))
             committed.put(rows, outcome.state)
         for call, counts, _ in step.last_calls():
-            if call.rows is self.cells.all_rows and (counts is _ALL or counts.all()):
+            if call.rows is self.cells.all_rows and (isinstance(counts, slice) or counts.all()):
                 committed.pressure = call.pressure  # the call's own copy
             else:
                 committed.pressure[call.rows[counts]] = call.pressure[counts]
@@ -381,46 +267,3 @@ class Stepper:
         fastest = np.maximum(slope, found["burn_rate"])[runs].max(initial=0.0)
         limit = self.policy.max_burn_step
         response.dt_max = float(limit / fastest) if fastest > 0 else float("inf")
-
-
-LEAST_STEP = 1e-30  # s; rates over a shorter one may be more than a number can be
-SLACK_ULP = 8  # spacings of floating point numbers by which a host's sum of steps may fall short
-
-
-def checked_step(t: float, dt: float, last: float | None) -> tuple[float, float]:
-    """t and dt (s) of a step as numbers; ClosureError where they are none, or time goes back.
-
-    last: end of the last committed step (s), None before the first.
-    """
-    t, dt = float(t), float(dt)
-    if not (np.isfinite(t + dt) and np.isfinite(dt) and dt >= LEAST_STEP):
-        raise ClosureError(
-            f"a step needs finite t and positive dt, got t = {t} s, dt = {dt} s; choose a dt of at least "
-            f"{LEAST_STEP:g} s"
-        )
-    if last is not None and t < last - SLACK_ULP * np.spacing(max(abs(t), abs(last))) - 1e-9 * dt:
-        raise ClosureError(f"time goes back: step begins at {t} s, the last one ended at {last} s")
-    return t, dt
-
-
-def agreed_step(steps: np.ndarray) -> tuple[float, float]:
-    """t and dt of rank 0, from those of all ranks (size, 2); ClosureError unless all agree within 1e-9."""
-    t, dt = (float(v) for v in steps[0])
-    if len(steps) == 1:
-        return t, dt
-    scale = np.array([max(abs(t), dt), dt])
-    other = np.flatnonzero((np.abs(steps - steps[0]) > 1e-9 * scale).any(axis=1))
-    if len(other):
-        t2, dt2 = steps[other[0]]
-        error = ClosureError(
-            f"ranks open different steps: t = {t} s, dt = {dt} s on rank 0, t = {t2} s, dt = {dt2} s on rank "
-            f"{other[0]}; give all ranks the same"
-        )
-        error.everywhere = True
-        raise error
-    return t, dt
-
-
-def no_calls(rows: np.ndarray, pressure: np.ndarray) -> Call:
-    """A call in which no cell is shocked."""
-    return Call(rows, pressure, _NO_ROWS, NO_CELLS, _NO_ROWS, _NO_ROWS)

@@ -6,7 +6,6 @@ Looked at when a file is opened, before anything of it is read: what is announce
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import h5py
 import numpy as np
@@ -17,8 +16,8 @@ from mld_closure.data.layout import VELOCITY, datasets
 MOST_CASES, MOST_FRAMES, MOST_PIXELS = 10**7, 10**6, 1 << 28
 
 
-class Opened(Protocol):
-    """What is looked at of a file whose header has been read (`data.trajectories.Trajectories`)."""
+class Header:
+    """What the header of a trajectory file says; `trajectories.Trajectories` reads and explains it."""
 
     times: np.ndarray
     shape: tuple[int, int]
@@ -28,15 +27,18 @@ class Opened(Protocol):
     cases: np.ndarray
     curve_times: np.ndarray
     parts: int
+    _file: h5py.File
 
     def raw(self, where: str) -> h5py.Dataset:
         """The dataset at a path inside the file, unread."""
-        ...
+        return self._file[where]
 
-    def __contains__(self, where: str) -> bool: ...
+    def __contains__(self, where: str) -> bool:
+        """Whether the file has something at a path inside it."""
+        return where in self._file
 
 
-def faulty_shapes(trajectories: Opened) -> Iterator[str]:
+def faulty_shapes(trajectories: Header) -> Iterator[str]:
     """Faults of number, shape and type of all that a file holds, one sentence each."""
     n, frames, (ny, nx) = trajectories.n_cases, trajectories.times, trajectories.shape
     if not 0 <= n <= MOST_CASES or frames.ndim != 1 or not 1 <= len(frames) <= MOST_FRAMES:
@@ -82,7 +84,7 @@ def leads_outside(file: h5py.File) -> str | None:
     return found[0] if found else None
 
 
-def _faulty_dataset(trajectories: Opened, where: str, expected: tuple[int, ...]) -> Iterator[str]:
+def _faulty_dataset(trajectories: Header, where: str, expected: tuple[int, ...]) -> Iterator[str]:
     dataset = trajectories.raw(where) if where in trajectories else None
     if not isinstance(dataset, h5py.Dataset):
         yield f"{where} is missing"

@@ -6,7 +6,8 @@ Why: fields are compressed one frame per chunk, so a window costs its own frames
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,18 @@ from mld_closure.data.layout import (
     TrajectorySpec,
     datasets,
 )
-from mld_closure.data.shapes import faulty_shapes, leads_outside
+from mld_closure.data.shapes import Header, faulty_shapes, leads_outside
 from mld_closure.fields import FIELDS
 from mld_closure.intake import reason, require_regular
 
 # What h5py, numpy and json raise where a file is not as it should be
-_DAMAGE = (
+DAMAGE = (
     *(KeyError, AttributeError, OSError, RuntimeError, TypeError, ValueError, IndexError),
     *(MemoryError, RecursionError, OverflowError),
 )
 
 
-class Trajectories:
+class Trajectories(Header):
     """A trajectory file, opened for reading; frames are read only when `read` is called.
 
     As a context manager it closes the file at the end. It can be pickled; a copy opens the file again.
@@ -97,14 +98,6 @@ class Trajectories:
 
     path: Path
     pixel: float
-    times: np.ndarray
-    shape: tuple[int, int]
-    fields: tuple[str, ...]
-    n_cases: int
-    scalars: dict[str, np.ndarray]
-    cases: np.ndarray
-    curve_times: np.ndarray
-    parts: int
     failures: list[tuple[int, str]]
     provenance: dict[str, Any]
 
@@ -117,7 +110,7 @@ class Trajectories:
             self._read_header()
             if (fault := next(faulty_shapes(self), None)) is not None:
                 raise ValueError(fault)
-        except _DAMAGE as err:
+        except DAMAGE as err:
             self._file.close()
             raise ValueError(f"{self.path}: damaged trajectory file ({reason(err)})") from None
 
@@ -130,8 +123,7 @@ class Trajectories:
         self.fields = stored_fields(self._file)
         self.n_cases = int(attrs["n_trajectories"])
         self.scalars = {
-            name: self._file[f"scalars/{name}"][:].astype(np.float64)
-            for name in field_names(self._file["scalars"])
+            name: _real(self._file[f"scalars/{name}"]) for name in field_names(self._file["scalars"])
         }
         self.cases = self._file["scalars/case"][:].astype(np.int64)  # the campaign's case indices
         self.curve_times, self.parts = _curve_axes(self._file)  # (curve time,) s
@@ -180,12 +172,12 @@ class Trajectories:
         Raises
         ------
         ValueError
-            There is no such case.
+            There is no such case, or it cannot be read.
         """
         case = self._check_case(case)
-        return {
-            name: self._file[f"{GROUP}/{name}"][case] for name in shapes(len(self.curve_times), self.parts)
-        }
+        names = shapes(len(self.curve_times), self.parts)
+        with self._naming(f"curves, case {case}"):
+            return {name: self._file[f"{GROUP}/{name}"][case] for name in names}
 
     def description(self, case: int) -> dict[str, Any]:
         """What was recorded about a case, such as its voids.
@@ -203,9 +195,11 @@ class Trajectories:
         Raises
         ------
         ValueError
-            There is no such case.
+            There is no such case, or it cannot be read.
         """
-        return json.loads(self._file["descriptions"].asstr()[self._check_case(case)])
+        case = self._check_case(case)
+        with self._naming(f"descriptions, case {case}"):
+            return json.loads(self._file["descriptions"].asstr()[case])
 
     def read(
         self, case: int, fields: Sequence[str] | None = None, frames: slice | Sequence[int] = slice(None)
@@ -242,26 +236,13 @@ class Trajectories:
         out = np.empty((len(numbers), len(names), *self.shape), dtype=np.float32)
         whole = {*names, *VELOCITY} if set(VELOCITY) & set(names) else names
         for path, held in datasets(whole).items():
-            dataset = self._file[path]
             for k, frame in enumerate(numbers):
-                try:
-                    values = dataset[case, frame]  # (y, x) or (y, x, component)
-                except (OSError, RuntimeError, KeyError, MemoryError) as err:
-                    raise ValueError(
-                        f"{self.path}: {path}, case {case}, frame {frame}: {reason(err)}"
-                    ) from None
+                with self._naming(f"{path}, case {case}, frame {frame}"):
+                    values = self._file[path][case, frame]  # (y, x) or (y, x, component)
                 for component, name in enumerate(held):
                     if name in names:
                         out[k, names.index(name)] = values if values.ndim == 2 else values[..., component]
         return out
-
-    def raw(self, where: str) -> h5py.Dataset:
-        """The dataset at a path inside the file, unread."""
-        return self._file[where]
-
-    def __contains__(self, where: str) -> bool:
-        """Whether the file has something at a path inside it."""
-        return where in self._file
 
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
@@ -289,6 +270,14 @@ class Trajectories:
         if speeds is not None and len(speeds):
             lines.append(f"  piston speeds {speeds.min():.4g} to {speeds.max():.4g} m/s")
         return "\n".join(lines)
+
+    @contextmanager
+    def _naming(self, what: str) -> Iterator[None]:
+        """Raise ValueError that names the file and what was read of it, where that is damaged."""
+        try:
+            yield
+        except DAMAGE as err:
+            raise ValueError(f"{self.path}: {what}: {reason(err)}") from None
 
     def _check_case(self, case: int) -> int:
         if not 0 <= case < self.n_cases:
@@ -331,7 +320,14 @@ def _curve_axes(file: h5py.File) -> tuple[np.ndarray, int]:
     """(curve times in s, parts besides the whole patch) of an open file; no times where it has no curves."""
     if GROUP not in file:
         return np.zeros(0), 0
-    return file[f"{GROUP}/time"][:].astype(np.float64), int(file[GROUP].attrs["parts"])
+    return _real(file[f"{GROUP}/time"]), int(file[GROUP].attrs["parts"])
+
+
+def _real(dataset: h5py.Dataset) -> np.ndarray:
+    """All of a dataset as float64; ValueError unless it holds real numbers."""
+    if dataset.dtype.kind not in "fiu":
+        raise ValueError(f"{dataset.name} holds {dataset.dtype}, not real numbers")
+    return dataset[:].astype(np.float64)
 
 
 def stored_fields(file: h5py.File) -> tuple[str, ...]:

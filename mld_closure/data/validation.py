@@ -13,7 +13,8 @@ from mld_closure import fields as field_table
 from mld_closure.data.curves import GROUP, faulty_value
 from mld_closure.data.layout import check_fields, first_not_increasing
 from mld_closure.data.shapes import faulty_shapes
-from mld_closure.data.trajectories import Trajectories, field_names, open_file, stored_fields
+from mld_closure.data.trajectories import DAMAGE, Trajectories, field_names, open_file, stored_fields
+from mld_closure.intake import reason
 
 _ATTRIBUTES = (
     *("dataset_name", "grid_type", "n_spatial_dims", "n_trajectories", "pixel", "frame_times", "boundaries"),
@@ -68,10 +69,16 @@ def inspect(path: str | Path, on_case: Callable[[int], None] | None = None) -> I
     if found.faults:
         return found
     with Trajectories(path) as trajectories:
-        found.faults += [*_faulty_header(trajectories), *faulty_shapes(trajectories)]
+        try:
+            found.faults += [*_faulty_header(trajectories), *faulty_shapes(trajectories)]
+        except DAMAGE as err:
+            found.faults.append(f"{path}: damaged trajectory file ({reason(err)})")
         if not found.faults:
             for case in range(trajectories.n_cases):
-                found.faults += _read_case(trajectories, case, found.ranges)
+                try:
+                    found.faults += _read_case(trajectories, case, found.ranges)
+                except ValueError as err:
+                    found.faults.append(str(err))
                 if on_case:
                     on_case(case)
     return found
@@ -83,11 +90,14 @@ def _faulty_structure(path: str | Path) -> list[str]:
         file = open_file(path)
     except (ValueError, FileNotFoundError) as err:
         return [str(err)]
-    with file:
-        found = [f"attribute {a} is missing" for a in _ATTRIBUTES if a not in file.attrs]
-        found += [f"{o} is missing" for o in _OBJECTS if o not in file]
-        if not found:
-            found += _faulty_names(file)
+    try:
+        with file:
+            found = [f"attribute {a} is missing" for a in _ATTRIBUTES if a not in file.attrs]
+            found += [f"{o} is missing" for o in _OBJECTS if o not in file]
+            if not found:
+                found += _faulty_names(file)
+    except DAMAGE as err:
+        return [f"{path}: damaged trajectory file ({reason(err)})"]
     if found:
         return found
     try:
@@ -143,11 +153,7 @@ def _read_case(
         if fault:
             yield f"case {case}, curve {name}: {fault}"
     for frame in range(trajectories.n_frames):
-        try:
-            images = trajectories.read(case, frames=[frame])[0]
-        except ValueError as err:
-            yield str(err)
-            return
+        images = trajectories.read(case, frames=[frame])[0]
         for name, image in zip(trajectories.fields, images, strict=True):
             fault = None if name in named else faulty_pixel(name, image)
             if fault:

@@ -10,17 +10,15 @@ positive increments, so they rise from 0 and stay below 1 whatever the weights a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .. import config as config_room
 from ..fields import HOT
-from .bundle import BundleError, Extra
-from .bundle_files import fill
+from . import extras
+from .bundle import Extra
 from .layers import conv, leaky, unit
 
 EXTRA = "curves"  # its name among the extras of a bundle
@@ -150,8 +148,7 @@ class CurveNet(nn.Module):
 
     def to_extra(self) -> Extra:
         """Return the network as a part of a bundle: `bundle.extras[EXTRA] = net.to_extra()`."""
-        state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
-        return Extra(config_room.to_dict(self.config), state)
+        return extras.to_extra(self)
 
     @classmethod
     def from_extra(cls, extra: Extra) -> CurveNet:
@@ -162,18 +159,4 @@ class CurveNet(nn.Module):
         BundleError
             The stored network is damaged.
         """
-        try:
-            config: Any = config_room.from_dict(CurveConfig, extra.config, "curve network")
-            with torch.device("meta"), torch.random.fork_rng(devices=[]):
-                net = cls(config)
-            own = {name: tensor.shape for name, tensor in net.state_dict().items()}
-            there = {name: tensor.shape for name, tensor in extra.state.items()}
-            if own != there:
-                odd = next(n for n in own | there if own.get(n) != there.get(n))
-                raise BundleError(
-                    f"tensor {odd} is {there.get(odd)}, the configuration asks for {own.get(odd)}"
-                )
-            fill(net, extra.state)
-        except (ValueError, RuntimeError) as err:
-            raise BundleError(f"the curve network of this bundle cannot be used: {err}") from None
-        return net.eval().requires_grad_(False)
+        return extras.from_extra(extra, cls, CurveConfig, "curve network")

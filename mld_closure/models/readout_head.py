@@ -16,11 +16,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import config as config_room
 from .. import fields as field_table
 from ..fields import FRACTIONS, HOT, QUANTITIES
-from .bundle import BundleError, Extra
-from .bundle_files import fill
+from . import extras
+from .bundle import Extra
 from .layers import conv, units
 from .scaling import channel_moments
 
@@ -145,8 +144,7 @@ class ReadoutHead(nn.Module):
 
     def to_extra(self) -> Extra:
         """Return the head as a part of a bundle: `bundle.extras[EXTRA] = head.to_extra()`."""
-        state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
-        return Extra(config_room.to_dict(self.config), state)
+        return extras.to_extra(self)
 
     @classmethod
     def from_extra(cls, extra: Extra) -> ReadoutHead:
@@ -157,21 +155,7 @@ class ReadoutHead(nn.Module):
         BundleError
             The stored head is damaged.
         """
-        try:
-            # without memory: the configuration is compared with the tensors first; random numbers stay
-            with torch.device("meta"), torch.random.fork_rng(devices=[]):
-                head = cls(config_room.from_dict(HeadConfig, extra.config, "readout head"))
-            own = {name: tensor.shape for name, tensor in head.state_dict().items()}
-            there = {name: tensor.shape for name, tensor in extra.state.items()}
-            if own != there:
-                odd = next(n for n in own | there if own.get(n) != there.get(n))
-                raise BundleError(
-                    f"tensor {odd} is {there.get(odd)}, the configuration asks for {own.get(odd)}"
-                )
-            fill(head, extra.state)
-        except (ValueError, RuntimeError) as err:
-            raise BundleError(f"the readout head of this bundle cannot be used: {err}") from None
-        return head.eval().requires_grad_(False)
+        return extras.from_extra(extra, cls, HeadConfig, "readout head")
 
 
 def pool_maps(maps: torch.Tensor) -> torch.Tensor:

@@ -177,14 +177,15 @@ class Opening:
         network, device, table = loaded
         folder = None if failures is None else str(failures)
         chosen = [(f"option {name}", value) for name, value in _flat(to_dict(options))]
-        facts = [("the bundle", network.content_hash()), ("failures", folder), *chosen]
+        digest = network.content_hash()
+        facts = [("the bundle", digest), ("failures", folder), *chosen]
         prints = zlib.crc32(np.ascontiguousarray(table.profile), zlib.crc32(np.ascontiguousarray(table.p)))
         if comm.size > 1:
             same_everywhere(comm, [*facts, ("the load table", prints), ("serving", self.serving)])
             if capture is not None:
                 path = Path(capture)
                 capture = path.with_name(f"{path.stem}-rank{comm.rank}{path.suffix}")
-        parts = call(self._parts, network, device, table, options)
+        parts = call(self._parts, network, digest, device, table, options)
         call.settle()
         model_facts, ranks, options = parts
         other = {"fallback": fallback, "capture": capture, "failures": failures}
@@ -193,10 +194,10 @@ class Opening:
         return closure
 
     def _parts(
-        self, bundle: Bundle, device: Device, table: LoadTable, options: Options
+        self, bundle: Bundle, digest: str, device: Device, table: LoadTable, options: Options
     ) -> tuple[ModelFacts, Ranks, Options]:
         """Facts of the model, the ranks, and the options as a compiled step narrows them."""
-        scale, digest = options.engine.scale, bundle.content_hash()
+        scale = options.engine.scale
         model = getattr(bundle, scale)
         reader, spread = make_reader(bundle, model, options.readout)
         step = load_step(options.engine, digest, model, device)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..device import fast_bf16
 from ..dns.eos import Material
 from ..grids import MESO_SHAPE
 from ..macro.porous import porous_shock
@@ -72,12 +73,15 @@ def run_slab(
     out, comm, progress
         See `run`.
     precision, threads
-        Of the networks; threads only where there is one rank, several share a node's cores.
+        Of the networks; threads only where there is one rank, several share a node's cores. "auto" is bf16
+        where the processors of all ranks have it, else fp32.
     """
     comm = SerialComm() if comm is None else comm
     attempt = Attempt(comm)
     case = attempt(slab_case, bundle, cells, up)
     attempt.settle()
+    if precision == "auto":
+        precision = "bf16" if all(comm.allgather(fast_bf16())) else "fp32"
     options = {"precision": precision} | ({"threads": threads} if comm.size == 1 else {})
     return run(case, out, comm=comm, progress=progress, options=options)
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from mld_closure.cli.main import main
+from mld_closure.device import choose
+from mld_closure.study import demo as study_demo
 from mld_closure.testing import random_networks
 
 
@@ -46,6 +48,17 @@ def test_the_slab(capsys, tmp_path, bundle):
     code, _, err = demo(capsys, *words)
     assert (code, err.count("\n")) == (2, 1)
     assert "holds a run already" in err
+
+
+@pytest.mark.parametrize(("there", "precision"), [("avx512_bf16", "bf16"), ("avx2", "fp32")])
+def test_bf16_is_taken_where_the_processor_has_it(monkeypatch, tmp_path, caplog, there, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {there: True, "architecture": "x86_64"})
+    taken = []
+    monkeypatch.setattr(study_demo, "run", lambda *args, options, **more: taken.append(options["precision"]))
+    study_demo.run_slab("hmx-compact", tmp_path / "d", 8, 900.0, "auto", 1)
+    assert taken == [precision]
+    choose("cpu", "bf16", threads=1)
+    assert ("bf16' is emulated, fp32 is faster" in caplog.text) == (precision == "fp32")
 
 
 def test_a_missing_bundle_is_named(capsys, tmp_path):

@@ -49,3 +49,4 @@ def test_hosts_may_sum_steps_or_multiply_them(kit, start, summed):
         closure.begin_step(t if summed else start + k * dt, dt)
         closure.commit()
         t += dt
+    assert closure.time == pytest.approx(start + 300 * dt, rel=1e-12)

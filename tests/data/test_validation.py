@@ -130,3 +130,22 @@ def test_unreadable_files_are_one_fault(path, tmp_path):
     (tmp_path / "x.h5").write_text("no")
     assert "not a readable trajectory file" in validate(tmp_path / "x.h5")[0]
     assert "no such trajectory file" in validate(tmp_path / "y.h5")[0]
+
+
+@pytest.mark.parametrize("kind", ["c16", "S4", "?"])
+def test_scalars_that_are_no_real_numbers_are_one_fault(path, kind):
+    with h5py.File(path, "a") as file:
+        del file["scalars/porosity"]
+        file["scalars/porosity"] = np.zeros(2, kind)
+    (fault,) = validate(path)
+    assert "scalars/porosity holds" in fault
+    assert "not real numbers" in fault
+
+
+def test_what_hdf5_raises_beside_its_documented_errors_is_one_fault(path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("Can't get deprecated info for object (bad heap free list)")
+
+    monkeypatch.setattr(h5py.Group, "__contains__", broken)
+    (fault,) = validate(path)
+    assert "damaged trajectory file (Can't get deprecated info" in fault

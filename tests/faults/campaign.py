@@ -100,10 +100,10 @@ class Campaign:
 
     def run(self, numbers=None) -> None:
         """Make all faults that have not been made."""
-        todo = [n for n in (range(self.count) if numbers is None else numbers) if n not in self.results]
+        missing = [n for n in (range(self.count) if numbers is None else numbers) if n not in self.results]
         file = None if self.store is None else open(self.store, "a")  # noqa: SIM115 (closed below)
         try:
-            for number in todo:
+            for number in missing:
                 self.results[number] = self.one(number)
                 if file is not None:
                     file.write(json.dumps(self.results[number]) + "\n")

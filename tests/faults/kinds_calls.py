@@ -31,6 +31,7 @@ def pressures(draw, n):
 def calls(draw, bench):
     """Whatever is called, the committed state is that of the steps that were committed, made again alone."""
     made, committed, open_step, t = bench.closure(), [], None, 0.0
+    waiting = []
     for _ in range(int(draw.integers(5, 25))):
         what = draw.choice(CALLS)
         p = pressures(draw, CELLS)
@@ -51,19 +52,19 @@ def calls(draw, bench):
                 open_step, t = None, t + DT
             elif what == "rollback":
                 made.rollback()
-                open_step = None
+                open_step, waiting = None, []
             elif what == "save":
                 made.save(bench.folder / "in-between")
             elif what == "restore":
                 made.restore(bench.folder / "nowhere")
             elif what == "submit":
-                made.submit(IDS[:2], pressure=p[:2])
+                waiting.append(made.submit(IDS[:2], pressure=p[:2]))
             elif what == "wait":
-                pending = [k for k in made._tickets]
                 made.wait()
-                if pending:
-                    ids = np.concatenate([k.ids for k in pending])
-                    open_step.append((ids, np.concatenate([k.pressure for k in pending])))
+                if waiting:
+                    ids = np.concatenate([k.ids for k in waiting])
+                    open_step.append((ids, np.concatenate([k.pressure for k in waiting])))
+                waiting = []
             elif what == "register":
                 made.register(IDS[:1], patches=bench.patches[:1])
             elif what == "unregister":

@@ -27,7 +27,7 @@ class Failing(durable.Disk):
     def __init__(self, what, moment, code, for_good):
         self.what, self.left, self.code, self.for_good, self.failed = what, moment, code, for_good, False
 
-    def _next(self, name):
+    def before(self, name):
         if name == self.what or (self.for_good and self.failed):
             self.left -= 1
             if self.left < 0 and (self.for_good or not self.failed):
@@ -36,23 +36,10 @@ class Failing(durable.Disk):
 
     def write(self, file, data):
         try:
-            self._next("write")
+            super().write(file, data)
         except OSError:
             file.write(data[: len(data) // 2])
             raise
-        super().write(file, data)
-
-    def fsync(self, handle):
-        self._next("fsync")
-        super().fsync(handle)
-
-    def rename(self, old, new):
-        self._next("rename")
-        super().rename(old, new)
-
-    def mkdir(self, path):
-        self._next("mkdir")
-        super().mkdir(path)
 
 
 @contextlib.contextmanager
@@ -82,6 +69,14 @@ def bundle_replaced(draw, bench):
     return None if good else f"{disk.what}: wrote {wrote}, found {found[:8]}, {left}"
 
 
+def saved_again(bench, folder):
+    """What is wrong with a restart folder that is whole, once another save has cleaned it."""
+    checkpoint.read(folder)
+    bench.burning.save(folder)
+    left = len(list(folder.iterdir()))
+    return None if left == 2 else f"{left} files after the next save"
+
+
 @kind("disk fails, restart saved", 3)
 def restart_saved(draw, bench):
     folder = bench.copy(bench.restart)
@@ -91,10 +86,8 @@ def restart_saved(draw, bench):
             bench.burning.save(folder)
         except OSError:
             wrote = False
-    checkpoint.read(folder)
-    bench.burning.save(folder)
-    left = len(list(folder.iterdir()))
-    return None if left == 2 else f"{disk.what}: wrote {wrote}, {left} files after the next save"
+    trouble = saved_again(bench, folder)
+    return trouble and f"{disk.what}: wrote {wrote}, {trouble}"
 
 
 @kind("disk fails, campaign of cases", 2)
@@ -138,10 +131,7 @@ def killed_save(draw, bench):
     folder = bench.copy(bench.restart)
     if not killed(draw, lambda: bench.burning.save(folder)):
         return "the child ended by itself"
-    checkpoint.read(folder)
-    bench.burning.save(folder)
-    left = len(list(folder.iterdir()))
-    return None if left == 2 else f"{left} files after the next save"
+    return saved_again(bench, folder)
 
 
 @kind("killed while replacing a bundle", 2)
