@@ -60,18 +60,18 @@ class Grid:
         return self.ny // fine.ny, self.nx // fine.nx
 
 
-def check_frame(ny: int, nx: int) -> None:
-    """Check that both sides of a frame (in pixels) are positive multiples of `FRAME_MULTIPLE`.
+def check_frame(ny: int, nx: int, multiple: int = FRAME_MULTIPLE) -> None:
+    """Check that both sides of a frame (in pixels) are positive multiples of a number.
 
     Raises
     ------
     ValueError
         They are not; the message names a size that would fit.
     """
-    if ny < 1 or nx < 1 or ny % FRAME_MULTIPLE or nx % FRAME_MULTIPLE:
-        up = tuple(-(-max(n, 1) // FRAME_MULTIPLE) * FRAME_MULTIPLE for n in (ny, nx))
+    if ny < 1 or nx < 1 or ny % multiple or nx % multiple:
+        up = tuple(-(-max(n, 1) // multiple) * multiple for n in (ny, nx))
         raise ValueError(
-            f"frame of {ny} x {nx} pixels: both sides must be multiples of {FRAME_MULTIPLE}; "
+            f"frame of {ny} x {nx} pixels: both sides must be multiples of {multiple}; "
             f"pad to {up[0]} x {up[1]} or crop"
         )
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 import torch
 
 from .dns.cases import MICRO_STEP
-from .dns.load_table import load_table
-from .models.bundle import Bundle
+from .dns.load_table import load_table, wall_table
+from .models.bundle import CURVES, Bundle
+from .models.curve_net import CurveConfig, CurveNet
 from .models.dynamics import MesoDynamics, MicroDynamics
 from .models.readout_head import EXTRA as HEAD
 from .models.readout_head import HeadConfig, ReadoutHead
@@ -19,9 +20,11 @@ from .models.settings import PRESETS
 from .surrogate.frame0 import EXTRA as LOADING
 from .surrogate.frame0 import LoadTable
 
-__all__ = ["random_bundle", "random_networks"]
+__all__ = ["random_bundle", "random_curves", "random_networks"]
 
 SPEEDS = (500.0, 900.0, 1400.0)  # m/s
+WALL_SPEEDS = tuple(float(up) for up in range(400, 1801, 100))
+WALL_POROSITIES = (0.005, 0.1, 0.2, 0.3)
 
 
 def random_networks(base: int = PRESETS["compact"].base) -> Bundle:
@@ -81,3 +84,37 @@ def random_bundle(
         model.eval().requires_grad_(False)
     extras = {HEAD: head.to_extra(), LOADING: table.to_extra()}
     return Bundle(micro, meso, table.pixel, micro_step, 25, load_range, extras=extras)
+
+
+def random_curves(steps: int = 16, duration: float = 256e-9, halo: int = 8, parts: int = 4) -> Bundle:
+    """A bundle of burn curves of a random network, for points of the DNS's material in pixels of 200 nm.
+
+    Parameters
+    ----------
+    steps : int
+        Intervals of the curves.
+    duration : float
+        Their length in s.
+    halo : int
+        Columns of a patch ahead of its first part.
+    parts : int
+        Column parts of a patch.
+
+    Returns
+    -------
+    Bundle
+        With a load table that knows entropies; the same weights at every call. It takes a second to make.
+
+    Examples
+    --------
+    >>> random_curves().load_range
+    (500.0, 1600.0)
+    """
+    config = CurveConfig(duration, steps, halo=halo, parts=parts, width=8, hidden=16)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = CurveNet(config)
+        net.out.bias.data.view(4, -1)[0] += 1.0  # so that something burns
+    table = LoadTable.from_arrays(wall_table(WALL_POROSITIES, WALL_SPEEDS))
+    extras = {CURVES: net.to_extra(), LOADING: table.to_extra()}
+    return Bundle(None, None, table.pixel, duration / steps, steps, (500.0, 1600.0), extras=extras)

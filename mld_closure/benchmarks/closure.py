@@ -193,7 +193,7 @@ def cell_costs(
     that is read to the next. compiled: files of this bundle, each tried where its precision is asked for.
     limit: calls expected to take longer (s) are left out.
     """
-    model, digest = bundle.meso, bundle.content_hash()
+    model, digest = bundle.model("meso"), bundle.content_hash()
     for readout in readouts:
         options = ReadoutOptions(kind=readout, fields=decode_fields if readout == "decode" else None)
         reader, _ = make_reader(bundle, model, options)

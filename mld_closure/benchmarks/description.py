@@ -32,13 +32,13 @@ def description(
         scaled = torch.from_numpy(frame)
         describe(mu, loaded.pixel, table.entry)
         with torch.inference_mode():
-            loaded.meso.encode(scaled)
+            loaded.model("meso").encode(scaled)
             best = {"describe": float("inf"), "encode": float("inf")}
             for _ in range(repeats):
                 begun = time.perf_counter()
                 describe(mu, loaded.pixel, table.entry)
                 middle = time.perf_counter()
-                loaded.meso.encode(scaled)
+                loaded.model("meso").encode(scaled)
                 best["describe"] = min(best["describe"], middle - begun)
                 best["encode"] = min(best["encode"], time.perf_counter() - middle)
     finally:

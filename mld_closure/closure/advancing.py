@@ -16,7 +16,7 @@ from .cells import NO_CELLS, Cells, Stage
 from .inputs import host_array, id_array
 from .open_step import Call, OpenStep, no_calls
 from .plausible import Plausibility
-from .policies import check_velocity, highest_pressure, positive_masses
+from .policies import check_entropy, check_velocity, highest_pressure, positive_masses
 from .ranks import Ranks
 from .response import Response
 from .sources import Sources
@@ -27,14 +27,15 @@ _NO_ROWS = np.empty(0, np.int64)
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a call brings: rows (None: all cells, in order), ids, pressures (Pa), velocities (m/s) or None,
-    masses (kg) or None."""
+    """What a call brings: rows (None: all cells, in order), ids, pressures (Pa); velocities (m/s), masses
+    (kg) and entropies (J/kg), or None."""
 
     rows: np.ndarray | None
     ids: np.ndarray
     pressure: np.ndarray
     velocity: np.ndarray | None
     mass: np.ndarray | None = None
+    entropy: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,27 @@ class Advancing:
     load_kind: str
     ranks: Ranks
 
-    def inputs(self, ids: Any, pressure: Any, velocity: Any, mass: Any = None) -> Inputs:
+    def inputs(self, ids: Any, pressure: Any, velocity: Any, mass: Any = None, entropy: Any = None) -> Inputs:
         """What the host brings, as arrays; ClosureError for unknown cells and wrong lengths."""
         rows = None if ids is None else self.cells.rows(id_array(ids))
         rows = None if rows is self.cells.all_rows else rows
         names = self.cells.ids if rows is None else self.cells.ids[rows]
         p = host_array("pressure", pressure, len(names))
         m = None if mass is None else positive_masses(host_array("mass", mass, len(names)), names)
-        if velocity is None:
-            if self.load_kind == "incoming wave" and len(names):
-                raise ClosureError(
-                    f"load = '{self.load_kind}' needs the velocity of the cells; pass velocity="
-                )
-            return Inputs(rows, names, p, None, m)
-        return Inputs(rows, names, p, host_array("velocity", velocity, len(names)), m)
+        for name, given, kind in (("velocity", velocity, "incoming wave"), ("entropy", entropy, "entropy")):
+            if given is None and self.load_kind == kind and len(names):
+                raise ClosureError(f"load = '{kind}' needs the {name} of the cells; pass {name}=")
+        if entropy is not None and not self.facts.table.knows_entropy:
+            raise ClosureError(
+                "this bundle cannot tell a load by the entropy; leave entropy out, or use another bundle"
+            )
+        u, entropies = (
+            None if given is None else host_array(name, given, len(names))
+            for name, given in (("velocity", velocity), ("entropy", entropy))
+        )
+        if entropies is not None:
+            check_entropy(entropies, names)
+        return Inputs(rows, names, p, u, m, entropies)
 
     def together(
         self, call: Any, step: OpenStep | None, stepper: Stepper | None, given: Inputs | None
@@ -134,7 +142,8 @@ class Advancing:
         if not len(work):
             return Looked(rows, response, work, None)
         mass = 1.0 if given.mass is None else given.mass[work]
-        motion = stepper.prepare(step, rows[work], p[work], None if u is None else u[work], mass)
+        told = (None if given is None else given[work] for given in (u, given.entropy))
+        motion = stepper.prepare(step, rows[work], p[work], *told, mass)
         return Looked(rows, response, work, motion)
 
     def _finish(self, step: OpenStep, stepper: Stepper | None, given: Inputs, looked: Looked) -> Call:

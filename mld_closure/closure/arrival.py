@@ -63,18 +63,22 @@ class LoadCapture:
     reset_weak: bool
 
     def update_loads(
-        self, state: CellState, pressure: np.ndarray, velocity: np.ndarray | None, t: float, dt: float
+        self,
+        state: CellState,
+        pressure: np.ndarray,
+        velocity: np.ndarray | None,
+        entropy: np.ndarray | None,
+        t: float,
+        dt: float,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Take pressures (Pa) and velocities (m/s) (k,) at t + dt (s) into the states (k,) of cells.
+        """Take pressures (Pa), velocities (m/s) and entropies (J/kg) (k,) at t + dt (s) into the states (k,).
 
         `state.pressure` holds the pressures at t. Returns which cells start now, or start again, (k,), and
         the loads (m/s) they start with, (k,)."""
         state.age[state.stage != Stage.IDLE] += dt
         seeks = state.seeking | (state.stage == Stage.IDLE)
         speed = np.zeros(len(state))
-        speed[seeks] = self.table.piston_speed(
-            self.kind, pressure[seeks], None if velocity is None else velocity[seeks]
-        )
+        speed[seeks] = self._loads(state, pressure, velocity, entropy, seeks)
         wakes = self._see_arrivals(state, pressure, t, dt)
         settled = state.seeking & (speed - state.load < RISING * min(1.0, dt / self.model_step) * state.load)
         seeks = state.seeking | wakes
@@ -100,6 +104,20 @@ class LoadCapture:
         weak = self._too_weak(state, final)
         reset_to_idle(state, weak)
         return self._starting(state, load, final & ~weak, early), load
+
+    def _loads(
+        self,
+        state: CellState,
+        pressure: np.ndarray,
+        velocity: np.ndarray | None,
+        entropy: np.ndarray | None,
+        which: np.ndarray,
+    ) -> np.ndarray:
+        """Loads (m/s) that the macro states of cells (mask) stand for."""
+        if self.kind == "entropy" or (self.kind == "auto" and entropy is not None):
+            return self.table.load_of_entropy(entropy[which], state.porosity[which])
+        speed = None if velocity is None else velocity[which]
+        return self.table.piston_speed(self.kind, pressure[which], speed)
 
     def _see_arrivals(self, state: CellState, pressure: np.ndarray, t: float, dt: float) -> np.ndarray:
         """Date the arrival in idle cells whose pressure reaches p_arrival; returns which they are (k,).

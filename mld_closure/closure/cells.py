@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ClosureError, name_cells
 from ..fields import QUANTITIES
-from ..surrogate.messages import DRAWS, NO_SLOT
+from ..surrogate.messages import DRAWS, NO_SLOT, WHOLE_PATCH
 from .policies import Status
 
 NO_SERVER = -1
@@ -81,6 +81,10 @@ class CellState:
     solid: np.ndarray = _column(
         "f8", 0.0, "1", "mean solid fraction of the patch at rest, seen with frame 0",
         to_server=True, from_server=True,
+    )  # fmt: skip
+    part: np.ndarray = _column(
+        "i4", WHOLE_PATCH, "", "column part of the patch that the cell is a point of; -1 for the whole patch",
+        to_server=True,
     )  # fmt: skip
     up: np.ndarray = _column(
         "f8", 0.0, "m/s", "load that the model or the fallback was given", to_server=True

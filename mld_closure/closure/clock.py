@@ -16,10 +16,12 @@ from ..surrogate.messages import FINISHED
 from .cells import CellState, Stage
 from .policies import BURNED
 
-FACTOR_LIMIT = 2.0
+FACTOR_LIMIT = 2.0  # of p / P_s
+SLOWEST, FASTEST = 0.25, 4.0  # of p / p_frame
 MEMORY = 8  # model steps that the burn rate past the horizon is a mean of
 _AREA = list(QUANTITIES).index("hotspot_area_fraction")
 _HOT = list(QUANTITIES).index("hotspot_temperature")
+_PRESSURE = list(QUANTITIES).index("mean_pressure")
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,26 @@ class Clock:
     """Numbers of the clocks.
 
     model_step: time between model frames (s); step: between frames that are read (s); horizon: number of such
-    frames; exponent: m in d tau = clip(p / P_s, 0, 2)^m dt.
+    frames; exponent: m in d tau / dt. by_frame: whether pressures are compared with that of the cell's own
+    training frame at tau, and not with the shock pressure.
     """
 
     model_step: float
     step: float
     horizon: int
     exponent: float
+    by_frame: bool = False
 
-    def factor(self, pressure: np.ndarray, shock_pressure: np.ndarray) -> np.ndarray:
-        """d tau / dt = clip(p / P_s, 0, 2)^m, (k,), of pressures and shock pressures (Pa)."""
-        return np.clip(pressure / shock_pressure, 0.0, FACTOR_LIMIT) ** self.exponent
+    def factor(self, pressure: np.ndarray, state: CellState, which: np.ndarray) -> np.ndarray:
+        """d tau / dt (k,) of cells (mask) at pressures (k,) in Pa: clip(p / P_s, 0, 2)^m of shock pressures,
+        or clip(p / p_frame, 1/4, 4)^m of the pressures that the cells' frames had at tau."""
+        shock = state.peak[which]
+        if not self.by_frame:
+            return np.clip(pressure / shock, 0.0, FACTOR_LIMIT) ** self.exponent
+        frame = state.value[which, _PRESSURE]
+        known = (state.frame[which] >= 0) & (frame > 0)
+        ratio = pressure / np.where(known, frame, shock)
+        return np.clip(ratio, SLOWEST, FASTEST) ** self.exponent
 
     def frames_wanted(self, state: CellState) -> np.ndarray:
         """Last frame (k,) needed to read at tau: that at or after it, within the horizon."""

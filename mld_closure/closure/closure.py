@@ -179,6 +179,7 @@ class Closure:
         specimen: Any = None,
         offsets: Any = None,
         pixel: float | None = None,
+        parts: Any = None,
     ) -> None:
         """Add cells at rest that this rank is to own. Collective.
 
@@ -195,6 +196,9 @@ class Closure:
         pixel
             Size of the patches' pixels (m), where known, is checked against the bundle's; a specimen's own
             always.
+        parts
+            Column parts (n,) of the patches, from 0, that the cells are points of, for bundles of burn
+            curves; -1 stands for the whole patch, which is the default.
 
         Raises
         ------
@@ -206,7 +210,7 @@ class Closure:
         count = 0 if ids is None else len(ids)
         shape = self._ranks.ownership.agree_on_patches(call, count, patches, specimen)
         shape = self.options.engine.patch_shape or shape
-        new = call(new_cells, self._facts, self._watch, ids, patches, specimen, offsets, pixel, shape)
+        new = call(new_cells, self._facts, self._watch, ids, patches, specimen, offsets, pixel, shape, parts)
         self._ranks.settle(call)
         self._ranks.ownership.check_new(call, np.concatenate([self._cells.ids, ids]))
         if shape is not None and self._stepper is None:
@@ -260,7 +264,13 @@ class Closure:
         self._step = OpenStep(t, dt, len(self._cells))
 
     def advance(
-        self, ids: Any = None, *, pressure: Any = (), velocity: Any = None, mass: Any = None
+        self,
+        ids: Any = None,
+        *,
+        pressure: Any = (),
+        velocity: Any = None,
+        mass: Any = None,
+        entropy: Any = None,
     ) -> Response:
         """Take cells of this rank from the committed state to the end of the open step. Collective.
 
@@ -277,6 +287,9 @@ class Closure:
             (n,) in m/s, along the shock, against the material ahead; without it loads go by pressure.
         mass
             (n,) in kg, of the cells' material, for the ledger; 1 kg each by default.
+        entropy
+            (n,) in J/kg, of the cells' solid, as the thermal energy that it would have at its density at
+            rest, (e - e_cold) / (rho / rho0)^Gruneisen; for bundles that tell a load by it.
 
         Returns
         -------
@@ -289,21 +302,23 @@ class Closure:
             With nothing changed: a line that names the cells and the cure.
         """
         call = self._call("advance")
-        return self._advance(call, call(self._inputs, ids, pressure, velocity, mass))
+        return self._advance(call, call(self._inputs, ids, pressure, velocity, mass, entropy))
 
-    def submit(self, ids: Any, *, pressure: Any, velocity: Any = None, mass: Any = None) -> Ticket:
+    def submit(
+        self, ids: Any, *, pressure: Any, velocity: Any = None, mass: Any = None, entropy: Any = None
+    ) -> Ticket:
         """Hand in a call to be made together with others; `wait` makes them, the ticket gives the result.
 
         Not collective. Raises ClosureError, and takes nothing in, as `advance` does for what is wrong with
         the call itself, and for cells of another call that waits."""
         self._need_step("submit")
-        given = self._inputs(ids, pressure, velocity, mass)
+        given = self._inputs(ids, pressure, velocity, mass, entropy)
         highest_pressure(given.pressure, given.ids)
         rows = self._cells.all_rows if given.rows is None else given.rows
         if given.velocity is not None:
             awake = (given.pressure >= self._p_arrival) | (self._cells.state.stage[rows] != Stage.IDLE)
             check_velocity(given.velocity[awake], given.ids[awake])
-        ticket = Ticket(given.ids, given.pressure, given.velocity, given.mass)
+        ticket = Ticket(given.ids, given.pressure, given.velocity, given.mass, given.entropy)
         self._waiting.add(ticket, rows, len(self._cells))
         return ticket
 
@@ -482,9 +497,9 @@ class Closure:
     def _own_rows(self, ids: Any, what: str) -> np.ndarray:
         return self._cells.rows(self._own_ids(ids, what))
 
-    def _inputs(self, ids: Any, pressure: Any, velocity: Any, mass: Any = None) -> Inputs:
+    def _inputs(self, ids: Any, *given: Any) -> Inputs:
         self._need_step("advance")
-        return self._advancing.inputs(ids, pressure, velocity, mass)
+        return self._advancing.inputs(ids, *given)
 
     def _need_step(self, what: str) -> OpenStep:
         if self._step is None:
@@ -527,12 +542,13 @@ class Closure:
         given."""
         call, step = self._call("record a failure"), self._step
         known = given is not None and step is not None
-        every = self._ranks.settle(call, not known, known and given.velocity is not None)
+        told = (None, None) if given is None else (given.velocity, given.entropy)
+        every = self._ranks.settle(call, not known, *(known and g is not None for g in told))
         if every[:, 0].any():
             return
-        failure = Failure(step.t, step.dt, given.ids, given.pressure, given.velocity, error)
+        failure = Failure(step.t, step.dt, given.ids, given.pressure, *told, error)
         shape = self.options.engine.patch_shape or (1, 1)
         failure.write(
             call, self._ranks.restarts, self._failures, self._cells, self._sources, self._p_arrival, shape,
-            with_velocity=bool(every[:, 1].any()), facts=self._describe(),
+            told=tuple(every[:, 1:].any(axis=0).tolist()), facts=self._describe(),
         )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, get_type_hints
 from ..config import ConfigError, from_dict, option
 from ..surrogate.options import EngineOptions, ReadoutOptions, positive
 
-LoadKind = Literal["auto", "pressure", "incoming wave"]
+LoadKind = Literal["auto", "pressure", "incoming wave", "entropy"]
 Policy = Literal["clamp", "fallback", "error"]
 
 
@@ -23,29 +23,35 @@ class LoadOptions:
 
     kind: LoadKind = option(
         "auto",
-        "state of the macro cell that the load is matched to: the solid shock of equal `pressure`, or the "
-        "`incoming wave` of equal p + rho0 us u, which needs velocities; `auto` takes the wave where it can",
+        "state of the macro cell that the load is matched to: the solid shock of equal `pressure`, the "
+        "`incoming wave` of equal p + rho0 us u, which needs velocities, or the porous shock that leaves the "
+        "solid with this `entropy`; `auto` takes the entropy where it is given, else the wave where it can",
     )
     p_arrival: float | None = option(
-        None, "pressure that marks the arrival; none is a fifth of the weakest trained shock pressure", "Pa"
+        None,
+        "pressure that marks the arrival; none is that of training, or a fifth of the weakest trained shock "
+        "pressure",
+        "Pa",
     )
     window: float | None = option(
         None,
         "longest time over which a load is sought; none is the time that the weakest trained shock takes to "
-        "cross a patch",
+        "cross a patch, or half of one for points",
         "s",
     )
     updates: int = option(
         1,
         "equal parts of the window after each of which a cell may start, or start anew, with its load so far",
     )
-    history_exponent: float = option(
-        1.0, "m in d tau = clip(p / P_s, 0, 2)^m dt; 0 makes a cell's clock run with time"
+    history_exponent: float | None = option(
+        None,
+        "m in d tau = clip(p / P_s, 0, 2)^m dt, or clip(p / p_frame, 1/4, 4)^m dt for points; 0 makes a "
+        "cell's clock run with time, none is 1, or 1/2 for points",
     )
 
     def __post_init__(self) -> None:
         positive(self, "load", "p_arrival", "window", "updates")
-        if not self.history_exponent >= 0:
+        if self.history_exponent is not None and not self.history_exponent >= 0:
             raise ValueError(f"load.history_exponent must not be negative, got {self.history_exponent}")
 
 

@@ -20,7 +20,7 @@ from .strangers import Strangers
 
 def arrival_pressure(facts: ModelFacts, load: LoadOptions) -> float:
     """Pressure (Pa) that marks the arrival of a shock."""
-    return load.p_arrival or AWAKE * float(facts.table.shock_pressure(facts.load_range[0]))
+    return load.p_arrival or facts.arrival or AWAKE * float(facts.table.shock_pressure(facts.load_range[0]))
 
 
 def frames_read(facts: ModelFacts, options: Options) -> int:
@@ -51,14 +51,20 @@ def make_stepper(
         table,
         load.kind,
         p_arrival=arrival_pressure(facts, load),
-        window=load.window or nx * facts.pixel / float(table.shock_speed(weakest)),
+        window=load.window or _sought(facts, nx) * facts.pixel / float(table.shock_speed(weakest)),
         updates=load.updates,
         model_step=facts.model_step,
         load_range=facts.load_range,
         reset_weak=options.policy.on_weak_load == "reset",
     )
-    clock = Clock(facts.model_step, facts.model_step * every, frames // every, load.history_exponent)
+    exponent = (0.5 if facts.points else 1.0) if load.history_exponent is None else load.history_exponent
+    clock = Clock(facts.model_step, facts.model_step * every, frames // every, exponent, facts.points)
     accept = Frames(clock, options.policy, facts.known, facts.errors)
     strangers = Strangers(facts.familiar, patches, facts.pixel, (ny, nx))
-    delay = (0.5 * nx - table.front_column) * facts.pixel
+    delay = 0.0 if facts.points else (0.5 * nx - table.front_column) * facts.pixel
     return Stepper(cells, patches, capture, clock, accept, options.policy, delay, strangers, fallback, shadow)
+
+
+def _sought(facts: ModelFacts, nx: int) -> float:
+    """Columns of a patch over whose crossing by the shock a load is sought."""
+    return 0.5 * (nx - facts.halo) if facts.points else nx

@@ -94,6 +94,17 @@ def check_velocity(velocity: np.ndarray, ids: np.ndarray) -> None:
         )
 
 
+def check_entropy(entropy: np.ndarray, ids: np.ndarray) -> None:
+    """ClosureError naming the cells whose entropy (J/kg) is not finite, or negative."""
+    bad = ids[~((entropy >= 0) & (entropy < np.inf))]
+    if len(bad):
+        raise ClosureError(
+            f"entropy of {name_cells(bad)} is not finite or is negative; it is the thermal energy, in J/kg, "
+            "that the solid would have at its density at rest",
+            bad,
+        )
+
+
 def positive_masses(mass: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """The masses (n,) in kg; ClosureError naming the cells whose mass is not finite, or negative."""
     bad = ids[~((mass >= 0) & (mass < np.inf))]

@@ -101,17 +101,21 @@ class Stepper:
         rows: np.ndarray,
         pressure: np.ndarray,
         velocity: np.ndarray | None,
+        entropy: np.ndarray | None = None,
         mass: np.ndarray | float = 1.0,
     ) -> Motion:
         """See arrivals and loads of cells `rows` (k,), move their clocks, and find the model frames they
         need."""
         ids, old = self.cells.ids[rows], self.cells.state.take(rows)
         state = self.cells.state.take(rows)
-        starts, load = self.capture.update_loads(state, pressure, velocity, step.t, step.dt)
+        if entropy is not None:
+            self._measure(state, rows, pressure)
+        given = pressure, velocity, entropy
+        starts, load = self.capture.update_loads(state, *given, step.t, step.dt)
         since = old.tau.copy()
         runs = (old.stage == Stage.ACTIVE) | (old.stage == Stage.BEYOND_HORIZON)
         rate = np.where(runs | starts, 1.0, 0.0)
-        rate[runs] = self.clock.factor(pressure[runs], state.peak[runs])
+        rate[runs] = self.clock.factor(pressure[runs], state, runs)
         state.tau[runs] += rate[runs] * step.dt
         if starts.any():
             since[starts] = self._start(state, starts, load[starts], ids[starts], rows[starts])
@@ -188,6 +192,12 @@ class Stepper:
             else:
                 committed.pressure[call.rows[counts]] = call.pressure[counts]
         return flagged
+
+    def _measure(self, state: CellState, rows: np.ndarray, pressure: np.ndarray) -> None:
+        """Porosities of shocked cells that are not known yet, as a load by entropy needs them."""
+        new = np.flatnonzero(np.isnan(state.porosity) & (pressure >= self.capture.p_arrival))
+        if len(new):
+            state.porosity[new] = 1.0 - self.patches(rows[new]).mean(axis=(1, 2), dtype=np.float64)
 
     def _start(
         self, state: CellState, starts: np.ndarray, load: np.ndarray, ids: np.ndarray, rows: np.ndarray

@@ -7,6 +7,8 @@ import numpy as np
 from ..errors import ClosureError, name_cells
 from .response import Response
 
+_PLURAL = {"velocity": "velocities", "mass": "masses", "entropy": "entropies"}
+
 
 class Ticket:
     """A call handed in to be made with others: `response` holds its result after `wait`, None before."""
@@ -17,28 +19,33 @@ class Ticket:
         pressure: np.ndarray,
         velocity: np.ndarray | None,
         mass: np.ndarray | None = None,
+        entropy: np.ndarray | None = None,
     ) -> None:
         self.ids: np.ndarray = ids
         self.pressure: np.ndarray = pressure
         self.velocity: np.ndarray | None = velocity
         self.mass: np.ndarray | None = mass
+        self.entropy: np.ndarray | None = entropy
         self.response: Response | None = None
 
 
 def merge(
     tickets: list[Ticket],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """Ids, pressures, velocities and masses (None where there are none) of calls as those of one call."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Ids, pressures, velocities, masses and entropies of calls as of one; None where there are none."""
     ids = np.concatenate([np.empty(0, np.int64), *(t.ids for t in tickets)])
     p = np.concatenate([np.empty(0), *(t.pressure for t in tickets)])
-    return ids, p, _all_or_none("velocities", tickets), _all_or_none("masses", tickets)
+    u, m, entropy = (_all_or_none(name, tickets) for name in ("velocity", "mass", "entropy"))
+    return ids, p, u, m, entropy
 
 
-def _all_or_none(what: str, tickets: list[Ticket]) -> np.ndarray | None:
-    """Velocities or masses of all calls, None where no call has them."""
-    given = [t.velocity if what == "velocities" else t.mass for t in tickets]
+def _all_or_none(name: str, tickets: list[Ticket]) -> np.ndarray | None:
+    """What all calls have of this name, None where no call has it."""
+    given = [getattr(t, name) for t in tickets]
     if any(g is None for g in given) and not all(g is None for g in given):
-        raise ClosureError(f"some of the calls handed in have {what} and some have not; give all or none")
+        raise ClosureError(
+            f"some of the calls handed in have {_PLURAL[name]} and some have not; give all or none"
+        )
     if not given or given[0] is None:
         return None
     return np.concatenate(given)

@@ -205,3 +205,10 @@ def temperature(rho: np.ndarray, e: np.ndarray, m: Material) -> np.ndarray:
 def solid_fraction(rho: np.ndarray, e: np.ndarray, m: Material) -> np.ndarray:
     """Microstructure mu: 1 in the solid, the density ratio in a solid/void mixture."""
     return np.where(mie_gruneisen(rho, e, m) >= 0, 1.0, np.minimum(np.asarray(rho) / m.rho0, 1.0))
+
+
+def entropy(rho: np.ndarray, e: np.ndarray, m: Material) -> np.ndarray:
+    """A = (e - ec)/x^G (J/kg), x = rho/rho0: the thermal energy that the material would have at rho0.
+    Constant along isentropes of this equation of state; zero where it is colder than at rest."""
+    _, ec = _cold_arrays(rho, m)
+    return np.maximum((np.asarray(e) - ec) / (np.asarray(rho) / m.rho0) ** m.G, 0.0)

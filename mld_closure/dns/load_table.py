@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from mld_closure.dns.eos import Material
-from mld_closure.dns.exact import shock_from_piston
+from mld_closure.dns.eos import Material, entropy
+from mld_closure.dns.exact import porous_shock, shock_from_piston
 from mld_closure.dns.kinetics import Kinetics
 from mld_closure.dns.loading import FRONT_COLUMN, LINE, inflow_state, line_solver, shock_profile
 from mld_closure.fields import FIELDS
 
 SPEEDS = tuple(np.arange(200.0, 2001.0, 50.0))  # m/s
+POROSITIES = (0.005, *np.arange(0.01, 0.301, 0.01))
 
 
 def load_table(
@@ -44,4 +45,34 @@ def load_table(
         "rho0": m.rho0,
         "rho_void": m.rho_void,
         "T0": m.T0,
+    }
+
+
+def wall_table(
+    porosities: Sequence[float] = POROSITIES,
+    speeds: Sequence[float] = SPEEDS,
+    pixel: float = 200e-9,
+    material: Material | None = None,
+) -> dict[str, Any]:
+    """What a surrogate of wall frames must know: as `load_table`, without profiles, as frame 0 has no shock.
+
+    Also `porosity` (m,) and `entropy` (m, load), J/kg: of the solid behind shocks into porous material, by
+    which a load can be told (`eos.entropy`).
+    """
+    m = material or Material()
+    shocks = [shock_from_piston(float(up), m) for up in speeds]
+    behind = np.array([[porous_shock(float(up), m, 1.0 - phi)[:3] for up in speeds] for phi in porosities])
+    states = ("up", "us", "p", "rho", "T")
+    return {
+        **{name: np.array([getattr(s, name) for s in shocks]) for name in states},
+        "profile": np.empty((len(shocks), 0, 0)),
+        "profile_fields": (),
+        "wave": np.zeros(len(shocks), np.int64),
+        "front_column": 0.0,
+        "pixel": pixel,
+        "rho0": m.rho0,
+        "rho_void": m.rho_void,
+        "T0": m.T0,
+        "porosity": np.array(porosities),
+        "entropy": entropy(behind[..., 0], behind[..., 2], m),
     }

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mld_closure.dns.eos import Constants, Material, cold, constants, jit
+from mld_closure.dns.eos import Material, cold, constants, jit
+from mld_closure.dns.eos import entropy as entropy_of
 
 FEW, MOST = 0.002, 0.998  # burned fractions between which a cell holds two phases
 DENSEST = 1.9  # x_s where the search for the solid's volume begins
@@ -183,10 +184,4 @@ def no_equilibrium(cell: object, rho: float, e: float, lam: float, A: float) -> 
 
 def solid_entropy(rho: np.ndarray, e: np.ndarray, m: Material | None = None) -> np.ndarray:
     """Entropy A (J/kg) of unburned solid at density (kg/m3) and energy (J/kg), arrays of one shape."""
-    return _entropies(np.asarray(rho, float), np.asarray(e, float), constants(m or Material()))
-
-
-def _entropies(rho: np.ndarray, e: np.ndarray, c: Constants) -> np.ndarray:
-    x = rho / c.rho0
-    ec = c.ec0 * (x**c.m * c.ec1 + 1 / x - c.ec2)
-    return np.maximum((e - ec) / x**c.G, 0.0)
+    return entropy_of(np.asarray(rho, float), np.asarray(e, float), m or Material())

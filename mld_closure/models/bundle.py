@@ -34,6 +34,8 @@ from .manifest import (
 )
 from .settings import ModelConfig
 
+CURVES = "curves"  # among the extras: a network of whole burn curves
+
 __all__ = ["Bundle", "BundleError", "Extra", "describe", "is_bundle"]
 
 
@@ -59,7 +61,8 @@ class Bundle:
     Attributes
     ----------
     micro, meso
-        The two models; they have the same configuration and may share networks.
+        The two models; they have the same configuration and may share networks. Both None in a bundle of
+        burn curves alone (`extras["curves"]`).
     pixel
         Side of a pixel (m).
     micro_step
@@ -96,8 +99,8 @@ class Bundle:
       3.11 million parameters (micro), 3.11 million (meso); extras: loading, readout_head
     """
 
-    micro: LatentDynamics
-    meso: LatentDynamics
+    micro: LatentDynamics | None
+    meso: LatentDynamics | None
     pixel: float
     micro_step: float
     horizon: int
@@ -108,7 +111,11 @@ class Bundle:
     errors: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.micro.config != self.meso.config:
+        if (self.micro is None) != (self.meso is None):
+            raise ValueError("a bundle has both a micro and a meso model, or neither")
+        if self.meso is None and CURVES not in self.extras:
+            raise ValueError("a bundle without models needs a network of burn curves")
+        if self.meso is not None and self.micro.config != self.meso.config:
             raise ValueError("the micro and the meso model of a bundle must have the same configuration")
         for name in ("pixel", "micro_step", "horizon"):
             if not getattr(self, name) > 0:
@@ -122,7 +129,14 @@ class Bundle:
     @property
     def config(self) -> ModelConfig:
         """The configuration of both models."""
-        return self.meso.config
+        return ModelConfig(meso_micro_ratio=1) if self.meso is None else self.meso.config
+
+    def model(self, scale: str) -> LatentDynamics:
+        """The model of a scale, `micro` or `meso`; BundleError where there are burn curves alone."""
+        found: LatentDynamics | None = getattr(self, scale)
+        if found is None:
+            raise BundleError(f"this bundle holds burn curves and no {scale} model; use another bundle")
+        return found
 
     @property
     def meso_step(self) -> float:
@@ -231,8 +245,9 @@ class Bundle:
         Bundle
             The bundle itself.
         """
-        self.micro.to(device)
-        self.meso.to(device)
+        for scale in SCALES:
+            if (model := getattr(self, scale)) is not None:
+                model.to(device)
         for name, extra in self.extras.items():
             self.extras[name] = extra._replace(state={k: v.to(device) for k, v in extra.state.items()})
         return self
@@ -294,7 +309,7 @@ class Bundle:
             raise ValueError(f"scale '{scale}': choose {' | '.join(SCALES)}")
         if n_steps < 1:
             raise ValueError(f"n_steps must be at least 1, got {n_steps}")
-        model: LatentDynamics = getattr(self, scale)
+        model = self.model(scale)
         frame0, loads = self._inputs(np.asarray(fields), load)
         if isinstance(generator, int):
             generator = torch.Generator(frame0.device).manual_seed(generator)
@@ -314,6 +329,16 @@ class Bundle:
 
     def __repr__(self) -> str:
         low, high = self.load_range
+        if self.meso is None:
+            return "\n".join(
+                [
+                    "Bundle of burn curves",
+                    f"  pixel {1e9 * self.pixel:.4g} nm, {self.horizon} intervals of "
+                    f"{1e9 * self.micro_step:.4g} ns",
+                    f"  trained on piston speeds from {low:.4g} to {high:.4g} m/s",
+                    f"  extras: {', '.join(sorted(self.extras))}",
+                ]
+            )
         counts = {scale: count_parameters(getattr(self, scale)) / 1e6 for scale in SCALES}
         return "\n".join(
             [
@@ -350,7 +375,8 @@ class Bundle:
         """The manifest and the content of the safetensors files."""
         files: dict[str, bytes] = {}
         parts: dict[str, dict[str, str]] = {scale: {} for scale in SCALES}
-        stored = {scale: stored_parts(getattr(self, scale)) for scale in SCALES}
+        models = {scale: getattr(self, scale) for scale in SCALES}
+        stored = {scale: {} if m is None else stored_parts(m) for scale, m in models.items()}
         for part in stored["micro"]:
             data = {scale: tensor_bytes(stored[scale][part].state_dict()) for scale in SCALES}
             same = data["micro"] == data["meso"]

@@ -23,8 +23,13 @@ def stored_parts(model: LatentDynamics) -> dict[str, nn.Module]:
     return {**model.parts(), "scaling": model.scaling}
 
 
-def load_models(directory: Path, manifest: dict[str, Any], config: ModelConfig) -> list[LatentDynamics]:
-    """Both models; a part whose file they share is one module in both."""
+def load_models(
+    directory: Path, manifest: dict[str, Any], config: ModelConfig
+) -> list[LatentDynamics] | list[None]:
+    """Both models, or two None where the manifest lists parts of neither; a part whose file they share is one
+    module in both."""
+    if not any(manifest["parts"][scale] for scale in SCALES):
+        return [None] * len(SCALES)
     # without memory: a configuration may ask for more than there is, and is compared with the files first;
     # the caller's random numbers stay
     with torch.device("meta"), torch.random.fork_rng(devices=[]):

@@ -21,7 +21,6 @@ from . import extras
 from .bundle import Extra
 from .layers import conv, leaky, unit
 
-EXTRA = "curves"  # its name among the extras of a bundle
 CURVES = ("burned_share", "mean_pressure", "hot_share", "hot_temperature")
 PRESSURE = 10e9  # Pa, unit of the pressure inside the network
 HOTTEST = 6000.0  # K
@@ -47,6 +46,8 @@ class CurveConfig:
         Piston speed at which the scaled load is 1 [m/s].
     width, hidden : int
         Channels of the convolutions, and of the network of a part.
+    arrival : float
+        Pressure that marks the arrival of a shock at a part [Pa].
 
     Raises
     ------
@@ -61,9 +62,10 @@ class CurveConfig:
     load: float = 1000.0
     width: int = 32
     hidden: int = 96
+    arrival: float = 2.5e9
 
     def __post_init__(self) -> None:
-        for name in ("duration", "load"):
+        for name in ("duration", "load", "arrival"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name, most in (("steps", 4096), ("parts", 256), ("width", 1024), ("hidden", 4096)):
@@ -122,6 +124,10 @@ class CurveNet(nn.Module):
         ValueError
             The image leaves no patch behind the halo.
         """
+        return self.curves(self.features(solid), load)
+
+    def features(self, solid: torch.Tensor) -> torch.Tensor:
+        """What is seen of images (b, y, x), whatever the load: (b, part, feature); raises as `forward`."""
         config = self.config
         if solid.ndim != 3 or solid.shape[2] - config.halo < config.parts:
             raise ValueError(
@@ -133,15 +139,18 @@ class CurveNet(nn.Module):
         x = self.along(torch.cat([features.mean(dim=2), features.amax(dim=2)], dim=1))
         x = F.adaptive_avg_pool1d(x[..., config.halo // STRIDE :], config.parts)
         porosity = F.adaptive_avg_pool1d(void.mean(dim=2)[..., config.halo :], config.parts)
-        scaled = (load / config.load).view(-1, 1, 1).expand(-1, 1, config.parts)
-        known = torch.cat([10.0 * porosity - 1.0, scaled - 1.0, scaled * scaled - 1.0], dim=1)
-        x = torch.cat([x, known], dim=1).transpose(1, 2)
-        raw = self.out(self.part(x)).view(len(solid), config.parts, len(CURVES), -1).float()
+        return torch.cat([x, 10.0 * porosity - 1.0], dim=1).transpose(1, 2)
+
+    def curves(self, features: torch.Tensor, load: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Curves by name, (b, part, time), of what `features` (b, part, feature) saw, under loads (b,)."""
+        scaled = (load / self.config.load).view(-1, 1, 1).expand(-1, features.shape[1], 1)
+        x = torch.cat([features, scaled - 1.0, scaled * scaled - 1.0], dim=2)
+        raw = self.out(self.part(x)).view(*x.shape[:2], len(CURVES), -1).float()
         burning, pressure, hot, temperature = raw.unbind(dim=2)
         hazard = F.softplus(burning[..., 1:]).cumsum(dim=-1)
         return {
             "burned_share": -torch.expm1(-F.pad(hazard, (1, 0))),
-            "mean_pressure": PRESSURE * (scaled.transpose(1, 2) ** 2 + pressure),
+            "mean_pressure": PRESSURE * (scaled**2 + pressure),
             "hot_share": torch.sigmoid(hot),
             "hot_temperature": HOT + (HOTTEST - HOT) * torch.sigmoid(temperature),
         }

@@ -69,7 +69,7 @@ def open_surrogate(
     _check("pixel size", data.pixel, opened.pixel, "m", path)
     _check("frame interval", interval, steps[scale], "s", f"{path} ({scale})")
     head = ReadoutHead.from_extra(opened.extras[EXTRA]) if EXTRA in opened.extras else None
-    return Surrogate(Path(path).name, getattr(opened, scale), scale, head)
+    return Surrogate(Path(path).name, opened.model(scale), scale, head)
 
 
 def choose_cases(cases: str | Sequence[int] | None, n_cases: int, limit: int | None = None) -> list[int]:

@@ -19,11 +19,15 @@ from ..closure.options import Options, where_it_belongs
 from ..config import ConfigError, to_dict
 from ..device import Device, available_cores, choose, gpu_count
 from ..errors import LostRankError
-from ..models.bundle import Bundle
+from ..grids import LATENT_FACTOR
+from ..models.bundle import CURVES, Bundle, BundleError
+from ..models.curve_net import STRIDE, CurveNet
 from ..surrogate.compiled import load_step
+from ..surrogate.curves import KNOWN, CurveEngine, CurveRollout, kept_shape
 from ..surrogate.engine import Engine
 from ..surrogate.facts import ModelFacts
 from ..surrogate.frame0 import LoadTable
+from ..surrogate.known_errors import KnownErrors
 from ..surrogate.novelty import Familiar
 from ..surrogate.pool import Pool
 from ..surrogate.readers import make_reader
@@ -43,7 +47,7 @@ def open(
     comm: Any = None,
     device: str = "auto",
     precision: str = "fp32",
-    readout: Any = "head",
+    readout: Any = None,
     *,
     load: Any = None,
     engine: Any = None,
@@ -197,8 +201,13 @@ class Opening:
         self, bundle: Bundle, digest: str, device: Device, table: LoadTable, options: Options
     ) -> tuple[ModelFacts, Ranks, Options]:
         """Facts of the model, the ranks, and the options as a compiled step narrows them."""
+        if options.readout.kind == "auto":
+            kind: Any = "curves" if CURVES in bundle.extras else "head"
+            options = dataclasses.replace(options, readout=dataclasses.replace(options.readout, kind=kind))
+        if options.readout.kind == "curves":
+            return self._curve_parts(bundle, digest, device, table, options)
         scale = options.engine.scale
-        model = getattr(bundle, scale)
+        model = bundle.model(scale)
         reader, spread = make_reader(bundle, model, options.readout)
         step = load_step(options.engine, digest, model, device)
         if step is not None:
@@ -217,10 +226,13 @@ class Opening:
             batches = {"micro_batch": options.engine.micro_batch, "reproducible": options.engine.reproducible}
             networks = Engine(model, reader, device, step=step, steps=every, **batches)
         second = make_shadow(bundle, model, options.readout, options.shadow.readout) if serves else None
-        latent = model.config.latent_size, model.config.evolve_logvar
+        size, with_logvar = model.config.latent_size, model.config.evolve_logvar
+
+        def latent_shape(shape: tuple[int, int]) -> tuple[int, int, int]:
+            return size, shape[0] // LATENT_FACTOR, shape[1] // LATENT_FACTOR
 
         def make_rollout(shape: tuple[int, int]) -> Rollout:
-            pool = Pool(ranks.latent_shape, latent[1], device.torch)
+            pool = Pool(latent_shape(shape), with_logvar, device.torch)
             log.info(
                 "closure: %s scale, %s readout, patches %d x %d, %s, micro-batch %d%s, "
                 "%.0f kB per active cell",
@@ -231,7 +243,44 @@ class Opening:
                 networks, table, model.config, facts.model_step * every, shape[1] * table.pixel, pool, second
             )
 
-        ranks = Ranks(self.comm, self.servers, networks, make_rollout, *latent, self.meeting)
+        ranks = Ranks(
+            self.comm, self.servers, networks, make_rollout, latent_shape, with_logvar, self.meeting
+        )
+        return facts, ranks, options
+
+    def _curve_parts(
+        self, bundle: Bundle, digest: str, device: Device, table: LoadTable, options: Options
+    ) -> tuple[ModelFacts, Ranks, Options]:
+        """As `_parts`, for a bundle whose whole burn curves serve."""
+        if CURVES not in bundle.extras:
+            raise BundleError("this bundle holds no burn curves; use readout='head' or another bundle")
+        if options.engine.compiled is not None or options.shadow.readout:
+            raise ConfigError("burn curves take no compiled step and no second readout; leave these out")
+        net = CurveNet.from_extra(bundle.extras[CURVES])
+        config, every = net.config, options.readout.read_every
+        spread = KnownErrors.from_table(bundle.errors, CURVES, bundle.load_range)
+        facts = ModelFacts(
+            digest, bundle.pixel, table, tuple(bundle.load_range),
+            model_step=config.duration / config.steps, horizon=config.steps, known=KNOWN,
+            errors=KnownErrors.single(None, bundle.load_range) if spread is None else spread,
+            familiar=Familiar.from_table(bundle.microstructure, "meso"), **_trained_on(bundle, "meso"),
+            points=True, arrival=config.arrival, parts=config.parts, halo=config.halo,
+            multiple=STRIDE,
+        )  # fmt: skip
+        engine = None
+        if self.comm.rank in self.servers:
+            batches = {"micro_batch": options.engine.micro_batch, "reproducible": options.engine.reproducible}
+            engine = CurveEngine(net, device, **batches)
+        kept = kept_shape(config.steps)
+
+        def make_rollout(shape: tuple[int, int]) -> CurveRollout:
+            log.info(
+                "closure: burn curves, patches %d x %d with a halo of %d, %d parts, %s, batches of %d",
+                *shape, config.halo, config.parts, device, options.engine.micro_batch,
+            )  # fmt: skip
+            return CurveRollout(engine, every, Pool(kept, False, device.torch))
+
+        ranks = Ranks(self.comm, self.servers, engine, make_rollout, lambda shape: kept, False, self.meeting)
         return facts, ranks, options
 
 

@@ -15,6 +15,8 @@ from .comm import SerialComm
 from .opening import open
 from .placement import spread
 
+_TOLD = ("velocity", "entropy")  # what a call may bring besides pressures
+
 
 def replay(path: str | Path, bundle: Any, comm: Any = None, **options: Any) -> Response:
     """Repeat a recorded call that failed, without the hydrocode: its error is raised again.
@@ -70,7 +72,7 @@ def replay(path: str | Path, bundle: Any, comm: Any = None, **options: Any) -> R
     call.settle()
     size, rank = ranks.size, ranks.rank
     mine = np.flatnonzero(spread(len(arrays["ids"]), size) == rank)
-    velocity = arrays.get("call_velocity")
+    told = {name: arrays[f"call_{name}"][mine] for name in _TOLD if f"call_{name}" in arrays}
     recorded = {**facts["options"]}
     changed = []
     for group in recorded.keys() & options.keys():
@@ -78,19 +80,17 @@ def replay(path: str | Path, bundle: Any, comm: Any = None, **options: Any) -> R
         changed += [f"{group}.{name}" for name in given]
         options[group] = {**recorded[group], **given}
     with open(bundle, comm, **{**recorded, **options}) as closure:
-        closure.register(arrays["ids"][mine], patches=arrays["patches"][mine])
+        closure.register(arrays["ids"][mine], patches=arrays["patches"][mine])  # parts come with the states
         closure.restore(path, changed=changed)
         closure.begin_step(facts["t"], facts["dt"])
-        return closure.advance(
-            pressure=arrays["call_pressure"][mine], velocity=None if velocity is None else velocity[mine]
-        )
+        return closure.advance(pressure=arrays["call_pressure"][mine], **told)
 
 
 def _check(path: str | Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     if "call_pressure" not in arrays:
         raise ClosureError(f"{path} is a restart, not a recorded call")
     n = len(arrays["ids"]) if arrays.get("ids", np.empty(0)).ndim == 1 else -1
-    columns = [arrays[name] for name in ("call_pressure", "call_velocity") if name in arrays]
+    columns = [arrays[f"call_{name}"] for name in ("pressure", *_TOLD) if f"call_{name}" in arrays]
     patches = arrays.get("patches", np.empty(0))
     right = all(c.shape == (n,) and c.dtype == np.float64 for c in columns) and patches.ndim == 3
     if not right or len(patches) != n or None in (facts.get("t"), facts.get("dt")):

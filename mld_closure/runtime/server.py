@@ -15,6 +15,7 @@ from ..closure.cells import COLUMNS, FROM_SERVER, TO_SERVER
 from ..closure.sources import SpecimenPatches
 from ..errors import ClosureError, name_cells
 from ..fields import QUANTITIES
+from ..surrogate.curves import CurveRollout
 from ..surrogate.messages import DRAWS, NO_SLOT, Answers, Requests
 from ..surrogate.pool import Pool
 from ..surrogate.rollout import Rollout
@@ -43,8 +44,8 @@ class Server:
     `load`: cells served, those of the open step included.
     """
 
-    def __init__(self, rollout: Rollout) -> None:
-        self.rollout: Rollout = rollout
+    def __init__(self, rollout: Rollout | CurveRollout) -> None:
+        self.rollout: Rollout | CurveRollout = rollout
         self.pool: Pool = rollout.pool
         self._id = np.empty(0, np.int64)  # by slot
         self._used = np.empty(0, bool)  # by slot

@@ -16,8 +16,8 @@ import numpy as np
 
 from ..closure.cells import NO_SERVER, TO_SERVER, CellState
 from ..closure.sources import Sources
-from ..grids import LATENT_FACTOR
 from ..surrogate.cost import PARTS
+from ..surrogate.curves import CurveEngine, CurveRollout
 from ..surrogate.engine import Engine
 from ..surrogate.messages import NO_SLOT, Answers
 from ..surrogate.rollout import Rollout
@@ -41,8 +41,9 @@ class Transport:
         The networks at work, None on ranks that do not serve.
     make_rollout
         make_rollout(shape): the rollout of a serving rank for patches of (ny, nx) pixels.
-    channels, with_logvar
-        Of latent states: their number, and whether log-variances are kept too.
+    latent_shape, with_logvar
+        latent_shape(shape): (channel, y, x) of what is kept of a cell with a patch of (ny, nx) pixels; and
+        whether log-variances are kept too.
     meeting
         Where ranks compare notes.
 
@@ -60,9 +61,9 @@ class Transport:
         self,
         comm: Any,
         servers: np.ndarray,
-        engine: Engine | None,
-        make_rollout: Callable[[tuple[int, int]], Rollout],
-        channels: int,
+        engine: Engine | CurveEngine | None,
+        make_rollout: Callable[[tuple[int, int]], Rollout | CurveRollout],
+        latent_shape: Callable[[tuple[int, int]], tuple[int, int, int]],
         with_logvar: bool,
         meeting: Meeting,
     ) -> None:
@@ -77,7 +78,7 @@ class Transport:
         self.shape: tuple[int, int] | None = None
         self.with_logvar: bool = with_logvar
         self._meeting = meeting
-        self._channels = channels
+        self._latent_shape = latent_shape
         self._make_rollout = make_rollout
         self._seconds = {"exchange": 0.0, "wait": 0.0}
 
@@ -110,8 +111,7 @@ class Transport:
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """(channel, y, x) of a latent state."""
-        ny, nx = self.shape or (0, 0)
-        return self._channels, ny // LATENT_FACTOR, nx // LATENT_FACTOR
+        return self._latent_shape(self.shape or (0, 0))
 
     @property
     def lost(self) -> bool:

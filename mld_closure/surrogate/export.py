@@ -74,7 +74,7 @@ def export(
         raise ValueError(f"precision '{precision}' of a compiled step: choose fp32 | bf16")
     if micro_batch is not None and not 1 <= micro_batch <= MOST:
         raise ValueError(f"micro_batch must be from 1 to {MOST}, got {micro_batch}")
-    model: LatentDynamics = getattr(bundle.to("cpu"), scale)
+    model: LatentDynamics = bundle.to("cpu").model(scale)
     facts = Facts(
         FORMAT, bundle.content_hash(), scale, precision, frame_shape, instruction_sets(),
         str(torch.__version__), micro_batch,
@@ -146,7 +146,7 @@ def compare(
     """
     facts = read_facts(path)
     check(path, facts, bundle.content_hash(), facts.scale, device, facts.micro_batch or 1)
-    model: LatentDynamics = getattr(bundle, facts.scale)
+    model: LatentDynamics = bundle.model(facts.scale)
     cells = facts.micro_batch or cells
     compiled = CompiledStep(path, facts, model)
     frame0, load = _start(bundle, cells, facts.frame_shape)

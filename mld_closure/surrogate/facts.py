@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..grids import FRAME_MULTIPLE
 from .frame0 import LoadTable
 from .known_errors import KnownErrors
 from .novelty import Familiar
@@ -38,6 +39,16 @@ class ModelFacts:
         Of reaction; NaN for unknown.
     frame : (int, int) or None, pixels
         (ny, nx) of the frames that the model was trained on.
+    points : bool
+        Whether readings are of material points, each since its own arrival, and not of frames.
+    arrival : float or None, Pa
+        Pressure that marked the arrival in training; None for unknown.
+    parts : int
+        Column parts of a patch that can be points; 1 for the patch alone.
+    halo : int, pixels
+        Columns of a patch ahead of its first part.
+    multiple : int, pixels
+        Of which both sides of a patch are multiples.
     """
 
     bundle: str
@@ -51,3 +62,8 @@ class ModelFacts:
     familiar: Familiar | None = None
     heat: float = float("nan")
     frame: tuple[int, int] | None = None
+    points: bool = False
+    arrival: float | None = None
+    parts: int = 1
+    halo: int = 0
+    multiple: int = FRAME_MULTIPLE

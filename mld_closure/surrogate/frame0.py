@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EXTRA = "loading"  # its name among the extras of a bundle
 _COLUMNS = ("up", "us", "p", "rho", "T")
+_POROUS = ("porosity", "entropy")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class LoadTable:
 
     up (m/s, increasing), us (m/s), p (Pa), rho (kg/m3), T (K): (load,). profile: (load, field, column), frame
     0 of solid material, fields named in profile_fields. wave: (load,) columns the entering shock takes.
-    front_column: where its front stands. rho0, rho_void, T0: the body at rest.
+    front_column: where its front stands. rho0, rho_void, T0: the body at rest. porosity (m,), increasing, and
+    entropy (m, load), J/kg: of the solid behind shocks into porous material, the thermal energy that it would
+    have at rho0; both empty where it is not known.
     """
 
     up: np.ndarray
@@ -44,14 +47,16 @@ class LoadTable:
     rho0: float
     rho_void: float
     T0: float
+    porosity: np.ndarray = field(default_factory=lambda: np.empty(0))
+    entropy: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     _rest: dict[str, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in (*_COLUMNS, "profile"):
+        for name in (*_COLUMNS, "profile", *_POROUS):
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
         for name in ("front_column", "pixel", "rho0", "rho_void", "T0"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1e12:
+            value, least = getattr(self, name), 0 if name == "front_column" else np.nextafter(0, 1)
+            if isinstance(value, bool) or not isinstance(value, Real) or not least <= value < 1e12:
                 raise ValueError(f"{name} of a load table must be a positive number, got {value!r}")
         object.__setattr__(self, "wave", np.asarray(self.wave, np.int64))
         object.__setattr__(self, "profile_fields", tuple(self.profile_fields))
@@ -62,6 +67,12 @@ class LoadTable:
             raise ValueError(f"every column of a load table must hold {n} values")
         if self.profile.shape[:2] != (n, len(self.profile_fields)) or self.wave.max() > self.columns:
             raise ValueError(f"profiles of shape {self.profile.shape} do not fit {n} loads")
+        if self.knows_entropy and (
+            self.entropy.shape != (len(self.porosity), n)
+            or np.any(np.diff(self.porosity) <= 0)
+            or not np.all(np.diff(self.entropy, axis=1) > 0)
+        ):
+            raise ValueError("entropies of a load table must increase with the load, at rising porosities")
         if not np.allclose(self.p, self.rho0 * self.us * self.up, rtol=1e-6):
             raise ValueError("p = rho0 us up does not hold in the load table")
         rest = {"temperature": self.T0, "pressure": 0.0, "reaction_progress": 0.0}
@@ -76,6 +87,11 @@ class LoadTable:
     def entry(self) -> int:
         """Most columns that an entering shock takes; narrower patches cannot start."""
         return int(self.wave.max())
+
+    @property
+    def knows_entropy(self) -> bool:
+        """Whether a load can be told by the entropy that its shock leaves in the solid."""
+        return len(self.porosity) > 0
 
     def shock_speed(self, up: np.ndarray) -> np.ndarray:
         """Shock speed (m/s) at piston speeds (m/s)."""
@@ -102,6 +118,20 @@ class LoadTable:
         if velocity is None:
             raise ValueError(f"load = '{kind}' needs the velocity of the cells")
         return self._wave_of(2.0, pressure, velocity)
+
+    def load_of_entropy(self, entropy: np.ndarray, porosity: np.ndarray) -> np.ndarray:
+        """The load (piston speed, m/s) whose shock leaves solid of this entropy (J/kg) in material of this
+        porosity, (n,) each; linear between the entries of the table, and within its ends."""
+        i = np.clip(np.searchsorted(self.porosity, porosity) - 1, 0, max(len(self.porosity) - 2, 0))
+        j = np.minimum(i + 1, len(self.porosity) - 1)
+        gap = np.where(j > i, self.porosity[j] - self.porosity[i], 1.0)
+        w = np.clip((porosity - self.porosity[i]) / gap, 0.0, 1.0)[:, None]
+        levels = (1 - w) * self.entropy[i] + w * self.entropy[j]  # (n, load)
+        k = np.clip((levels <= entropy[:, None]).sum(axis=1) - 1, 0, len(self.up) - 2)
+        at = np.arange(len(k))
+        low, high = levels[at, k], levels[at, k + 1]
+        share = np.clip((entropy - low) / (high - low), 0.0, 1.0)
+        return np.where(entropy < levels[:, 0], 0.0, self.up[k] + share * (self.up[k + 1] - self.up[k]))
 
     def _wave_of(self, share: float, p: np.ndarray, u: np.ndarray) -> np.ndarray:
         """The up with rho0 us(up) (share up - u) = p, us linear between the speeds of the table."""
@@ -165,7 +195,8 @@ class LoadTable:
         numbers = ("front_column", "pixel", "rho0", "rho_void", "T0")
         config = {name: float(getattr(self, name)) for name in numbers}
         arrays = {
-            name: torch.from_numpy(getattr(self, name).copy()) for name in (*_COLUMNS, "profile", "wave")
+            name: torch.from_numpy(getattr(self, name).copy())
+            for name in (*_COLUMNS, "profile", "wave", *(_POROUS if self.knows_entropy else ()))
         }
         return Extra(config | {"profile_fields": list(self.profile_fields)}, arrays)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 DRAWS = 4  # latent samples behind an uncertainty
 NO_SLOT = -1
+WHOLE_PATCH = -1  # in place of the number of a column part
 FINISHED = 0.999  # burned fraction from which a cell counts as burned
 
 
@@ -17,7 +18,8 @@ class Requests:
     """Cells (k,) to be brought from a model frame to a later one.
 
     id; slot of their latent state (`NO_SLOT` for those that start); frame that they have reached (-1 before
-    frame 0) and frame that is wanted; up: load (m/s); solid: mean solid fraction of the patch, once known.
+    frame 0) and frame that is wanted; up: load (m/s); solid: mean solid fraction of the patch, once known;
+    part: column part of the patch, -1 for the whole patch.
     patches(positions): solid fractions (p, ny, nx), float32, of some of the k, asked for those that start.
     """
 
@@ -27,6 +29,7 @@ class Requests:
     wanted: np.ndarray
     up: np.ndarray
     solid: np.ndarray
+    part: np.ndarray
     patches: Callable[[np.ndarray], np.ndarray]
 
     @property

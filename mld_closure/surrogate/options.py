@@ -13,8 +13,11 @@ from ..fields import HOT
 class ReadoutOptions:
     """How quantities are read from latent states."""
 
-    kind: Literal["head", "decode"] = option(
-        "head", "`head` reads latents with a small network, `decode` decodes fields and measures them"
+    kind: Literal["auto", "curves", "head", "decode"] = option(
+        "auto",
+        "`curves` evaluates the whole burn curve of a point at once, `head` reads latents with a small "
+        "network, `decode` decodes fields and measures them; `auto` takes curves where the bundle has them, "
+        "else the head",
     )
     threshold: float = option(HOT, "temperature above which a pixel is a hot spot (for `decode`)", "K")
     fields: tuple[str, ...] | None = option(

@@ -1,12 +1,6 @@
-"""Latent states of many cells from frame to frame: what a server of latent states does.
-
-Nothing here changes what is kept. What a step has computed is held in blocks until the step ends, so that a
-corrector that asks the same cells for the same frames gets them again for nothing, with the same bits.
-"""
+"""Latent states of many cells from frame to frame: what a server of latent states does."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,6 +10,7 @@ from ..fields import QUANTITIES
 from ..grids import LATENT_FACTOR
 from ..models.dynamics import Latent
 from ..models.settings import ModelConfig
+from .blocks import Block, StepBlocks
 from .engine import Engine
 from .frame0 import LoadTable
 from .messages import DRAWS, FINISHED, Answers, Requests
@@ -27,26 +22,7 @@ BURNED = list(QUANTITIES).index("burned_fraction")
 _CHUNK = 64  # cells copied together
 
 
-@dataclass(frozen=True)
-class Block:
-    """Cells (k,) that one call computed: ids (rising), what was asked, the answers, and the new latents."""
-
-    id: np.ndarray
-    wanted: np.ndarray
-    up: np.ndarray
-    first: np.ndarray  # row (k,) of each cell's first reading
-    answers: Answers
-    latents: Latent
-
-    def find(self, asked: Requests) -> np.ndarray:
-        """Position (n,) in this block of cells asked for the same frames under the same load; else -1."""
-        place = np.minimum(np.searchsorted(self.id, asked.id), len(self.id) - 1)
-        same = self.id[place] == asked.id
-        same &= (self.wanted[place] == asked.wanted) & (self.up[place] == asked.up)
-        return np.where(same, place, -1)
-
-
-class Rollout:
+class Rollout(StepBlocks):
     """Brings cells to the frames that their owners want, from the pool or from frame 0.
 
     Parameters
@@ -80,40 +56,10 @@ class Rollout:
         self.engine: Engine = engine
         self.table: LoadTable = table
         self.config: ModelConfig = config
-        self.pool: Pool = pool
+        super().__init__(pool)
         self.shadow: ReadoutShadow | None = shadow
         self.frame_step: float = frame_step
         self.length: float = length
-        self.blocks: list[Block] = []
-
-    def run(self, asked: Requests) -> Answers:
-        """Answers (k,) to requests (k,); what earlier calls of the step have computed is not computed again.
-
-        Raises ClosureError where a batch does not fit in memory.
-        """
-        count = len(asked.id)
-        block, place = np.full(count, -1), np.full(count, -1)
-        for number, earlier in enumerate(self.blocks):
-            found = earlier.find(asked)
-            hit = (found >= 0) & (block < 0)
-            block[hit], place[hit] = number, found[hit]
-        missing = np.flatnonzero(block < 0)
-        if len(missing):
-            missing = missing[np.argsort(asked.id[missing], kind="stable")]
-            block[missing], place[missing] = len(self.blocks), np.arange(len(missing))
-            self.blocks.append(self._compute(asked, missing))
-        return self._collect(asked, block, place)
-
-    def store(self, slots: np.ndarray, block: np.ndarray, place: np.ndarray) -> None:
-        """Write latent states (k,), found by the answers' block and place, to slots (k,) of the pool."""
-        for number, source in enumerate(self.blocks):
-            mine = block == number
-            if mine.any():
-                self.pool.write(slots[mine], source.latents, place[mine].astype(np.int64))
-
-    def forget(self) -> None:
-        """Drop what the open step has computed."""
-        self.blocks = []
 
     def _compute(self, asked: Requests, which: np.ndarray) -> Block:
         """Frames of the requests `which` (k,), sorted by id."""
@@ -154,23 +100,6 @@ class Rollout:
         nowhere = np.full(len(which), -1)
         answers = Answers(nowhere, nowhere, frame, solid, values, draws)
         return Block(ids, wanted, up, first, answers, latents)
-
-    def _collect(self, asked: Requests, block: np.ndarray, place: np.ndarray) -> Answers:
-        """The readings of all requests, from the blocks that hold them."""
-        counts = asked.counts
-        first = np.cumsum(counts) - counts
-        reached, solid = np.empty(len(block), np.int64), np.empty(len(block))
-        values = np.empty((int(counts.sum()), len(QUANTITIES)))
-        draws = np.empty((len(values), DRAWS))
-        for number in np.unique(block):
-            source, mine = self.blocks[number], np.flatnonzero(block == number)
-            at = place[mine]
-            reached[mine], solid[mine] = source.answers.reached[at], source.answers.solid[at]
-            each = np.repeat(np.arange(len(mine)), counts[mine])
-            step = np.arange(len(each)) - np.repeat(np.cumsum(counts[mine]) - counts[mine], counts[mine])
-            to, origin = first[mine][each] + step, source.first[at][each] + step
-            values[to], draws[to] = source.answers.values[origin], source.answers.draws[origin]
-        return Answers(block, place, reached, solid, values, draws)
 
     def _frame0(self, patches: np.ndarray, up: np.ndarray) -> np.ndarray:
         """Scaled frame 0, float32 (k, field, y, x), of patches (k, y, x) under loads (k,)."""

@@ -28,7 +28,7 @@ def saved(kit, path, **options):
         ({"max_burn_step": 0.01}, "policy.max_burn_step = 0.05, the closure 0.01"),
         ({"reproducible": True}, "engine.reproducible = False, the closure True; open it alike$"),
         ({"on_extrapolation": "error"}, "policy.on_extrapolation = clamp, the closure error"),
-        ({"history_exponent": 0.5}, "load.history_exponent = 1.0, the closure 0.5"),
+        ({"history_exponent": 0.5}, "load.history_exponent = none, the closure 0.5"),
         ({"threshold": 900.0}, "readout.threshold = 875.0, the closure 900.0"),
     ],
 )

@@ -29,7 +29,7 @@ def test_states_are_taken_joined_and_packed_column_by_column():
     state = CellState.new(4)
     for k, name in enumerate(COLUMNS):
         getattr(state, name)[...] = np.arange(4).reshape(4, *[1] * (getattr(state, name).ndim - 1)) + k
-    assert BYTES_PER_CELL == sum(getattr(state, name)[:1].nbytes for name in COLUMNS) == 319
+    assert BYTES_PER_CELL == sum(getattr(state, name)[:1].nbytes for name in COLUMNS) == 323
     packed = CellState.join([state.take(np.array([2, 0])), state.take(np.array([1]))]).pack()
     assert packed.itemsize == BYTES_PER_CELL
     assert CellState.unpack(packed).pack().tobytes() == packed.tobytes() == state.pack()[[2, 0, 1]].tobytes()
@@ -42,7 +42,7 @@ def test_states_are_taken_joined_and_packed_column_by_column():
 def test_every_column_says_what_it_is_and_few_of_them_travel():
     for name, column in COLUMNS.items():
         assert column["meaning"], name
-    assert TO_SERVER == ("solid", "up", "slot", "frame")
+    assert TO_SERVER == ("solid", "part", "up", "slot", "frame")
     assert FROM_SERVER == ("solid",)
 
 

@@ -81,20 +81,25 @@
          least level of the messages in log_file
 
    Options in groups, as declared in Python:
-     load.kind: auto | pressure | incoming wave, default auto
-         state of the macro cell that the load is matched to: the solid shock of equal `pressure`, or the
-         `incoming wave` of equal p + rho0 us u, which needs velocities; `auto` takes the wave where it can
+     load.kind: auto | pressure | incoming wave | entropy, default auto
+         state of the macro cell that the load is matched to: the solid shock of equal `pressure`, the
+         `incoming wave` of equal p + rho0 us u, which needs velocities, or the porous shock that leaves the
+         solid with this `entropy`; `auto` takes the entropy where it is given, else the wave where it can
      load.p_arrival: float or none (Pa), default none
-         pressure that marks the arrival; none is a fifth of the weakest trained shock pressure
+         pressure that marks the arrival; none is that of training, or a fifth of the weakest trained shock
+         pressure
      load.window: float or none (s), default none
          longest time over which a load is sought; none is the time that the weakest trained shock takes to
-         cross a patch
+         cross a patch, or half of one for points
      load.updates: int, default 1
          equal parts of the window after each of which a cell may start, or start anew, with its load so far
-     load.history_exponent: float, default 1.0
-         m in d tau = clip(p / P_s, 0, 2)^m dt; 0 makes a cell's clock run with time
-     readout.kind: head | decode, default head
-         `head` reads latents with a small network, `decode` decodes fields and measures them
+     load.history_exponent: float or none, default none
+         m in d tau = clip(p / P_s, 0, 2)^m dt, or clip(p / p_frame, 1/4, 4)^m dt for points; 0 makes a
+         cell's clock run with time, none is 1, or 1/2 for points
+     readout.kind: auto | curves | head | decode, default auto
+         `curves` evaluates the whole burn curve of a point at once, `head` reads latents with a small
+         network, `decode` decodes fields and measures them; `auto` takes curves where the bundle has them,
+         else the head
      readout.threshold: float (K), default 875.0
          temperature above which a pixel is a hot spot (for `decode`)
      readout.fields: list of str or none, default none

@@ -22,6 +22,7 @@ class Failure:
     ids: np.ndarray
     pressure: np.ndarray
     velocity: np.ndarray | None
+    entropy: np.ndarray | None
     error: Exception
 
     @property
@@ -45,18 +46,18 @@ class Failure:
         p_arrival: float,
         shape: tuple[int, int],
         *,
-        with_velocity: bool,
+        told: tuple[bool, ...],
         facts: dict[str, Any],
     ) -> None:
         """Write the call to a folder of its own under `failures`. Collective.
 
-        p_arrival: pressure (Pa) that marks an arrival; shape: (ny, nx) of patches; with_velocity: whether any
-        rank was given velocities; facts: those of a restart.
+        p_arrival: pressure (Pa) that marks an arrival; shape: (ny, nx) of patches; told: whether any rank was
+        given velocities, and entropies; facts: those of a restart.
         """
         work = self.at_work(cells, p_arrival)
         restarts.record(
             call, failures, cells, self.ids[work],
-            lambda: self.arrays(work, cells, sources, shape, with_velocity),
+            lambda: self.arrays(work, cells, sources, shape, told),
             facts | self.facts,
         )  # fmt: skip
 
@@ -66,16 +67,17 @@ class Failure:
         cells: Cells,
         sources: Sources,
         shape: tuple[int, int],
-        with_velocity: bool,
+        told: tuple[bool, ...],
     ) -> dict[str, np.ndarray]:
         """What came in for the cells at these places (k,), and their patches.
 
-        shape: (ny, nx) of patches. with_velocity: whether any rank was given velocities.
+        shape: (ny, nx) of patches. told: whether any rank was given velocities, and entropies.
         """
         found = {"call_pressure": self.pressure[work]}
-        if with_velocity:
-            none = np.zeros(len(work))
-            found["call_velocity"] = none if self.velocity is None else self.velocity[work]
+        for name, any_rank in zip(("velocity", "entropy"), told, strict=True):
+            if any_rank:
+                given = getattr(self, name)
+                found[f"call_{name}"] = np.zeros(len(work)) if given is None else given[work]
         rows = cells.rows(self.ids[work])
         found["patches"] = sources.gather(rows) if len(rows) else np.empty((0, *shape), np.float32)
         return found
