@@ -23,6 +23,7 @@ COMMANDS = {
     "info": ("info", "Say what is in a data file or bundle, and whether it is valid."),
     "plot": ("plot", "Draw a case of a data file as a picture or movie."),
     "train": ("train", "Train the surrogate, stage by stage."),
+    "curves": ("curves", "Train a network of whole burn curves on wall frames."),
     "evaluate": ("evaluate", "Score a bundle on whole movies it never saw."),
     "predict": ("predict", "Roll a bundle out from frame 0 of a case."),
     "run": ("run", "Run the shock initiation of a slab with a closure in its cells."),

@@ -42,6 +42,8 @@ class CurveConfig:
         Columns of the image ahead of the patch, in which the shock runs before it enters.
     parts : int
         Equal column parts of the patch.
+    part_width : int
+        Columns of a part in training.
     load : float
         Piston speed at which the scaled load is 1 [m/s].
     width, hidden : int
@@ -59,6 +61,7 @@ class CurveConfig:
     steps: int = 64
     halo: int = 40
     parts: int = 8
+    part_width: int = 15
     load: float = 1000.0
     width: int = 32
     hidden: int = 96
@@ -68,7 +71,8 @@ class CurveConfig:
         for name in ("duration", "load", "arrival"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name, most in (("steps", 4096), ("parts", 256), ("width", 1024), ("hidden", 4096)):
+        most_of = {"steps": 4096, "parts": 256, "part_width": 4096, "width": 1024, "hidden": 4096}
+        for name, most in most_of.items():
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must lie between 1 and {most}, got {getattr(self, name)}")
         if self.halo < 0 or self.halo % STRIDE:
@@ -126,19 +130,24 @@ class CurveNet(nn.Module):
         """
         return self.curves(self.features(solid), load)
 
-    def features(self, solid: torch.Tensor) -> torch.Tensor:
-        """What is seen of images (b, y, x), whatever the load: (b, part, feature); raises as `forward`."""
-        config = self.config
-        if solid.ndim != 3 or solid.shape[2] - config.halo < config.parts:
+    def features(
+        self, solid: torch.Tensor, halo: int | None = None, parts: int | None = None
+    ) -> torch.Tensor:
+        """What is seen of images (b, y, x), whatever the load: (b, part, feature); raises as `forward`.
+
+        halo, parts: of frames of another size; those of the configuration by default.
+        """
+        halo = self.config.halo if halo is None else halo
+        parts = self.config.parts if parts is None else parts
+        if solid.ndim != 3 or solid.shape[2] - halo < parts:
             raise ValueError(
-                f"images of shape {tuple(solid.shape)} leave no {config.parts} parts behind a halo of "
-                f"{config.halo} columns"
+                f"images of shape {tuple(solid.shape)} leave no {parts} parts behind a halo of {halo} columns"
             )
         void = (1.0 - solid)[:, None]
         features = self.image(void)
         x = self.along(torch.cat([features.mean(dim=2), features.amax(dim=2)], dim=1))
-        x = F.adaptive_avg_pool1d(x[..., config.halo // STRIDE :], config.parts)
-        porosity = F.adaptive_avg_pool1d(void.mean(dim=2)[..., config.halo :], config.parts)
+        x = F.adaptive_avg_pool1d(x[..., halo // STRIDE :], parts)
+        porosity = F.adaptive_avg_pool1d(void.mean(dim=2)[..., halo:], parts)
         return torch.cat([x, 10.0 * porosity - 1.0], dim=1).transpose(1, 2)
 
     def curves(self, features: torch.Tensor, load: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -263,7 +263,7 @@ class Opening:
             digest, bundle.pixel, table, tuple(bundle.load_range),
             model_step=config.duration / config.steps, horizon=config.steps, known=KNOWN,
             errors=KnownErrors.single(None, bundle.load_range) if spread is None else spread,
-            familiar=Familiar.from_table(bundle.microstructure, "meso"), **_trained_on(bundle, "meso"),
+            familiar=Familiar.from_table(bundle.microstructure, CURVES), **_trained_on(bundle, CURVES),
             points=True, arrival=config.arrival, parts=config.parts, halo=config.halo,
             multiple=STRIDE,
         )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,15 @@ class Objective(nn.Module):
         self.net: CurveNet = net
 
     def forward(
-        self, solid: torch.Tensor, load: torch.Tensor, known: torch.Tensor, **curves: torch.Tensor
+        self,
+        solid: torch.Tensor,
+        load: torch.Tensor,
+        known: torch.Tensor,
+        halo: int,
+        **curves: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """Losses by name; the temperature counts in proportion to the hot area."""
-        found = self.net(solid, load)
+        found = self.net.curves(self.net.features(solid, halo, known.shape[1]), load)
         weight = known.float()
 
         def error(name: str, scale: float, more: torch.Tensor | float = 1.0) -> torch.Tensor:
@@ -49,30 +55,33 @@ class Objective(nn.Module):
 
 @dataclass
 class CurveTask:
-    """What the loop needs: the objective, batches of training cases (mirrored in y at random), validation."""
+    """What the loop needs: the objective, batches of training cases, validation.
+
+    Every batch is drawn from one of the sets of training cases, in turn, and mirrored in y at random.
+    """
 
     objective: nn.Module
-    train: CurveSamples
-    valid: CurveSamples
+    train: Sequence[CurveSamples]
+    valid: Sequence[CurveSamples]
     steps: int
     seed: int
     weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
 
     def __post_init__(self) -> None:
-        self.curriculum: Curriculum = Curriculum(
-            [Phase(steps=self.steps)], lambda phase: len(self.train), BATCH
-        )
+        count = sum(len(one) for one in self.train)
+        self.curriculum: Curriculum = Curriculum([Phase(steps=self.steps)], lambda phase: count, BATCH)
 
     def batch(self, phase: Phase, step: int, samples: range) -> dict[str, Any]:
         """Tensors of the cases that step number `step` sees."""
         rng = np.random.default_rng((self.seed, step))
-        some = self.train.take(rng.integers(0, len(self.train), len(samples)))
+        source = self.train[step % len(self.train)]
+        some = source.take(rng.integers(0, len(source), len(samples)))
         solid = np.where(rng.random((len(samples), 1, 1)) < 0.5, some.solid, some.solid[:, ::-1])
-        return tensors(CurveSamples(np.ascontiguousarray(solid), some.load, some.curves, some.known))
+        return tensors(dataclasses.replace(some, solid=np.ascontiguousarray(solid)))
 
     def validate(self) -> dict[str, float]:
-        """Root mean square error of burned shares on the cases set aside."""
-        return {"score": burned_error(self.objective.net, self.valid)}
+        """Root mean square error of burned shares on the cases set aside, the mean over sets."""
+        return {"score": float(np.mean([burned_error(self.objective.net, one) for one in self.valid]))}
 
 
 def tensors(samples: CurveSamples) -> dict[str, Any]:
@@ -82,6 +91,7 @@ def tensors(samples: CurveSamples) -> dict[str, Any]:
         "solid": torch.from_numpy(samples.solid),
         "load": torch.from_numpy(samples.load),
         "known": torch.from_numpy(samples.known),
+        "halo": samples.halo,
         **curves,
     }
 
@@ -89,11 +99,11 @@ def tensors(samples: CurveSamples) -> dict[str, Any]:
 @torch.no_grad()
 def predict_curves(net: CurveNet, samples: CurveSamples, name: str = "burned_share") -> np.ndarray:
     """Curves (n, part, time) of samples, a few at a time."""
-    parts = [
-        net(torch.from_numpy(samples.solid[i : i + 16]), torch.from_numpy(samples.load[i : i + 16]))[name]
-        for i in range(0, len(samples), 16)
-    ]
-    return torch.cat(parts).numpy()
+    found = []
+    for i in range(0, len(samples), 16):
+        solid, load = (torch.from_numpy(values[i : i + 16]) for values in (samples.solid, samples.load))
+        found.append(net.curves(net.features(solid, samples.halo, samples.parts), load)[name])
+    return torch.cat(found).numpy()
 
 
 def burned_error(net: CurveNet, samples: CurveSamples) -> float:
@@ -103,41 +113,46 @@ def burned_error(net: CurveNet, samples: CurveSamples) -> float:
 
 def case_errors(found: np.ndarray, samples: CurveSamples) -> np.ndarray:
     """Root mean square error (n,) over time of the mean over parts of curves (n, part or 1, time)."""
+    wrong = part_mean(found, samples) - part_mean(samples.curves["burned_share"], samples)
+    return np.sqrt(np.nanmean(wrong**2, axis=1))
+
+
+def part_mean(curves: np.ndarray, samples: CurveSamples) -> np.ndarray:
+    """Mean (n, time) of curves (n, part or 1, time) over the parts that are known; NaN where none is."""
     weight = samples.known.astype(float)
-    number = np.maximum(weight.sum(axis=1), 1e-30)
-    truth = (weight * samples.curves["burned_share"]).sum(axis=1) / number
-    guess = (weight * found).sum(axis=1) / number
-    seen = weight.any(axis=1)
-    return np.sqrt((seen * (guess - truth) ** 2).sum(axis=1) / seen.sum(axis=1))
+    number = weight.sum(axis=1)
+    return np.where(number > 0, (weight * curves).sum(axis=1) / np.maximum(number, 1.0), np.nan)
 
 
 def train_curves(
     config: CurveConfig,
-    train: CurveSamples,
-    valid: CurveSamples,
+    train: Sequence[CurveSamples],
+    valid: Sequence[CurveSamples],
     checkpoint: str | Path,
     *,
     steps: int = STEPS,
     seed: int = 0,
     report: Callable[[Progress, dict[str, float]], None] = lambda progress, losses: None,
-) -> tuple[CurveNet, dict[str, float]]:
-    """Train a curve network; goes on from `checkpoint` where there is one.
+) -> CurveNet:
+    """Train a curve network on sets of cases; goes on from `checkpoint` where there is one.
 
-    Returns
-    -------
-    net : CurveNet
-    scores : dict
-        Root mean square errors of the burned share of patches on `valid`: of the `network` and of the
-        `mean_curve` of training cases at about the same load.
+    The weights that do best on the cases of `valid` are returned.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = CurveNet(config)
     task = CurveTask(Objective(net), train, valid, steps, seed)
     plan = Plan(batch=BATCH, lr=2e-3, lr_end=2e-5, warmup=0.02, validations=20, select=True, seed=seed)
-    fit(task, plan, checkpoint, identity=f"curves {config} {len(train)} {steps} {seed}", report=report)
-    baseline = mean_curve(train, valid.load)[:, None]
-    return net.eval(), {
-        "network": burned_error(net, valid),
-        "mean_curve": float(np.sqrt(np.mean(case_errors(baseline, valid) ** 2))),
+    sizes = [len(one) for one in train]
+    fit(task, plan, checkpoint, identity=f"curves {config} {sizes} {steps} {seed}", report=report)
+    return net.eval()
+
+
+def scores(net: CurveNet, train: Sequence[CurveSamples], cases: CurveSamples) -> dict[str, float]:
+    """Root mean square errors of the burned share of patches: of the `network`, and of the `mean_curve` of
+    training cases at about the same load, which beats chance and knows no pores."""
+    baseline = mean_curve(train, cases.load)[:, None]
+    return {
+        "network": burned_error(net, cases),
+        "mean_curve": float(np.sqrt(np.mean(case_errors(baseline, cases) ** 2))),
     }

@@ -7,7 +7,7 @@ import torch
 from mld_closure.models.bundle import BundleError
 from mld_closure.models.curve_net import CurveConfig, CurveNet
 from mld_closure.training.curve_samples import CurveSamples, mean_curve, since_arrival
-from mld_closure.training.curves import case_errors, predict_curves, train_curves
+from mld_closure.training.curves import case_errors, predict_curves, scores, train_curves
 
 CONFIG = CurveConfig(duration=10e-9, steps=10, halo=8, parts=4, width=8, hidden=24)
 
@@ -33,7 +33,7 @@ def made_up(count, seed):
         "hot_share": (0.3 * burned).astype(np.float32),
         "hot_temperature": np.full(burned.shape, 2000.0, np.float32),
     }
-    return CurveSamples(solid, load, curves, np.ones(burned.shape, bool))
+    return CurveSamples(solid, load, curves, np.ones(burned.shape, bool), 8)
 
 
 def test_whatever_the_weights_shares_rise_from_nothing_and_stay_below_one():
@@ -52,13 +52,14 @@ def test_whatever_the_weights_shares_rise_from_nothing_and_stay_below_one():
 
 
 def test_it_learns_what_the_mean_curve_cannot_know(tmp_path):
-    net, scores = train_curves(CONFIG, made_up(60, 1), made_up(20, 2), tmp_path / "c", steps=500)
-    assert scores["mean_curve"] > 0.03
-    assert scores["network"] < 0.6 * scores["mean_curve"]
+    train, valid = [made_up(60, 1)], [made_up(20, 2)]
+    net = train_curves(CONFIG, train, valid, tmp_path / "c", steps=500)
+    found = scores(net, train, valid[0])
+    assert found["mean_curve"] > 0.03
+    assert found["network"] < 0.6 * found["mean_curve"]
     pressure = predict_curves(net, made_up(20, 2), "mean_pressure")
     assert np.abs(pressure / made_up(20, 2).curves["mean_pressure"] - 1).mean() < 0.15
-    again, same = train_curves(CONFIG, made_up(60, 1), made_up(20, 2), tmp_path / "c", steps=500)
-    assert same == scores
+    again = train_curves(CONFIG, train, valid, tmp_path / "c", steps=500)
     assert all(
         torch.equal(a, b) for a, b in zip(net.state_dict().values(), again.state_dict().values(), strict=True)
     )
@@ -88,10 +89,10 @@ def test_curves_begin_when_the_shock_arrives_at_their_part():
 
 def test_the_mean_curve_knows_the_load_and_nothing_else():
     train = made_up(400, 5)
-    low, high = mean_curve(train, np.array([600.0, 1400.0]))
+    low, high = mean_curve([train], np.array([600.0, 1400.0]))
     assert high[-1] > 1.8 * low[-1]
     twins = made_up(400, 6)
-    errors = case_errors(mean_curve(train, twins.load)[:, None], twins)
+    errors = case_errors(mean_curve([train], twins.load)[:, None], twins)
     assert errors.shape == (400,)
     assert (errors > 0).all()
 
