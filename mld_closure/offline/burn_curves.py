@@ -40,7 +40,7 @@ class CurveSummary:
         Where the bundle was written.
     scores : dict
         By file, root mean square errors of the burned share of patches on cases that were not trained on: of
-        the `network`, of the `mean_curve` of training cases at about the same load, and the number of `cases`.
+        the `network`, and of the `mean_curve` of training cases at about the same load. `cases`: how many.
     """
 
     bundle: Path
@@ -69,8 +69,8 @@ def train_burn_curves(
     data
         Trajectory files to train on.
     held_out
-        Files that neither train nor choose. Errors by load and time, which become the uncertainty of a closure,
-        are learned from them; without them, from the cases that chose.
+        Files that neither train nor choose. Errors by load and time, which become the uncertainty of a
+        closure, are learned from them; without them, from the cases that chose.
     steps
         Steps of training, of 8 cases each.
     seed
@@ -188,7 +188,7 @@ def _bundle(
 
 
 def _errors(net: CurveNet, judged: Sequence[CurveSamples], load_range: tuple[float, float]) -> dict[str, Any]:
-    """Errors of the burn rate of patches by load and time, of cases that were not trained on; {} for too few."""
+    """Errors of the burn rate of patches by load and time, of cases that were not trained on."""
     loads, rates = [], []
     for one in judged:
         wrong = part_mean(predict_curves(net, one), one) - part_mean(one.curves["burned_share"], one)
