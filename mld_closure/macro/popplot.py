@@ -9,7 +9,8 @@ Source of the reference line: Gibbs and Popolato, LASL Explosive Property Data (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Run:
     detonation_speed: float
     patches: float  # run in patches
     depth: float  # m, how far the front was followed
+    inert_speed: float = np.nan  # m/s, of the shock if nothing burned
+    front: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))  # depth (m), time (s), cell by cell
 
 
 def hmx_run(pressure: float) -> float:
@@ -74,16 +77,40 @@ def run_to_detonation(
         Of `LagrangianSolver`, and `closure_options` of the closure.
     """
     porosity = float(np.mean(curves.porosity[np.asarray(patches)]))
-    shock = porous_shock(piston_speed, porosity, curves.material)
-    speed = detonation_speed(porosity, heat, curves.material)
     solver = thrown_slab(
         curves, patches, piston_speed, patch_size=patch_size, points=points, heat=heat, **options
     )
+    return follow_front(
+        solver, piston_speed, porosity, patch_size=patch_size, points=points, heat=heat, climb=climb
+    )
+
+
+def follow_front(
+    solver: LagrangianSolver,
+    piston_speed: float,
+    porosity: float,
+    *,
+    patch_size: float = 24e-6,
+    points: int = 8,
+    heat: float = Kinetics.Q,
+    climb: float = 0.5,
+    each: Callable[[LagrangianSolver], object] = lambda solver: None,
+) -> Run:
+    """Run a slab that was thrown at a wall until its front has been a detonation for long enough, or has
+    reached the end.
+
+    solver, piston_speed (m/s), porosity: the slab, its speed, and its mean porosity. patch_size, points,
+    heat, climb: as for `run_to_detonation`. each(solver) is called after every step.
+    """
+    material = solver.material
+    shock = porous_shock(piston_speed, porosity, material)
+    speed = detonation_speed(porosity, heat, material)
     cell, window = patch_size / points, WINDOW * points
     level, fast, n = 0.5 * shock.p, shock.us + climb * (speed - shock.us), solver.mass.size
     depths, times = [0.0], [0.0]
 
     def watch(s: LagrangianSolver) -> bool:
+        each(s)
         above = np.flatnonzero(s.fields()["pressure"] >= level)
         front = int(above[-1]) if above.size else 0
         if front * cell > depths[-1]:
@@ -93,10 +120,12 @@ def run_to_detonation(
         return front >= n - 4 or (run > 0 and depths[-1] > BEYOND * run + 2 * WINDOW * patch_size)
 
     solver.run(2 * n * cell / shock.us, each=watch)
-    run, t = _transition(np.array(depths), np.array(times), fast, window)
+    depth, time = np.array(depths), np.array(times)
+    run, t = _transition(depth, time, fast, window)
     lag = min(window, len(depths) - 1)
     last = (depths[-1] - depths[-1 - lag]) / (times[-1] - times[-1 - lag])
-    return Run(piston_speed, shock.p, run, t, last, speed, run / patch_size, depths[-1])
+    front = np.column_stack([depth, time])
+    return Run(piston_speed, shock.p, run, t, last, speed, run / patch_size, depths[-1], shock.us, front)
 
 
 def _transition(depth: np.ndarray, time: np.ndarray, fast: float, window: int) -> tuple[float, float]:

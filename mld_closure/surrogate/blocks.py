@@ -18,7 +18,10 @@ from .pool import Pool
 
 @dataclass(frozen=True)
 class Block:
-    """Cells (k,) that one call computed: ids (rising), what was asked, the answers, and the new latents."""
+    """Cells (k,) that one call computed: ids (rising), what was asked, the answers, and what is to be kept.
+
+    latents: new states, one for each cell; or for some of them, and row (k,) of each cell's, -1 for none.
+    """
 
     id: np.ndarray
     wanted: np.ndarray
@@ -26,6 +29,7 @@ class Block:
     first: np.ndarray  # row (k,) of each cell's first reading
     answers: Answers
     latents: Latent
+    row: np.ndarray | None = None
 
     def find(self, asked: Requests) -> np.ndarray:
         """Position (n,) in this block of cells asked for the same frames under the same load; else -1."""

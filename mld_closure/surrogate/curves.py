@@ -148,26 +148,35 @@ class CurveRollout(StepBlocks):
         config = engine.net.config
         self.frame_step: float = every * config.duration / config.steps
 
+    def store(self, slots: np.ndarray, block: np.ndarray, place: np.ndarray) -> None:
+        """Write the curves of cells (k,) that have started, found by block and place, to slots (k,)."""
+        for number, source in enumerate(self.blocks):
+            mine = np.flatnonzero(block == number)
+            row = source.row[place[mine]]
+            new = row >= 0
+            if new.any():
+                self.pool.write(slots[mine[new]], source.latents, row[new])
+
     def _compute(self, asked: Requests, which: np.ndarray) -> Block:
         """Frames of the requests `which` (k,), sorted by id."""
         frame, counts = asked.frame[which].astype(np.int64), asked.counts[which]
         first = np.cumsum(counts) - counts
-        starts, kept = np.flatnonzero(frame < 0), np.flatnonzero(frame >= 0)
-        curves = np.empty((len(which), self.pool.shape[2], _KEPT), np.float32)
-        solid = np.full(len(which), np.nan)
-        if len(kept):
-            held = self.pool.read(asked.slot[which[kept]]).mean.cpu().numpy()
-            curves[kept] = held[:, :, 0].transpose(0, 2, 1)
+        each = np.repeat(np.arange(len(which)), counts)
+        number = np.arange(len(each)) - np.repeat(first - frame - 1, counts)  # of the frame
+        values = np.full((len(each), _COUNT), np.nan)
+        starts, solid = np.flatnonzero(frame < 0), np.full(len(which), np.nan)
+        row = np.full(len(which), -1)
+        row[starts] = np.arange(len(starts))
+        curves = np.empty((len(starts), self.pool.shape[2], _KEPT), np.float32)
         if len(starts):
             with self.engine.cost.part("gather"):
                 patches = asked.patches(which[starts])
             solid[starts] = patches.mean(axis=(1, 2), dtype=np.float64)
             part = asked.part[which[starts]].astype(np.int64)
-            curves[starts] = self.engine.curves(patches, part, asked.up[which[starts]])
-        values = np.full((int(counts.sum()), _COUNT), np.nan)
-        each = np.repeat(np.arange(len(which)), counts)
-        number = np.arange(len(each)) - np.repeat(first - frame - 1, counts)  # of the frame
-        values[:, KNOWN] = curves[each, number * self.every]
+            curves[:] = self.engine.curves(patches, part, asked.up[which[starts]])
+        new = row[each] >= 0
+        values[np.ix_(new, KNOWN)] = curves[row[each[new]], number[new] * self.every]
+        values[np.ix_(~new, KNOWN)] = self._kept(asked.slot[which][each[~new]], number[~new] * self.every)
         over = values[:, _BURNED] >= FINISHED  # frames after the first one that is burned out are not wanted
         reached = asked.wanted[which].astype(np.int64)
         np.minimum.at(reached, each[over], number[over])
@@ -175,7 +184,14 @@ class CurveRollout(StepBlocks):
         nowhere = np.full(len(which), -1)
         draws = np.full((len(values), DRAWS), np.nan)
         answers = Answers(nowhere, nowhere, reached, solid, values, draws)
-        device = self.pool.device
-        mean = torch.from_numpy(np.ascontiguousarray(curves.transpose(0, 2, 1)[:, :, None])).to(device)
+        mean = torch.from_numpy(np.ascontiguousarray(curves.transpose(0, 2, 1)[:, :, None]))
+        mean = mean.to(self.pool.device)
         latents = Latent(mean, mean.new_zeros(1, 1, 1, 1).expand_as(mean))
-        return Block(asked.id[which], asked.wanted[which], asked.up[which], first, answers, latents)
+        return Block(asked.id[which], asked.wanted[which], asked.up[which], first, answers, latents, row)
+
+    @torch.inference_mode()
+    def _kept(self, slots: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Columns (n, 4) of the curves in slots (n,) of the pool, at frames (n,)."""
+        device = self.pool.device
+        slot, frame = (torch.from_numpy(i.astype(np.int64)).to(device) for i in (slots, frames))
+        return self.pool.mean[slot, :, 0, frame].cpu().numpy()
