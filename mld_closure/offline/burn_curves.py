@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from .. import __version__
 from ..config import ConfigError, from_dict
 from ..data.trajectories import Trajectories
-from ..device import available_cores
+from ..device import available_cores, torch_threads
 from ..dns.eos import Material
 from ..dns.load_table import wall_table
 from ..models.bundle import CURVES, Bundle
@@ -117,9 +116,7 @@ def train_burn_curves(
                 raise ConfigError(f"a file has {len(one)} cases; at least {SET_ASIDE} are needed")
             train.append(one.take(~aside))
             choose.append(one.take(aside))
-        before = torch.get_num_threads()
-        torch.set_num_threads(available_cores() if threads is None else threads)
-        try:
+        with torch_threads(available_cores() if threads is None else threads):
             net = train_curves(config, train, choose, out / "curves", steps=steps, seed=seed, report=report)
             judged = dict(zip(map(str, held_out), samples[len(data) :], strict=True))
             chosen = {f"{path} (chose)": one for path, one in zip(data, choose, strict=True)}
@@ -128,8 +125,6 @@ def train_burn_curves(
                 for name, one in (judged | chosen).items()
             }
             bundle = _bundle(net, largest, train, [*(judged or chosen).values()])
-        finally:
-            torch.set_num_threads(before)
         bundle.provenance |= {"scores": found, "seed": seed, "steps": steps}
         bundle.save(out / "bundle", overwrite=True)
         return CurveSummary(out / "bundle", found)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ..device import Device
+from ..device import Device, torch_threads
 from ..fields import QUANTITIES
 from ..models.curve_net import CurveNet
 from ..models.dynamics import Latent
@@ -116,14 +116,9 @@ class CurveEngine:
         count = len(inputs[0])
         missing = (self.micro_batch if self.reproducible else max(count, 2)) - count
         padded = [np.concatenate([values, np.repeat(values[:1], missing, axis=0)]) for values in inputs]
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.device.threads)
-        try:
-            with torch.inference_mode():
-                given = [torch.from_numpy(np.ascontiguousarray(v)).to(self.device.torch) for v in padded]
-                return network(*given)[:count].float().cpu().numpy()
-        finally:
-            torch.set_num_threads(before)
+        with torch.inference_mode(), torch_threads(self.device.threads):
+            given = [torch.from_numpy(np.ascontiguousarray(v)).to(self.device.torch) for v in padded]
+            return network(*given)[:count].float().cpu().numpy()
 
 
 class CurveRollout(StepBlocks):

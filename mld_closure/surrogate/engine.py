@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..device import Device
+from ..device import Device, torch_threads
 from ..errors import ClosureError, name_cells
 from ..grids import LATENT_FACTOR
 from ..models.dynamics import Latent, LatentDynamics
@@ -190,15 +190,10 @@ class Engine:
     @contextmanager
     def _threads(self) -> Iterator[None]:
         """Torch on its own number of threads, the host's setting put back afterwards; fp32 means fp32."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.device.threads)
         exact = self.device.precision == "fp32"
         flags = {"benchmark": False, "deterministic": self.reproducible, "allow_tf32": not exact}
-        try:
-            with torch.backends.cudnn.flags(enabled=True, **flags):
-                yield
-        finally:
-            torch.set_num_threads(before)
+        with torch_threads(self.device.threads), torch.backends.cudnn.flags(enabled=True, **flags):
+            yield
 
 
 def one_kernel(network: nn.Module) -> None:
