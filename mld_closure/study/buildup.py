@@ -8,7 +8,7 @@ meet stronger, until the front detonates. Where it does depends on the size of t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,11 +115,9 @@ def run_slab(
         The bundle has no burn curves.
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-    shape = _patch_shape(loaded)
+    shape, _ = _patch_shape(loaded.provenance)
     with open_closure(loaded, device="cpu", threads=threads, engine={"patch_shape": shape}) as closure:
         facts = closure.facts
-        if not facts["points"]:
-            raise ValueError("this bundle serves frames, not points; give one of burn curves")
         halo, parts = int(facts["patch.halo"]), int(facts["patch.parts"])
         mu = microstructure(patches, shape, halo, loaded.pixel, porosity, pore, seed)
         size = (shape[1] - halo) * loaded.pixel
@@ -219,11 +217,17 @@ def _solver(
     )  # fmt: skip
 
 
-def _patch_shape(bundle: Bundle) -> tuple[int, int]:
+def patches_of(manifest: Mapping[str, Any], length: float) -> int:
+    """Patches in a slab of this length (m), at least 4; ValueError for a bundle without burn curves."""
+    (_, nx), halo = _patch_shape(manifest["provenance"])
+    return max(4, round(length / ((nx - halo) * manifest["pixel"])))
+
+
+def _patch_shape(provenance: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
+    """((ny, nx), halo) of the patches that a bundle of burn curves serves, in pixels."""
     try:
-        ny, nx = bundle.provenance["data"]["curves"]["shape"]
-        return int(ny), int(nx)
+        data = provenance["data"]["curves"]
+        ny, nx = data["shape"]
+        return (int(ny), int(nx)), int(data["origin"]["configuration"]["case"]["wall"]["halo"])
     except (KeyError, TypeError, ValueError):
-        raise ValueError(
-            "this bundle does not say how large its patches are; give one of burn curves"
-        ) from None
+        raise ValueError("this bundle serves frames, not points; give one of burn curves") from None

@@ -8,7 +8,7 @@ import torch
 from mld_closure.cli.main import main
 from mld_closure.device import choose
 from mld_closure.study import demo as study_demo
-from mld_closure.testing import random_networks
+from mld_closure.testing import random_curves, random_networks
 
 
 @pytest.fixture(scope="module")
@@ -71,5 +71,40 @@ def test_a_missing_bundle_is_named(capsys, tmp_path):
 def test_options_of_the_slab_do_not_go_with_the_pore(capsys, tmp_path):
     code, _, err = demo(capsys, "--pore", "--cells", 40, "--out", tmp_path / "d")
     assert code == 2
-    assert "--cells is an option of the slab" in err
+    assert "--cells is an option of --slab; leave it out with --pore" in err
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory):
+    """The folder of a bundle of random burn curves that says how it was trained."""
+    made = random_curves(steps=16, duration=256e-9)
+    wall = {"halo": 8, "parts": 4}
+    origin = {"configuration": {"case": {"wall": wall, "kinetics": {"Q": 5.5e6}}}}
+    made.provenance["data"] = {"curves": {"shape": [16, 40], "origin": origin}}
+    path = tmp_path_factory.mktemp("demo") / "points"
+    made.save(path)
+    return path
+
+
+def test_a_shock_that_builds_up(capsys, tmp_path, points):
+    words = ("--bundle", points, "--pores", 1.0, "--pores", 1.6, "--length", 0.06, "--out", tmp_path / "d")
+    code, text, err = demo(capsys, *words)
+    assert code == 0, err
+    assert "look at" in text
+    assert (tmp_path / "d/buildup.png").read_bytes().startswith(b"\x89PNG")
+    found = json.loads((tmp_path / "d/summary.json").read_text())
+    assert [one["pore"] for one in found] == pytest.approx([1e-6, 1.6e-6])
+    for one in found:
+        assert one["input_pressure"] == pytest.approx(8.9e9, rel=0.03)
+        assert one["followed_to"] > 0.8 * 0.06e-3
+        assert sum(one["points"].values()) == 4 * 9
+        assert one["points"]["ACTIVE"] > 20
+        assert 3000 < one["front_speed"] < 10000
+
+
+def test_frames_do_not_build_up(capsys, tmp_path, bundle):
+    code, _, err = demo(capsys, "--bundle", bundle, "--out", tmp_path / "d")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "serves frames, not points" in err
     assert not (tmp_path / "d").exists()
