@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes share the cores; before torch is imported
+# The test processes share the cores: before torch is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores to others
 
 
 def pytest_addoption(parser):
