@@ -39,10 +39,9 @@ def blocks(path, *languages):
     return [text for language, text in found if language in languages]
 
 
-def having(*languages, system=()):
-    """The documents with such blocks, as parameters; those named in `system` get that marker."""
-    marks = {p: [pytest.mark.system] if name(p) in system else [] for p in DOCUMENTS}
-    return [pytest.param(p, id=name(p), marks=marks[p]) for p in DOCUMENTS if blocks(p, *languages)]
+def having(*languages):
+    """The documents with such blocks, as parameters."""
+    return [pytest.param(p, id=name(p)) for p in DOCUMENTS if blocks(p, *languages)]
 
 
 def shell_lines(path):
@@ -129,7 +128,7 @@ def test_programs_and_folders_in_commands_exist(path):
                 assert (ROOT / word).exists(), line
 
 
-@pytest.mark.parametrize("path", having("python", system=["README.md"]))  # the shipped networks for 6 ns
+@pytest.mark.parametrize("path", having("python"))
 def test_python_runs_and_the_cheap_commands_after_it(path, tmp_path):
     for block in blocks(path, "python"):
         run = subprocess.run(
