@@ -31,6 +31,12 @@ def away_from_the_sources(tmp_path_factory):
     os.chdir(before)
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Runs of this test write all but their pictures, which take most of the time of a short run."""
+    monkeypatch.setattr("mld_closure.study.outputs.draw", lambda *args: None)
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory):
     """A folder that all test processes of this session share."""

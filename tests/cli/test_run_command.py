@@ -40,7 +40,7 @@ def run(capsys):
 
 
 @pytest.fixture
-def case(tmp_path):
+def case(tmp_path, undrawn):
     def write(kind="ignition-growth", extra=""):
         path = tmp_path / "case.toml"
         path.write_text(SHORT.format(kind=kind) + extra)
