@@ -3,7 +3,6 @@
 #include <mpi.h>
 #include <signal.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -317,8 +316,10 @@ int main(int argc, char** argv) {
       {"merged_calls", merged_calls},
       {"restart_and_migrate", restart_and_migrate},
       {"killed_rank", killed_rank}};
-  for (int k = 2; k < std::max(argc, 3); ++k) {
-    if (argc < 3 || !all.count(argv[k])) return std::fprintf(stderr, "usage: situations BUNDLE NAME...\n"), 2;
+  bool known = argc >= 3;
+  for (int k = 2; k < argc; ++k) known = known && all.count(argv[k]);
+  if (!known) return std::fprintf(stderr, "usage: situations BUNDLE NAME...\n"), 2;
+  for (int k = 2; k < argc; ++k) {
     try {
       all.at(argv[k])(argv[1]);
     } catch (const std::exception& error) {
