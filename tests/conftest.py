@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes share the cores; before torch is imported
+# The test processes share the cores: before torch is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores to others
 
 
 def pytest_addoption(parser):
@@ -27,6 +29,12 @@ def away_from_the_sources(tmp_path_factory):
     os.chdir(tmp_path_factory.mktemp("cwd"))
     yield
     os.chdir(before)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Runs of this test write all but their pictures, which take most of the time of a short run."""
+    monkeypatch.setattr("mld_closure.study.outputs.draw", lambda *args: None)
 
 
 @pytest.fixture(scope="session")

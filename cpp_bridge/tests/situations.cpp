@@ -1,4 +1,4 @@
-// Hosts in unusual situations, one by name: situations BUNDLE NAME. Ends with 0 and one line where
+// Hosts in unusual situations, by name: situations BUNDLE NAME... Ends with 0 and one line for each where
 // all is as the header promises.
 #include <mpi.h>
 #include <signal.h>
@@ -70,8 +70,9 @@ struct Host {
 };
 
 void start_mpi() {
-  int provided;
-  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  int provided, running;
+  MPI_Initialized(&running);
+  if (!running) MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
 }
@@ -176,7 +177,6 @@ void one_rank_errs(const std::string& bundle) {
   require(code_of([&] { host.closure.commit(); }) == MLD_E_ORDER, "commit without a step");
   host.steps(2);
   host.closure.close();
-  MPI_Finalize();
 }
 
 // What is wrong with opening on one rank is every rank's error, and nobody waits for the others.
@@ -201,7 +201,6 @@ void one_rank_cannot_open(const std::string& bundle) {
   Host host(bundle, true);
   host.steps(4);
   host.closure.close();
-  MPI_Finalize();
 }
 
 int failing_fallback(void* fails, std::int64_t n, const std::int64_t*, const double*, const double*,
@@ -239,7 +238,6 @@ void fallback_fails(const std::string& bundle) {
   require(std::fabs(host.burned[1] - before - 0.1) < 1e-12, "the fallback's burned fraction");
   host.closure.commit();
   host.closure.close();
-  MPI_Finalize();
 }
 
 // Calls handed in on each rank as many as it likes give the bits of one call.
@@ -265,7 +263,6 @@ void merged_calls(const std::string& bundle) {
   require(parts.burned == whole.burned && whole.burned[0] > 0.0, "the same burned fractions");
   parts.closure.close();
   whole.closure.close();
-  MPI_Finalize();
 }
 
 // Saved, restored in a new closure, all cells handed on to the next rank: the same bits.
@@ -293,7 +290,6 @@ void restart_and_migrate(const std::string& bundle) {
   require(second.closure.dt_max() == first.closure.dt_max(), "the same longest step");
   first.closure.close();
   second.closure.close();
-  MPI_Finalize();
 }
 
 void killed_rank(const std::string& bundle) {
@@ -320,13 +316,21 @@ int main(int argc, char** argv) {
       {"merged_calls", merged_calls},
       {"restart_and_migrate", restart_and_migrate},
       {"killed_rank", killed_rank}};
-  if (argc < 3 || !all.count(argv[2])) return std::fprintf(stderr, "usage: situations BUNDLE NAME\n"), 2;
-  try {
-    all.at(argv[2])(argv[1]);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s, rank %d: %s\n", argv[2], rank, error.what());
-    return 1;
+  bool known = argc >= 3;
+  for (int k = 2; k < argc; ++k) known = known && all.count(argv[k]);
+  if (!known) return std::fprintf(stderr, "usage: situations BUNDLE NAME...\n"), 2;
+  for (int k = 2; k < argc; ++k) {
+    try {
+      all.at(argv[k])(argv[1]);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "%s, rank %d: %s\n", argv[k], rank, error.what());
+      return 1;
+    }
+    if (rank == 0) std::printf("%s: as promised\n", argv[k]), std::fflush(stdout);
   }
-  if (rank == 0) std::printf("%s: as promised\n", argv[2]);
+  int running, ended;
+  MPI_Initialized(&running);
+  MPI_Finalized(&ended);
+  if (running && !ended) MPI_Finalize();
   return 0;
 }

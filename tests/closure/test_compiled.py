@@ -12,6 +12,7 @@ import torch
 
 from mld_closure.cli.main import main
 from mld_closure.device import choose
+from mld_closure.fields import MODEL_FIELDS
 from mld_closure.models.bundle import BundleError
 from mld_closure.models.dynamics import Latent
 from mld_closure.surrogate import agreement, compiled
@@ -24,6 +25,7 @@ TIMES = np.linspace(0, 3e-9, 10)
 SMALL = {  # the least that compiles: 25 s of processor time, nearly all of it torch's own start and g++
     "fields": ("temperature",),
     "evolve_logvar": False,
+    "meso_micro_ratio": 2,
     "latent_channels": 2,
     "evolution": "resnet16",
     "residual": False,  # so that results lie channel by channel, as the networks make them
@@ -135,7 +137,7 @@ def test_a_step_that_differs_is_not_loaded(kit, file):
 
 def test_what_agrees_and_what_does_not(kit):
     """A small error in means is not hidden by large log-variances, nor in what is added to large latents."""
-    model = kit.bundle().meso
+    model = kit.bundle(fields=MODEL_FIELDS).meso
     latent, load = agreement.trial_latents(model, (32, 64))
     assert latent.mean.shape == (2, 12, 4, 8)
     large = Latent(latent.mean, 1e6 * latent.logvar)
@@ -159,7 +161,7 @@ def test_what_agrees_and_what_does_not(kit):
 
 
 def test_networks_that_give_nearly_nothing_are_compared_by_that(kit):
-    model = kit.bundle(residual=False, evolve_logvar=True).meso
+    model = kit.bundle(residual=False, evolve_logvar=True, meso_micro_ratio=2).meso
     latent, load = agreement.trial_latents(model, (32, 32))
     faint = model.advance(latent, load).mean.abs().max()
     assert faint < 1e-3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -14,12 +15,22 @@ from mld_closure.errors import ClosureError
 TIMES = np.linspace(0, 4e-9, 9)
 
 
+@pytest.fixture(scope="module")
+def original(kit, tmp_path_factory):
+    """A closure with cells that burn, and its restart folder: no test changes either."""
+    folder = tmp_path_factory.mktemp("restart") / "r"
+    with kit.whole_frames():
+        closure = kit.make()
+        kit.run(closure, TIMES[:6], lambda t: kit.ramp(t, 8e9))
+    closure.save(folder)
+    return closure, folder
+
+
 @pytest.fixture
-def saved(kit, tmp_path):
-    """A closure with cells that burn, and its restart folder."""
-    closure = kit.make()
-    kit.run(closure, TIMES[:6], lambda t: kit.ramp(t, 8e9))
-    closure.save(tmp_path / "r")
+def saved(original, tmp_path):
+    """The closure, and a copy of its restart folder."""
+    closure, folder = original
+    shutil.copytree(folder, tmp_path / "r")
     return closure, tmp_path / "r"
 
 

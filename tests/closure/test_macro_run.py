@@ -39,7 +39,12 @@ porosity = 0.0
 
 
 @pytest.fixture
-def case(kit, tmp_path):
+def case(drawn_case, undrawn):
+    return drawn_case
+
+
+@pytest.fixture
+def drawn_case(kit, tmp_path):
     bundle = kit.bundle(evolve_logvar=True)
     bundle.extras[load.EXTRA] = kit.table().to_extra()
     bundle.save(tmp_path / "bundle")
@@ -108,9 +113,9 @@ def test_cells_take_their_own_patch_of_the_specimen(case, kit):
     closure.close()
 
 
-def test_a_surrogate_in_two_dimensions_draws_maps(case, tmp_path):
+def test_a_surrogate_in_two_dimensions_draws_maps(drawn_case, tmp_path):
     out = tmp_path / "plane"
-    assert run(case(rows=3, end=2e-9), "--out", out, "--frames", 10, "--device", "cpu") == 0
+    assert run(drawn_case(rows=3, end=2e-9), "--out", out, "--frames", 10, "--device", "cpu") == 0
     fields, _ = results(out)
     assert fields["pressure"].shape[1:] == (3, 12)
     assert "velocity_y" in fields

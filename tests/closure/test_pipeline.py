@@ -32,7 +32,7 @@ def same(a, b):
 
 def test_readings_are_the_models_own_at_the_clocks_of_the_cells(kit):
     """Encode, advance, head and interpolation written out once more, plainly, for each cell alone."""
-    bundle = kit.bundle()
+    bundle = kit.bundle(**kit.PAPER)
     closure = kit.make(given=bundle, micro_batch=1)
     out = kit.run(closure, TIMES, shock(kit))[-1]
     assert (out.status & Status.ACTIVE).all()
@@ -55,7 +55,7 @@ def test_readings_are_the_models_own_at_the_clocks_of_the_cells(kit):
 
 
 def test_decode_readout_measures_the_decoded_fields(kit):
-    bundle = kit.bundle(evolve_logvar=True)
+    bundle = kit.bundle(**kit.PAPER)
     closure = kit.make(n=1, given=bundle, readout="decode", threshold=500.0)
     kit.run(closure, TIMES, shock(kit, PEAKS[:1]))
     (record,) = closure.state.pack()
@@ -214,7 +214,7 @@ def test_cells_may_come_and_go(kit):
 
 
 def test_micro_scale_serves_in_micro_steps(kit):
-    closure = kit.make(scale="micro")
+    closure = kit.make(given=kit.bundle(meso_micro_ratio=2), scale="micro")
     assert closure._stepper.clock.step == kit.STEP / 2
     assert closure._stepper.clock.horizon == 2 * kit.HORIZON
     out = kit.run(closure, TIMES, shock(kit))[-1]
@@ -259,7 +259,7 @@ def test_closure_takes_what_speaks_dlpack(kit):
 
 
 def test_open_is_public_and_serves_one_process(kit, tmp_path):
-    kit.bundle(evolve_logvar=True).save(tmp_path / "b")
+    kit.bundle(**kit.PAPER).save(tmp_path / "b")
     options = {"device": "cpu", "threads": 1, "load_table": kit.table()}
     before = torch.get_num_threads()
     with mld.open(tmp_path / "b", **options, engine={"patch_shape": (32, 32)}) as closure:

@@ -55,7 +55,7 @@ def test_cells_may_be_registered_in_another_order(kit, tmp_path):
 
 def test_a_model_without_logvar_restarts(kit, tmp_path):
     whole, first, second = (kit.make(given=kit.bundle(evolve_logvar=False)) for _ in range(3))
-    assert kit.pool(first).bytes_per_cell == 4 * 12 * 16
+    assert kit.pool(first).bytes_per_cell == 4 * 4 * 16
     wanted = kit.run(whole, TIMES, shock(kit))[-1]
     kit.run(first, TIMES[:10], shock(kit))
     first.save(tmp_path / "r")

@@ -59,7 +59,7 @@ def reference(request, bundle):
     return case, table, solver.steps, solver.rejected
 
 
-@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.system), 4])
+@pytest.mark.parametrize("ranks", [1, 2, pytest.param(4, marks=pytest.mark.system)])
 def test_the_same_run_on_any_number_of_ranks(reference, launch, build, bundle, ranks, tmp_path):
     case, table, steps, rejected = reference
     out = tmp_path / "cells.txt"

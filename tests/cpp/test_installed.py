@@ -52,7 +52,14 @@ target_link_libraries(hydro mld_closure::mld_closure)
 """
 
 
-@pytest.mark.parametrize("version", ["2.8.12", "3.2", "3.5"])
+@pytest.mark.parametrize(
+    "version",
+    [
+        "2.8.12",
+        pytest.param("3.2", marks=pytest.mark.system),
+        pytest.param("3.5", marks=pytest.mark.system),
+    ],
+)
 def test_a_project_that_states_an_old_cmake_finds_it(package, bundle, kit, tmp_path, version):
     """The policies of the package are its own, not those of the project."""
     (tmp_path / "CMakeLists.txt").write_text(OLD_LINES.format(version=version))

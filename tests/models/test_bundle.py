@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,10 +51,16 @@ def frame(batch=2):
     return np.stack([field_table.get(n).unscale(unit[:, i]) for i, n in enumerate(FIELDS)], axis=1)
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundle") / "b"
+    make().save(folder)
+    return folder
+
+
 @pytest.fixture
-def saved(tmp_path):
-    make().save(tmp_path / "b")
-    return tmp_path / "b"
+def saved(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "b")
 
 
 def edit(directory, change):

@@ -58,9 +58,20 @@ def run_programs(folder, words):
 def launched(mpi, request, tmp_path_factory):
     """Folder of the results of all programs that the chosen tests need."""
     folder = tmp_path_factory.mktemp("scenarios")
-    items = [item for item in request.session.items if "output" in item.fixturenames]
-    run_programs(folder, sorted({item.module.PROGRAM for item in items}))
+    run_programs(folder, chosen_programs(request.session.items))
     return folder
+
+
+def chosen_programs(items):
+    """Programs of the tests, each "name:ranks"; on `MORE` ranks for tests with the marker `system`."""
+    most = {}
+    for item in items:
+        if "output" in item.fixturenames:
+            name, ranks = item.module.PROGRAM.split(":")
+            if item.get_closest_marker("system"):
+                ranks = getattr(item.module, "MORE", ranks)
+            most[name] = max(most.get(name, 0), int(ranks))
+    return [f"{name}:{ranks}" for name, ranks in sorted(most.items())]
 
 
 @pytest.fixture(scope="module")

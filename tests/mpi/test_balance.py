@@ -4,11 +4,11 @@ import numpy as np
 
 from mld_closure.runtime.server import ANSWER, MOVE, READING, REQUEST
 
-PROGRAM = "balance:4"
+PROGRAM = "balance:3"
 
 
 def test_ranks_without_cells_serve_evenly_and_messages_are_small(output):
-    found = np.load(output / "balance-4.npz")
+    found = np.load(output / "balance-3.npz")
     for loads in found["loads"]:
         mean = loads.mean(axis=1, keepdims=True)
         busy = mean[:, 0] >= 8

@@ -47,10 +47,10 @@ def case(kit, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(case):
+def whole(case, programs):
     """The run on one rank, started without MPI."""
     out = case.parent / "whole"
-    words = [sys.executable, "-m", "mld_closure", "run", case, "--out", out]
+    words = [sys.executable, programs / "undrawn.py", "run", case, "--out", out]
     subprocess.run([str(w) for w in words], check=True, capture_output=True, timeout=240)
     return results(out)
 
@@ -72,16 +72,16 @@ def same(got, whole):
     return all(np.array_equal(got[0][n], whole[0][n], equal_nan=True) for n in whole[0])
 
 
-def test_ranks_and_restarts_change_no_bit(mpi, case, whole):
+def test_ranks_and_restarts_change_no_bit(mpi, programs, case, whole):
     cut, again = case.parent / "cut", case.parent / "again"
-    mpi(3, "-m", "mld_closure", "run", case, "--out", cut, "--checkpoint-every", 5)
+    mpi(3, programs / "undrawn.py", "run", case, "--out", cut, "--checkpoint-every", 5)
     assert same(results(cut), whole)
     assert whole[0]["burned_fraction"].max() > 0
     assert (whole[0]["status"] > 0).sum() > 4
     assert np.ptp(whole[0]["velocity_y"]) > 0
     last = sorted((cut / "checkpoints").iterdir())[-2]
     assert len(list((last / "closure").glob("state-*"))) == 3
-    mpi(2, "-m", "mld_closure", "run", case, "--out", again, "--restart", last)
+    mpi(2, programs / "undrawn.py", "run", case, "--out", again, "--restart", last)
     assert same(results(again), whole)
 
 

@@ -23,7 +23,7 @@ def whole_rollout(model, frame, steps, load):
 
 def test_one_tile_is_the_model(kit):
     model, frame = (
-        kit.bundle(evolve_logvar=True).meso,
+        kit.bundle(**kit.PAPER).meso,
         np.random.default_rng(1).random((3, 32, 64)).astype(np.float32),
     )
     tiled = TiledRollout(model, (32, 64), (32, 64), 0).rollout(frame, 3, 900.0)
@@ -32,7 +32,7 @@ def test_one_tile_is_the_model(kit):
 
 def test_more_overlap_comes_closer_to_the_whole_frame(kit):
     model, frame = (
-        kit.bundle(evolve_logvar=True).meso,
+        kit.bundle(**kit.PAPER).meso,
         np.random.default_rng(2).random((3, 32, 256)).astype(np.float32),
     )
     wanted = whole_rollout(model, frame, 2, 900.0)
@@ -44,7 +44,7 @@ def test_more_overlap_comes_closer_to_the_whole_frame(kit):
 
 
 def test_what_leaves_one_tile_enters_the_next(kit):
-    model, frame = kit.bundle(evolve_logvar=True).meso, np.full((3, 32, 160), 0.5, np.float32)
+    model, frame = kit.bundle(**kit.PAPER).meso, np.full((3, 32, 160), 0.5, np.float32)
     poked = frame.copy()
     poked[:, :, :8] = 0.9
     tiled = TiledRollout(model, (32, 160), (32, 64), 16)

@@ -36,7 +36,7 @@ def test_a_run_returns_the_essentials(tmp_path):
     assert len(repr(result).splitlines()) < 15
 
 
-def test_a_run_goes_on_from_its_last_checkpoint(tmp_path):
+def test_a_run_goes_on_from_its_last_checkpoint(tmp_path, undrawn):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     mld.run(CASE, whole, frames=5)
     first = mld.run(CASE | {"end_time": 1.5e-8}, cut, resume=True, frames=5, checkpoint_every=20)  # a new run

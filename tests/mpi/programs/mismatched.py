@@ -1,5 +1,5 @@
-"""Ranks that make different calls at once: every pair of calls, in random order, on 2, 3 and 4 ranks; and a
-rank that comes late, or not at all."""
+"""Ranks that make different calls at once: every pair of calls, in random order, on two ranks and more; and
+a rank that comes late, or not at all."""
 
 import time
 from pathlib import Path

@@ -10,7 +10,7 @@ from mld_closure.runtime.tiled import tiled_rollout
 
 def main(comm):
     frame = np.random.default_rng(0).random((3, 32, 160)).astype(np.float32)
-    made = tiled_rollout(kit.bundle(evolve_logvar=True).meso, (32, 160), (32, 64), 16, comm=comm)
+    made = tiled_rollout(kit.bundle(**kit.PAPER).meso, (32, 160), (32, 64), 16, comm=comm)
     write(comm, Path(argument(1)), "tiles", frames=made.rollout(frame, 3, 900.0), tiles=len(made.pixels))
 
 
