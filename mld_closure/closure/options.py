@@ -46,7 +46,7 @@ class LoadOptions:
     history_exponent: float | None = option(
         None,
         "m in d tau = clip(p / P_s, 0, 2)^m dt, or clip(p / p_frame, 1/4, 4)^m dt for points; 0 makes a "
-        "cell's clock run with time, none is 1, or 1/2 for points",
+        "cell's clock run with time, none is 1, or what the bundle says for points",
     )
 
     def __post_init__(self) -> None:

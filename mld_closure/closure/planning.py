@@ -57,7 +57,7 @@ def make_stepper(
         load_range=facts.load_range,
         reset_weak=options.policy.on_weak_load == "reset",
     )
-    exponent = (0.5 if facts.points else 1.0) if load.history_exponent is None else load.history_exponent
+    exponent = facts.clock if load.history_exponent is None else load.history_exponent
     clock = Clock(facts.model_step, facts.model_step * every, frames // every, exponent, facts.points)
     accept = Frames(clock, options.policy, facts.known, facts.errors)
     strangers = Strangers(facts.familiar, patches, facts.pixel, (ny, nx))

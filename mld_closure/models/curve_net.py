@@ -50,6 +50,9 @@ class CurveConfig:
         Channels of the convolutions, and of the network of a part.
     arrival : float
         Pressure that marks the arrival of a shock at a part [Pa].
+    clock : float
+        m of a point's clock, d tau = (p / p_frame)^m dt: half the exponent with which reaction rates go with
+        the pressure, as flames do.
 
     Raises
     ------
@@ -66,9 +69,10 @@ class CurveConfig:
     width: int = 32
     hidden: int = 96
     arrival: float = 2.5e9
+    clock: float = 1.5
 
     def __post_init__(self) -> None:
-        for name in ("duration", "load", "arrival"):
+        for name in ("duration", "load", "arrival", "clock"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         most_of = {"steps": 4096, "parts": 256, "part_width": 4096, "width": 1024, "hidden": 4096}

@@ -106,7 +106,7 @@ def train_burn_curves(
         config = CurveConfig(
             duration=float(max(f.curve_times[-1] for f in files[: len(data)])), steps=INTERVALS, halo=halo,
             parts=largest.parts, part_width=(largest.shape[1] - halo) // largest.parts,
-            arrival=_wall(largest, "arrival"),
+            arrival=_wall(largest, "arrival"), **_clock(largest),
         )  # fmt: skip
         samples = [read_samples(f, config) for f in files]
         train, choose = [], []
@@ -155,6 +155,12 @@ def _case(file: Trajectories, name: str) -> Any:
 
 def _wall(file: Trajectories, name: str) -> Any:
     return _case(file, "wall")[name]
+
+
+def _clock(file: Trajectories) -> dict[str, float]:
+    """m of the clock, by the exponent of the rate limit in pressure; {} where rates have no such limit."""
+    limit = _case(file, "kinetics").get("limit")
+    return {} if limit is None else {"clock": 0.5 * float(limit["n"])}
 
 
 def _bundle(

@@ -264,7 +264,7 @@ class Opening:
             model_step=config.duration / config.steps, horizon=config.steps, known=KNOWN,
             errors=KnownErrors.single(None, bundle.load_range) if spread is None else spread,
             familiar=Familiar.from_table(bundle.microstructure, CURVES), **_trained_on(bundle, CURVES),
-            points=True, arrival=config.arrival, parts=config.parts, halo=config.halo,
+            points=True, arrival=config.arrival, clock=config.clock, parts=config.parts, halo=config.halo,
             multiple=STRIDE,
         )  # fmt: skip
         engine = None

@@ -43,6 +43,8 @@ class ModelFacts:
         Whether readings are of material points, each since its own arrival, and not of frames.
     arrival : float or None, Pa
         Pressure that marked the arrival in training; None for unknown.
+    clock : float
+        m of a point's clock, d tau = clip(p / p_frame, 1/4, 4)^m dt.
     parts : int
         Column parts of a patch that can be points; 1 for the patch alone.
     halo : int, pixels
@@ -64,6 +66,7 @@ class ModelFacts:
     frame: tuple[int, int] | None = None
     points: bool = False
     arrival: float | None = None
+    clock: float = 1.0
     parts: int = 1
     halo: int = 0
     multiple: int = FRAME_MULTIPLE

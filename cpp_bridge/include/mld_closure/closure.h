@@ -95,7 +95,7 @@
          equal parts of the window after each of which a cell may start, or start anew, with its load so far
      load.history_exponent: float or none, default none
          m in d tau = clip(p / P_s, 0, 2)^m dt, or clip(p / p_frame, 1/4, 4)^m dt for points; 0 makes a
-         cell's clock run with time, none is 1, or 1/2 for points
+         cell's clock run with time, none is 1, or what the bundle says for points
      readout.kind: auto | curves | head | decode, default auto
          `curves` evaluates the whole burn curve of a point at once, `head` reads latents with a small
          network, `decode` decodes fields and measures them; `auto` takes curves where the bundle has them,
