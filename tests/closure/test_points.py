@@ -92,8 +92,8 @@ def test_the_clock_runs_by_the_pressure_of_the_points_own_frame(bundle, patches)
             for k in range(40):
                 now = closure.state
                 pressure = p
-                if k > 4:
-                    pressure = factor * np.interp(now.tau[0], net.config.times, frame)
+                if now.up[0] > 0:
+                    pressure = factor * frame(now.up[0], now.tau[0])
                 closure.begin_step(k * 1e-9, 1e-9)
                 closure.advance(pressure=[pressure], entropy=[A])
                 closure.commit()
