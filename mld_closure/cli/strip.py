@@ -53,10 +53,12 @@ def command(up, porosity, pores, seed, patches, end, out, as_json) -> None:
             done=lambda i, n: bar.update(task, completed=i, total=n),
         )
     strip.save(out)
+    came = strip.arrival[strip.arrival > 0]  # s; nan where no shock came before the end
     summary = {
         "file": str(out),
         "patches": strip.patches,
-        "last_arrival": float(strip.arrival.max()),
+        "parts_reached": came.size,
+        "last_arrival": float(came.max(initial=0.0)),
         "burned": [float(b) for b in strip.curves["burned_share"][-1].mean(axis=1)],
         "bytes": out.stat().st_size,
     }
@@ -64,6 +66,6 @@ def command(up, porosity, pores, seed, patches, end, out, as_json) -> None:
         print_json(summary)
     else:
         click.echo(
-            f"{out}: {strip.patches} patches, the last arrival at {1e9 * summary['last_arrival']:.1f} ns, "
-            f"{summary['bytes'] / 1e6:.2f} MB"
+            f"{out}: {strip.patches} patches, {came.size} of {strip.arrival.size} parts reached by the shock, "
+            f"the last at {1e9 * summary['last_arrival']:.1f} ns; {summary['bytes'] / 1e6:.2f} MB"
         )

@@ -1,6 +1,9 @@
 """A resolved strip: a row of patches of true microstructure thrown at a rigid wall, all of it simulated.
 
-    wall | halo | patch 0 | patch 1 | ... | tail | held        as `wall` frames, but many patches long
+    wall | halo | patch 0 | patch 1 | ... | tail | held
+
+It is a wall frame many patches long, but for what flows in at the right until the shock arrives there, which
+is as porous as the strip.
 
 What is measured is the same as in a wall frame: the own material of each column part of each patch by mass
 coordinate. A strip is what a hydrocode with a closure in its cells is compared with; models never see one.
@@ -118,7 +121,8 @@ def simulate_strip(
         The flow has no finite state.
     """
     solid, times = config.solid(), config.times()
-    run = wall_solver(solid, config.up, config.frame.pixel, config.frame.material, config.frame.kinetics)
+    frame = config.frame
+    run = wall_solver(solid, config.up, frame.pixel, frame.material, frame.kinetics, porous_ahead=True)
     end = config.columns - config.tail
     own = OwnMaterial(run, (config.halo, end), config.patches * config.parts)
     arrivals = Arrivals(config.frame.wall.arrival, 1 + config.patches * config.parts)
