@@ -26,11 +26,15 @@ from mld_closure.cli.output import json_option, print_json, progress
     metavar="NS", help="Last time in ns.",
 )  # fmt: skip
 @click.option(
+    "--pixel", type=click.FloatRange(0, min_open=True), default=200.0, show_default=True,
+    metavar="NM", help="Pixel in nm; 400 costs an eighth and does not resolve the flames.",
+)  # fmt: skip
+@click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), default="strip.npz", show_default=True,
     help="File of the strip.",
 )  # fmt: skip
 @json_option
-def command(up, porosity, pores, seed, patches, end, out, as_json) -> None:
+def command(up, porosity, pores, seed, patches, end, pixel, out, as_json) -> None:
     """Simulate a strip of patches of porous explosive thrown at a rigid wall.
 
     The file holds the image of the microstructure and, for each patch and column part, arrival, burned share,
@@ -42,9 +46,11 @@ def command(up, porosity, pores, seed, patches, end, out, as_json) -> None:
     Example:
       mld-closure strip --up 0.85 --porosity 0.1 --pores 1.2 --seed 7 --out strip.npz
     """
-    from mld_closure.dns.strip import StripConfig, simulate_strip
+    from mld_closure.dns.strip import StripConfig, frame_at, simulate_strip
 
-    config = StripConfig(1e3 * up, porosity, 1e-6 * pores, seed, patches, 1e-9 * end)
+    frame = frame_at(1e-9 * pixel)
+    tail = frame.shape[1] - frame.wall.halo
+    config = StripConfig(1e3 * up, porosity, 1e-6 * pores, seed, patches, 1e-9 * end, tail, frame=frame)
     with progress() as bar:
         task = bar.add_task("strip", total=None, status="")
         strip = simulate_strip(
@@ -66,6 +72,6 @@ def command(up, porosity, pores, seed, patches, end, out, as_json) -> None:
         print_json(summary)
     else:
         click.echo(
-            f"{out}: {strip.patches} patches, {came.size} of {strip.arrival.size} parts reached by the shock, "
-            f"the last at {1e9 * summary['last_arrival']:.1f} ns; {summary['bytes'] / 1e6:.2f} MB"
+            f"{out}: {strip.patches} patches, {came.size} of {strip.arrival.size} parts reached by the "
+            f"shock, the last at {1e9 * summary['last_arrival']:.1f} ns; {summary['bytes'] / 1e6:.2f} MB"
         )

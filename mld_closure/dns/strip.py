@@ -98,9 +98,30 @@ class StripConfig:
         return np.concatenate([first, later, [self.end]])
 
 
+def frame_at(pixel: float) -> CaseConfig:
+    """The wall frame of strips at another pixel (m): lengths kept to within a column part."""
+    frame, ratio = PRESETS["wall"], PRESETS["wall"].pixel / pixel
+    parts, halo = frame.wall.parts, round(frame.wall.halo * ratio)
+    patch = parts * max(1, round((frame.shape[1] - frame.wall.halo) * ratio / parts))
+    wall = replace(frame.wall, halo=halo, tail=round(frame.wall.tail * ratio))
+    return replace(frame, pixel=pixel, shape=(round(frame.shape[0] * ratio), halo + patch), wall=wall)
+
+
+def patch_frame(strip: Strip, patch: int, up: float, end: float, frame: CaseConfig, tail: int) -> Strip:
+    """The wall frame of one patch of a strip: its own halo, patch and `tail` columns thrown at up m/s.
+
+    frame: that of the strip. end: last time (s). Returns a strip of one patch.
+    """
+    first = strip.width * patch
+    solid = strip.solid[:, first : first + strip.halo + strip.width + tail] / 255.0
+    config = StripConfig(up, 1.0 - float(solid.mean()), strip.facts["median"], 0, 1, end, tail, frame=frame)
+    return simulate_strip(config, solid=solid)
+
+
 def simulate_strip(
     config: StripConfig,
     *,
+    solid: np.ndarray | None = None,
     checkpoint: Path | None = None,
     done: Callable[[int, int], Any] = lambda i, n: None,
 ) -> Strip:
@@ -110,6 +131,8 @@ def simulate_strip(
     ----------
     config : StripConfig
         The strip.
+    solid : (ny, columns)
+        Solid fraction in place of the drawn one, for a piece of another strip.
     checkpoint : Path
         File from which a run that was interrupted goes on, to the same result; removed at the end.
     done : (int, int) -> Any
@@ -120,7 +143,11 @@ def simulate_strip(
     FloatingPointError
         The flow has no finite state.
     """
-    solid, times = config.solid(), config.times()
+    solid, times = config.solid() if solid is None else solid, config.times()
+    if solid.shape != (config.frame.shape[0], config.columns):
+        raise ValueError(
+            f"the image is {solid.shape}, the strip {(config.frame.shape[0], config.columns)} pixels"
+        )
     frame = config.frame
     run = wall_solver(solid, config.up, frame.pixel, frame.material, frame.kinetics, porous_ahead=True)
     end = config.columns - config.tail

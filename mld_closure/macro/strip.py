@@ -1,4 +1,4 @@
-"""A resolved strip on the Lagrangian hydrocode: the slab that stands for it, and its parts' own burn curves.
+"""A resolved strip on the Lagrangian hydrocode: the slab that stands for it.
 
     wall | halo | patch 0 | patch 1 | ... | tail | inert material, so long that its far end is never felt
 
@@ -9,7 +9,6 @@ from where waves do not come back; the inert material does the same here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +16,10 @@ import numpy as np
 
 from mld_closure.dns.eos import Material
 from mld_closure.dns.strip_file import Strip
-from mld_closure.macro.curves import BurnCurves
 from mld_closure.macro.lagrangian import LagrangianSolver
 from mld_closure.macro.porous import porous_density, porous_shock
 from mld_closure.macro.protocol import CellClosure, wanted_inputs
-from mld_closure.macro.slab import WALL_POINTS
+from mld_closure.macro.slab import wall_points
 from mld_closure.macro.step_closure import Burned
 from mld_closure.macro.tabulated import ARRIVAL, OWN
 
@@ -64,7 +62,7 @@ def strip_points(
     *,
     until: float | None = None,
     by_part: bool = True,
-    wall_points: int = WALL_POINTS,
+    led: int | None = None,
     material: Material | None = None,
 ) -> StripPoints:
     """Points for a strip.
@@ -79,8 +77,8 @@ def strip_points(
         Time (s) until which no wave may come back from the far end; that of the strip by default.
     by_part : bool
         Whether a point has the porosity of its own columns, or that of its patch.
-    wall_points : int
-        Points at the wall that take the load of the one beyond them.
+    led : int
+        Points at the wall that take the load of the one beyond them; `slab.wall_points` by default.
     material : Material
         The solid.
 
@@ -108,7 +106,8 @@ def strip_points(
     place = np.arange(reacting - ahead)
     patch[ahead:reacting], part[ahead:reacting] = place // points, place % points * parts // points
     leader = np.full(len(widths), OWN)
-    leader[:wall_points] = wall_points
+    led = wall_points(points) if led is None else led
+    leader[:led] = led
     porosity = 1.0 - _means(strip.solid.mean(axis=0) / 255.0, x[: reacting + 1] / strip.pixel)
     if not by_part:
         for k in range(patch[:reacting].max() + 1):
@@ -186,66 +185,6 @@ class InertBeyond:
     def rollback(self) -> None:
         """Forget the open step."""
         self.closure.rollback()
-
-
-def part_curves(
-    strips: Sequence[Strip], *, groups: int | None = None, step: float = 1e-9, until: float = 300e-9,
-    porosity: np.ndarray | None = None, material: Material | None = None,
-) -> BurnCurves:  # fmt: skip
-    """The DNS's own curve of each part of a strip, as a table by load: a perfect surrogate of that strip.
-
-    Parameters
-    ----------
-    strips : sequence of Strip
-        The same microstructure at increasing piston speeds.
-    groups : int
-        Curves a patch, each of neighbouring parts since the arrival in each; all parts apart by default.
-    step, until : float
-        Times of the table (s). Where a record ends sooner, its last specific rate and pressure go on.
-    porosity : (patches * groups,)
-        By which loads are read from entropies; by default that of the whole patch.
-    material : Material
-        The solid.
-
-    Returns
-    -------
-    BurnCurves
-        Curve k * groups + g is group g of patch k.
-    """
-    one = strips[0]
-    patches, parts = one.arrival.shape
-    groups = parts if groups is None else groups
-    tau = np.arange(0.0, until + 0.5 * step, step)
-    shape = (patches * parts, len(strips), len(tau))
-    burned, pressure = np.empty(shape), np.empty(shape)
-    for j, strip in enumerate(strips):
-        if not np.array_equal(strip.solid, one.solid):
-            raise ValueError("strips of one table must have the same microstructure")
-        flat = {n: strip.curves[n].reshape(len(strip.times), -1) for n in ("burned_share", "mean_pressure")}
-        for i, arrival in enumerate(strip.arrival.ravel()):
-            if not np.isfinite(arrival):
-                raise ValueError(f"the shock of {strip.up:.0f} m/s never arrived in part {i}")
-            at = arrival + tau
-            burned[i, j] = _continued(at, strip.times, flat["burned_share"][:, i])
-            pressure[i, j] = np.interp(at, strip.times, flat["mean_pressure"][:, i])
-    burned, pressure = (
-        a.reshape(patches * groups, parts // groups, *shape[1:]).mean(axis=1) for a in (burned, pressure)
-    )
-    if porosity is None:
-        porosity = np.repeat(one.porosity()[:, 0], groups)
-    up = np.array([s.up for s in strips])
-    return BurnCurves(up, tau, burned, porosity, pressure, material or Material())
-
-
-def _continued(at: np.ndarray, times: np.ndarray, burned: np.ndarray) -> np.ndarray:
-    """Burned share (T,) since the first of the times `at`; past the record at its last specific rate."""
-    found = np.interp(at, times, burned)
-    left = 1.0 - np.clip(burned, 0.0, 1.0 - 1e-9)
-    since = times >= times[-1] - 0.1 * (times[-1] - times[0])
-    rate = np.log(left[since][0] / left[-1]) / max(times[-1] - times[since][0], 1e-30)  # 1/s
-    late = at > times[-1]
-    found[late] = 1.0 - left[-1] * np.exp(-max(rate, 0.0) * (at[late] - times[-1]))
-    return np.clip(np.maximum.accumulate(found - found[0]), 0.0, 1.0)
 
 
 def _means(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
