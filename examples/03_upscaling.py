@@ -38,7 +38,7 @@ from mld_closure.viz.plots import new_figure, save
 
 DATA = Path(__file__).parent / "data" / "strips"
 AFTER = tuple(1e-9 * t for t in (50, 100, 150, 200))  # s after arrival
-CLOCK = 3.0  # m of the clock: the exponent n of the kinetics' rate limit in pressure
+CLOCK = 1.5  # m of the clock: half the exponent n of the rate limit in pressure, as a flame has it
 SAVED = ("up", "tau", "burned", "porosity", "pressure")
 COLOURS = {"replay": "0.6", "own curves": "C0", "wall frames": "C1", "mean curve": "C2", "surrogate": "C3"}
 
@@ -87,15 +87,19 @@ def served(strip, points, bundle):
 
 
 def rows(strip, name, bundle):
-    """(name, points, closure) of what is tried."""
+    """(name, points, closure) of what is tried; points are as porous as their columns or patch."""
     by_part, by_patch = strip_points(strip), strip_points(strip, by_part=False)
     yield "replay", by_part, replay(strip, by_part)
-    yield "own curves", by_patch, tabulated(strip, by_patch, part_curves([strip]))
+    yield "own curves", by_part, tabulated(strip, by_part, part_curves([strip]))
     frames = DATA / f"frames-{name.split('-')[0]}.npz"
     if frames.exists():
         curves = load_curves(frames)
         yield "wall frames", by_part, tabulated(strip, by_part, curves, share_load=True)
-        yield "before", by_patch, tabulated(strip, by_patch, replace(curves, frame_entropy=None), 0.5)
+        yield (
+            "before",
+            by_patch,
+            tabulated(strip, by_patch, replace(curves, frame_entropy=None), exponent=0.5),
+        )
     mean = load_curves(DATA / "mean_curve.npz")
     mean = replace(mean, porosity=np.array([strip.porosity().mean()]))
     yield "mean curve", by_patch, tabulated(strip, by_patch, mean)
