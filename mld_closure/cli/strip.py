@@ -48,9 +48,9 @@ def command(up, porosity, pores, seed, patches, end, pixel, out, as_json) -> Non
     """
     from mld_closure.dns.strip import StripConfig, frame_at, simulate_strip
 
-    frame = frame_at(1e-9 * pixel)
+    frame = frame_at(pixel / 1e9)
     tail = frame.shape[1] - frame.wall.halo
-    config = StripConfig(1e3 * up, porosity, 1e-6 * pores, seed, patches, 1e-9 * end, tail, frame=frame)
+    config = StripConfig(1e3 * up, porosity, pores / 1e6, seed, patches, end / 1e9, tail, frame=frame)
     with progress() as bar:
         task = bar.add_task("strip", total=None, status="")
         strip = simulate_strip(

@@ -102,7 +102,8 @@ def frame_at(pixel: float) -> CaseConfig:
     """The wall frame of strips at another pixel (m): lengths kept to within a column part."""
     frame, ratio = PRESETS["wall"], PRESETS["wall"].pixel / pixel
     parts, halo = frame.wall.parts, round(frame.wall.halo * ratio)
-    patch = parts * max(1, round((frame.shape[1] - frame.wall.halo) * ratio / parts))
+    width = (frame.shape[1] - frame.wall.halo) * ratio / parts
+    patch = parts * max(1, int(width + 0.5 + 1e-9))  # halves upwards, also where the last bit is missing
     wall = replace(frame.wall, halo=halo, tail=round(frame.wall.tail * ratio))
     return replace(frame, pixel=pixel, shape=(round(frame.shape[0] * ratio), halo + patch), wall=wall)
 

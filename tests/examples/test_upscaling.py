@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mld_closure.dns.strip import StripConfig, frame_at
 from mld_closure.dns.strip_file import Strip
 from mld_closure.macro.strip import run_strip, strip_points, strip_slab
 from mld_closure.macro.strip_score import score
@@ -34,3 +35,17 @@ def test_the_shock_of_a_strip_arrives_in_time():
     found = score(strip, points, run, (5e-9,))
     assert np.abs(found.arrival).max() < 0.6e-9
     assert np.abs(found.pressure).max() < 0.15
+
+
+@pytest.mark.parametrize("pixel", [400e-9, 1e-9 * 400.0])
+@pytest.mark.parametrize("path", STRIPS, ids=lambda p: p.stem)
+def test_the_pack_of_a_strip_is_drawn_again(path, pixel):
+    strip = Strip.load(path)
+    frame, facts = frame_at(pixel), strip.facts
+    config = StripConfig(
+        strip.up, facts["porosity"], facts["median"], facts["seed"], strip.patches, strip.times[-1], strip.tail,
+        frame=frame,
+    )  # fmt: skip
+    assert (frame.wall.halo, frame.shape) == (strip.halo, (32, strip.halo + strip.width))
+    assert np.abs(np.rint(255 * config.solid()) - strip.solid).max() <= 1
+    assert config.times() == pytest.approx(strip.times)
