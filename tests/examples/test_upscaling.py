@@ -43,7 +43,8 @@ def test_the_pack_of_a_strip_is_drawn_again(path, pixel):
     strip = Strip.load(path)
     frame, facts = frame_at(pixel), strip.facts
     config = StripConfig(
-        strip.up, facts["porosity"], facts["median"], facts["seed"], strip.patches, strip.times[-1], strip.tail,
+        strip.up, facts["porosity"], facts["median"], facts["seed"], strip.patches, strip.times[-1],
+        strip.tail,
         frame=frame,
     )  # fmt: skip
     assert (frame.wall.halo, frame.shape) == (strip.halo, (32, strip.halo + strip.width))
