@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": ("demo", "Shock a slab of porous HMX, or one pore, and draw it."),
     "simulate": ("simulate", "Make training data: campaigns of micro or meso simulations."),
     "campaign": ("campaign", "Make all data files of a plan, a first part of each first."),
+    "strip": ("strip", "Simulate a strip of many patches, to compare a hydrocode with."),
     "verify": ("verify", "Check the solver against problems with known answers."),
     "import": ("import_", "Bring in data and weights made by other codes."),
     "info": ("info", "Say what is in a data file or bundle, and whether it is valid."),

@@ -86,18 +86,18 @@ class Arrivals:
     def __init__(self, level: float, count: int) -> None:
         self.level = level
         self.times = np.full(count, np.nan)
-        self._before: tuple[float, np.ndarray] | None = None
+        self.before: tuple[float, np.ndarray] | None = None
 
     def add(self, time: float, pressure: np.ndarray) -> None:
         """Take a measurement of pressure (count,) in Pa at a time (s) later than those before."""
         new = np.isnan(self.times) & (pressure >= self.level)
-        if self._before is None:
+        if self.before is None:
             self.times[new] = time
         else:
-            t, p = self._before
+            t, p = self.before
             share = (self.level - p[new]) / (pressure[new] - p[new])
             self.times[new] = t + share * (time - t)
-        self._before = time, pressure
+        self.before = time, pressure
 
     @property
     def complete(self) -> bool:

@@ -20,7 +20,8 @@ COPY, MIRROR, PERIODIC, FIXED, HELD = 0, 1, 2, 3, 4
 def fill_ghosts(U, sides, inflow, held):
     """Fill two ghost layers. sides: codes (left, right, bottom, top); inflow: (5,) beyond a FIXED left.
 
-    held: (6,) the state beyond a HELD right, and the velocity of the last cell above which it stands there.
+    held: (11,) the state beyond a HELD right, the velocity of the last cell above which it stands there, and
+    the state that stands there until then, a copy where it has no mass.
     """
     ny, nx = U.shape[1] - 4, U.shape[2] - 4
     for v in range(5):
@@ -42,7 +43,12 @@ def fill_ghosts(U, sides, inflow, held):
                     U[v, j, nx + 2 + g] = flip_x * U[v, j, nx + 1 - g]
                 elif sides[1] == HELD:
                     arrived = U[1, j, nx + 1] > held[5] * U[0, j, nx + 1]
-                    U[v, j, nx + 2 + g] = held[v] if arrived else U[v, j, nx + 1]
+                    if arrived:
+                        U[v, j, nx + 2 + g] = held[v]
+                    elif held[6] > 0:
+                        U[v, j, nx + 2 + g] = held[6 + v]
+                    else:
+                        U[v, j, nx + 2 + g] = U[v, j, nx + 1]
                 else:
                     U[v, j, nx + 2 + g] = U[v, j, 2 + g]
         for g in range(2):

@@ -28,8 +28,8 @@ ONLY = {"fixed": "left", "held": "right"}
 class Boundaries:
     """What lies beyond each side.
 
-    `fixed`, left only, is the inflow state. `held`, right only, copies until the shock arrives and is a given
-    state from then on.
+    `fixed`, left only, is the inflow state. `held`, right only, copies until the shock arrives, or is another
+    given state until then, and is a given state from then on.
     """
 
     left: Side = "fixed"
@@ -81,6 +81,7 @@ class Solver:
         boundaries: Boundaries | None = None,
         inflow: np.ndarray | None = None,
         held: tuple[np.ndarray, float] | None = None,
+        ahead: np.ndarray | None = None,
         cfl: float = 0.4,
         dtype: type = np.float64,
         neighbours: Callable[[np.ndarray], None] | None = None,
@@ -88,7 +89,8 @@ class Solver:
         """Start from primitive (5, ny, nx); inflow (5,) is the primitive state beyond a fixed left side.
 
         held: primitive state (5,) beyond a held right side, and the velocity u (m/s) of the last column
-        above which it stands there; needed where the right side is held.
+        above which it stands there; needed where the right side is held. ahead: primitive state (5,) that
+        stands there until then; a copy of the last column where it is not given.
 
         neighbours: called with the state (5, ny + 4, nx + 4) after its ghosts were filled as the boundaries
         say, to put in those that other solvers own.
@@ -113,7 +115,8 @@ class Solver:
         self._k = rates(self.kinetics, dtype)
         self._inflow = conserved(np.zeros(5) if inflow is None else np.asarray(inflow, float)).astype(dtype)
         beyond, arrived = held if held is not None else (np.zeros(5), 0.0)
-        self._held = np.append(conserved(np.asarray(beyond, float)), arrived).astype(dtype)
+        before = np.zeros(5) if ahead is None else conserved(np.asarray(ahead, float))  # of no mass: a copy
+        self._held = np.concatenate([conserved(np.asarray(beyond, float)), [arrived], before]).astype(dtype)
         self._U = np.zeros((5, ny + 4, nx + 4), dtype)
         self._U[:, 2:-2, 2:-2] = conserved(primitive)
         self._fill(self._U)

@@ -37,6 +37,9 @@ class BurnCurves:
         Pressure p_frame (Pa) of each patch, or None for a clock that does not depend on pressure.
     material : Material
         The solid, of which the entropies on the porous Hugoniot are those.
+    frame_entropy : (P, L)
+        Entropy A (J/kg) that the solid of each patch had behind the shock in its own simulation, by which
+        loads are read; by default that on the porous Hugoniot at its porosity.
     """
 
     up: np.ndarray
@@ -45,7 +48,8 @@ class BurnCurves:
     porosity: np.ndarray
     pressure: np.ndarray | None = None
     material: Material = field(default_factory=Material)
-    entropy: np.ndarray = field(init=False, repr=False)  # (P, LOADS) J/kg on the porous Hugoniot
+    frame_entropy: np.ndarray | None = None
+    entropy: np.ndarray = field(init=False, repr=False)  # (P, LOADS) J/kg by which loads are read
     load: np.ndarray = field(init=False, repr=False)  # (LOADS,) m/s of those entropies
 
     def __post_init__(self) -> None:
@@ -70,12 +74,24 @@ class BurnCurves:
         load = np.linspace(min(50.0, 0.5 * up[0]), up[-1], LOADS)
         object.__setattr__(self, "load", load)
         of = {phi: self._hugoniot_entropy(load, phi) for phi in np.unique(self.porosity)}
-        object.__setattr__(self, "entropy", np.array([of[phi] for phi in self.porosity]))
+        entropy = np.array([of[phi] for phi in self.porosity])
+        if self.frame_entropy is not None:
+            entropy = self._scaled(entropy)
+        object.__setattr__(self, "entropy", entropy)
 
     @property
     def patches(self) -> int:
         """Number of patches."""
         return self.porosity.size
+
+    def _scaled(self, hugoniot: np.ndarray) -> np.ndarray:
+        """The Hugoniot's entropies (P, LOADS) times their ratio to the frames' own, linear between loads."""
+        own = np.asarray(self.frame_entropy, np.float64)
+        if own.shape != (self.patches, self.up.size) or not np.all(own > 0):
+            raise ValueError(f"frame entropies must be positive and of shape {(self.patches, self.up.size)}")
+        ratio = [a / np.interp(self.up, self.load, h) for a, h in zip(own, hugoniot, strict=True)]
+        scaled = hugoniot * [np.interp(self.load, self.up, r) for r in ratio]
+        return np.maximum.accumulate(scaled, axis=1)
 
     def _hugoniot_entropy(self, load: np.ndarray, porosity: float) -> np.ndarray:
         shocks = [porous_shock(float(up), float(porosity), self.material) for up in load]

@@ -11,7 +11,16 @@ from mld_closure.macro.lagrangian import LagrangianSolver
 from mld_closure.macro.porous import porous_density
 from mld_closure.macro.tabulated import OWN, TabulatedClosure
 
-WALL_POINTS = 2  # next to the wall, which take the load of the point beyond them
+WALL_POINTS = 8  # next to the wall, which take the load of the point beyond them
+
+
+def wall_points(points: int) -> int:
+    """Points at a wall that take the load of the one beyond them, where a patch has so many `points`.
+
+    A captured shock needs some cells from its start at a wall to its steady form; in the first of them it
+    leaves too much entropy, in the next ones too little.
+    """
+    return max(2, min(WALL_POINTS, points))
 
 
 def thrown_slab(
@@ -47,7 +56,8 @@ def thrown_slab(
     n = patch.size
     closure = TabulatedClosure(curves, **(closure_options or {}))
     leader = np.full(n, OWN)
-    leader[: min(WALL_POINTS, n - 1)] = min(WALL_POINTS, n - 1)
+    led = min(wall_points(points), n - 1)
+    leader[:led] = led
     closure.register(np.arange(n), patch=patch, leader=leader)
     density = np.array([porous_density(curves.porosity[k], curves.material) for k in patch])
     x = np.arange(n + 1) * (patch_size / points)

@@ -33,9 +33,11 @@ class TabulatedClosure(StepClosure):
     columns: ClassVar[dict[str, Any]] = {
         "burned": 0.0,
         "patch": 0,
+        "group": 0,  # points of one group share a load, where loads are shared
         "leader": OWN,  # id of the point whose load is taken
         "pressure": 0.0,  # Pa, of the last step
         "load": 0.0,  # m/s, greatest so far
+        "entropy": 0.0,  # J/kg, of that load
         "arrived": False,
         "frozen": False,
         "tau": 0.0,  # s
@@ -53,13 +55,14 @@ class TabulatedClosure(StepClosure):
     ) -> None:
         """Follow `curves`.
 
-        exponent: m of the clock, 0 to 1. share_load: the points of a patch follow the mean load of those that
-        have arrived, not each its own. arrival: Pa. passed: share of p below which q ends a shock.
+        exponent: m of the clock, 0 to 3. share_load: the points of a group follow the load of the mean
+        entropy of those that have arrived, not each its own. arrival: Pa. passed: share of p below which q
+        ends a shock.
         """
         super().__init__(max_change=max_change)
-        if not 0 <= exponent <= 1 or not arrival > 0 or not 0 < passed < 1:
+        if not 0 <= exponent <= 3 or not arrival > 0 or not 0 < passed < 1:
             raise ValueError(
-                "exponent must be from 0 to 1, arrival positive and passed between 0 and 1, "
+                "exponent must be from 0 to 3, arrival positive and passed between 0 and 1, "
                 f"got {exponent}, {arrival} and {passed}"
             )
         self.curves: BurnCurves = curves
@@ -69,15 +72,21 @@ class TabulatedClosure(StepClosure):
         self.passed: float = passed
 
     def register(
-        self, ids: np.ndarray, patch: np.ndarray | int = 0, leader: np.ndarray | int = OWN, **columns: Any
+        self,
+        ids: np.ndarray,
+        patch: np.ndarray | int = 0,
+        leader: np.ndarray | int = OWN,
+        group: np.ndarray | None = None,
+        **columns: Any,
     ) -> None:
         """Take in points by their ids (n,), each with the number of its patch and, where it is not to use its
-        own load, the id of the point whose load it takes."""
+        own load, the id of the point whose load it takes. group: from 0, what shares a load; the patch by
+        default."""
         if np.min(patch) < 0 or np.max(patch) >= self.curves.patches:
             raise ValueError(
                 f"patches must be from 0 to {self.curves.patches - 1}, got {np.min(patch)} to {np.max(patch)}"
             )
-        super().register(ids, patch=patch, leader=leader, **columns)
+        super().register(ids, patch=patch, leader=leader, group=patch if group is None else group, **columns)
 
     def advance(
         self,
@@ -102,7 +111,8 @@ class TabulatedClosure(StepClosure):
             curves.entropy, curves.load, self.arrival, self.passed, self.exponent,
         )  # fmt: skip
         new["pressure"] = given["pressure"]
-        for name in ("burned", "pressure", "load", "arrived", "frozen", "tau"):
+        new["entropy"] = np.where(old["frozen"], old["entropy"], np.maximum(old["entropy"], given["entropy"]))
+        for name in ("burned", "pressure", "load", "entropy", "arrived", "frozen", "tau"):
             self._next[name][at] = new[name]
         return self._result(at, rate)
 
@@ -112,14 +122,24 @@ class TabulatedClosure(StepClosure):
         taken = np.zeros(at.size)
         if self.share_load:
             counted = now["arrived"] & (now["leader"] == OWN)
-            number = np.bincount(now["patch"][counted], minlength=self.curves.patches)
-            total = np.bincount(now["patch"][counted], now["load"][counted], minlength=self.curves.patches)
-            taken = (total / np.maximum(number, 1))[now["patch"][at]]
+            groups = int(now["group"].max(initial=0)) + 1
+            number = np.bincount(now["group"][counted], minlength=groups)
+            total = np.bincount(now["group"][counted], now["entropy"][counted], minlength=groups)
+            mean = (total / np.maximum(number, 1))[now["group"][at]]
+            loads_of(mean, now["patch"][at], self.curves.entropy, self.curves.load, taken)
+            taken[number[now["group"][at]] == 0] = 0.0
         led = now["leader"][at] != OWN
         if led.any():
             leaders = self._find(now["leader"][at][led])
             taken[led] = np.where(now["arrived"][leaders], now["load"][leaders], taken[led])
         return taken
+
+
+@jit
+def loads_of(A, patch, entropies, loads, out):
+    """Loads (n,) in m/s of entropies A (n,) by the tables of the points' patches, into `out`."""
+    for i in range(A.shape[0]):
+        out[i] = load_of(A[i], entropies[patch[i]], loads)
 
 
 @jit

@@ -12,7 +12,7 @@ from mld_closure.grids import Grid
 from mld_closure.macro.curves import BurnCurves
 from mld_closure.macro.domain import Domain
 from mld_closure.macro.points import Carrier, MaterialPoints, points_in_cells
-from mld_closure.macro.slab import WALL_POINTS, thrown_slab
+from mld_closure.macro.slab import thrown_slab, wall_points
 from mld_closure.macro.solver import MacroSolver
 from mld_closure.macro.tabulated import OWN, TabulatedClosure
 
@@ -67,7 +67,7 @@ def eulerian_slab(
     points = points_in_cells(grid, per_cell)
     closure = TabulatedClosure(curves or example_curves())
     led = np.full(points.size, OWN)
-    led[: WALL_POINTS * per_cell] = WALL_POINTS * per_cell
+    led[: wall_points(cells) * per_cell] = wall_points(cells) * per_cell
     closure.register(points.ids, leader=led)
     return MacroSolver(
         grid, state, closure, heat=HEAT, material=HMX, boundaries=WALL, velocity_ahead=(-SPEED, 0.0),

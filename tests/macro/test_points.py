@@ -10,6 +10,7 @@ from mld_closure.macro.domain import Domain
 from mld_closure.macro.laws import GivenRate
 from mld_closure.macro.points import Carrier, MaterialPoints, points_in_cells
 from mld_closure.macro.rates import RateClosure
+from mld_closure.macro.slab import wall_points
 from mld_closure.macro.solver import MacroSolver
 from mld_closure.macro.tabulated import TabulatedClosure
 from mld_closure.macro.verification_points import eulerian_slab, example_curves
@@ -148,7 +149,8 @@ def test_a_slab_in_two_dimensions_is_that_of_one():
     grid = Grid(rows, 16, line.domain.grid.pixel)
     points, closure = points_in_cells(grid), TabulatedClosure(example_curves())
     led = np.full((rows, 16), -1)
-    led[:, :2] = points.ids.reshape(rows, 16)[:, 2:3]
+    ahead = wall_points(4)
+    led[:, :ahead] = points.ids.reshape(rows, 16)[:, ahead : ahead + 1]
     closure.register(points.ids, leader=led.ravel())
     W = np.zeros((5, rows, 16))
     W[0], W[1] = 1710.0, -850.0

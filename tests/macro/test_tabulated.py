@@ -168,7 +168,7 @@ def test_curves_that_cannot_be_are_refused(change, words):
 def test_wrong_options_and_patches_are_named():
     with pytest.raises(ValueError, match="from 0 to 0, got 0 to 3"):
         opened(2, patch=np.array([0, 3]))
-    with pytest.raises(ValueError, match="exponent must be from 0 to 1"):
-        opened(exponent=2.0)
+    with pytest.raises(ValueError, match="exponent must be from 0 to 3"):
+        opened(exponent=3.5)
     with pytest.raises(ValueError, match="entropy nan J/kg in cell 0"):
         step(opened(), 5e9, np.nan)
