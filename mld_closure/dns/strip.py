@@ -150,7 +150,7 @@ def simulate_strip(
             f"the image is {solid.shape}, the strip {(config.frame.shape[0], config.columns)} pixels"
         )
     frame = config.frame
-    run = wall_solver(solid, config.up, frame.pixel, frame.material, frame.kinetics, porous_ahead=True)
+    run = wall_solver(solid, config.up, frame.pixel, frame.material, frame.kinetics)
     end = config.columns - config.tail
     own = OwnMaterial(run, (config.halo, end), config.patches * config.parts)
     arrivals = Arrivals(config.frame.wall.arrival, 1 + config.patches * config.parts)

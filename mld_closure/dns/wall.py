@@ -98,27 +98,31 @@ def wall_solver(
     k: Kinetics,
     *,
     ramp: float = RAMP,
-    porous_ahead: bool = False,
     **options: object,
 ) -> Solver:
     """The solver of a body of solid fraction mu (ny, nx) that meets a rigid wall on its left at up m/s.
 
     It starts with u = -up tanh(x / ramp), ramp in m. A jump of the velocity (ramp 0) would leave a layer at
     the wall that is far hotter than the shock, and lights a plane flame there from about 1.1 km/s on.
-    Once the shock has left at the right, material of the same porosity lies there, shocked and inert. What
-    flows in there before is a copy of the last column, which has no pores: the shock meets up t of solid and
-    sends a wave back that is stronger than itself. With `porous_ahead` it is material of the same porosity,
-    in which the shock goes on as it is.
+    What flows in at the right is material of the same porosity, in which the shock goes on as it is; once it
+    has left, such material lies there, shocked and inert. (A copy of the last column, which has no pores,
+    would make the shock meet up t of solid, which sends a wave back that is stronger than itself.)
     """
     state = at_rest(mu, m)
     x = (np.arange(mu.shape[1]) + 0.5) * pixel
     state[1] = -up * np.tanh(x / ramp) if ramp > 0 else -up
     rho, _, e, _ = porous_shock(up, m, float(mu.mean()))
-    if porous_ahead:
-        options = {"ahead": np.array([m.rho0 * float(mu.mean()), -up, 0.0, 0.0, 0.0]), **options}
+    ahead = np.array([m.rho0 * float(mu.mean()), -up, 0.0, 0.0, 0.0])
     held = np.array([rho, 0.0, 0.0, e, 0.0]), -ARRIVED * up
     return Solver(
-        Grid(*mu.shape, pixel), state, material=m, kinetics=k, boundaries=SIDES, held=held, **options
+        Grid(*mu.shape, pixel),
+        state,
+        material=m,
+        kinetics=k,
+        boundaries=SIDES,
+        held=held,
+        ahead=ahead,
+        **options,
     )
 
 

@@ -39,7 +39,7 @@ def test_a_strip_of_one_patch_is_a_wall_frame():
     one = replace(SHORT, patches=1, end=3e-9)
     times = one.times()
     found = simulate_strip(one)
-    run = wall_solver(one.solid(), one.up, FRAME.pixel, MATERIAL, KINETICS, porous_ahead=True)
+    run = wall_solver(one.solid(), one.up, FRAME.pixel, MATERIAL, KINETICS)
     frame = replace(FRAME.wall, samples=1, fine=module.FINE)
     expected = record_wall(run, frame, tuple(times))
     for name in ("burned_share", "mean_pressure", "hot_temperature"):
