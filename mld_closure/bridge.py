@@ -177,10 +177,9 @@ class Session:
         wanted = self.closure.options.engine.patch_shape
         if copy and (wanted is None or patches.shape[1:] == tuple(wanted)):  # others are refused unread
             patches = patches.copy()
-        given = patches if patches.size or all(patches.shape[1:]) else None  # of a rank that has none
-        self._between(
-            self.closure.register, ids.copy(), patches=given, pixel=pixel or None, **_named(parts)
-        )
+        nothing = not patches.size and not all(patches.shape[1:])  # of a rank that has no cells
+        given = {"offsets": ()} if nothing else {"patches": patches, "pixel": pixel or None}
+        self._between(self.closure.register, ids.copy(), **given, **_named(parts))
 
     def register_image(
         self,

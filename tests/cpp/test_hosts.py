@@ -28,7 +28,7 @@ def ctest(build, *words):
 
 @pytest.fixture(scope="module")
 def results(build):
-    """Of all hosts but those that run long; test_hydro.py and test_lagrangian.py ask more of the hydrocodes."""
+    """Of all hosts but those that run long; test_hydro.py and test_lagrangian.py ask for more."""
     return ctest(build, "-E", "cycles|hydro_|lagrangian_")
 
 

@@ -79,7 +79,7 @@ MISUSE = {
     "patches without room for halo and parts": lambda h: h.narrow(),
     "an entropy that is not a number": lambda h: h.advance_points(entropy=np.array([2e5, np.nan])),
     "a negative entropy": lambda h: h.advance_points(entropy=np.array([2e5, -1.0])),
-    "an entropy in a call handed in": lambda h: h.advance_points("submit", entropy=np.array([2e5, np.inf])),
+    "an infinite entropy in a call handed in": lambda h: h.advance_points("submit", entropy=np.array([2e5, np.inf])),
     "an entropy for a bundle that does not know it": in_step(
         lambda h: h.closure.advance(None, P, entropy=np.full(5, 2e5))
     ),
@@ -100,7 +100,9 @@ class Host:
     def __init__(self, bridge, bundle, curves, settings, ids, patches):
         self.make = lambda path=bundle, settings=settings: bridge.Closure(str(path), settings)
         self.bare, self.ids, self.patches, self.error = self.make(), ids, patches, bridge.Error
-        self.frames, self.curves, self.settings = np.ones((2, 16, 40), np.float32), curves, settings
+        self.frames = np.ones((2, 16, 40), np.float32)
+        self.frames[:, 4:8, 20:24] = 0.0
+        self.curves = curves
         self.points = self.make(curves, settings + "load = 'entropy'\n")
         self.points.register_patches([1, 2], self.frames, parts=[0, 7])
         self.start()
