@@ -26,8 +26,8 @@ struct Cells {
   const std::int64_t* ids;
 };
 
-// Patches (n, ny, nx), or an image (ny, nx) with offsets (n, 2); ownership as in the header; column parts (n,) or
-// nullptr.
+// Patches (n, ny, nx), or an image (ny, nx) with offsets (n, 2); ownership as in the header; column parts
+// (n,) or nullptr.
 struct Material {
   std::int64_t ny, nx;
   const float* data;

@@ -201,7 +201,8 @@ PYBIND11_MODULE(_bridge, m) {
       .def(
           "advance",
           [](mld::Closure& c, const py::object& ids, const Numbers& pressure, const py::object& velocity,
-             const py::dict& outputs, std::int32_t device, const py::object& mass, const py::object& entropy) {
+             const py::dict& outputs, std::int32_t device, const py::object& mass,
+             const py::object& entropy) {
             run(mld_advance, c, call_of(ids, pressure, velocity, outputs, device, mass, entropy));
           },
           py::arg("ids").none(true), py::arg("pressure").noconvert(), py::arg("velocity") = py::none(),
@@ -210,7 +211,8 @@ PYBIND11_MODULE(_bridge, m) {
       .def(
           "submit",
           [](mld::Closure& c, const py::object& ids, const Numbers& pressure, const py::object& velocity,
-             const py::dict& outputs, std::int32_t device, const py::object& mass, const py::object& entropy) {
+             const py::dict& outputs, std::int32_t device, const py::object& mass,
+             const py::object& entropy) {
             run(mld_submit, c, call_of(ids, pressure, velocity, outputs, device, mass, entropy));
           },
           py::arg("ids").none(true), py::arg("pressure").noconvert(), py::arg("velocity") = py::none(),

@@ -45,12 +45,12 @@
 
    Points. A bundle of burn curves (fact "points" is 1) serves material points. A patch has "patch.parts"
    column parts of equal width, numbered along the shock, and each cell is a point of one of them, or of the
-   whole patch: mld_register with `parts`. The first "patch.halo" pixels of a patch, in x, belong to no part:
-   they are the microstructure ahead of it, towards where the shock comes from, which is true material of the
-   sample and not part of the cell. So patches that lie one behind the other overlap by the halo. Points of a
-   patch are registered with equal patches, or with equal offsets in an image, and what the network saw of the
-   patch serves them all. The load of a point is told by MLD_ENTROPY, the thermal energy in J/kg that its solid
-   would have at its density at rest,
+   whole patch: mld_register with `parts`. A patch includes a halo of "patch.halo" pixels ahead of its first
+   part, at least x, where the shock comes from: true material of the sample, which belongs to no part. So
+   patches that lie one behind the other overlap by the halo. Points of a patch are registered with equal
+   patches, or with equal offsets in an image, and what the network saw of the patch serves them all. The load
+   of a point is told by MLD_ENTROPY, the thermal energy in J/kg that its solid would have at its density at
+   rest,
 
        A = (e - e_cold(rho)) / (rho / rho0)^Gruneisen
 
@@ -343,8 +343,8 @@ MLD_API int mld_register_file(mld_closure* closure, int64_t n, const int64_t* id
 
 /* Cells to be registered, in any of the three ways above, as points of parts of their patches where that is
    wanted. Start from MLD_REGISTRATION_INIT and set what the cells have: ids, and `patches`, or `image` and
-   `offsets`, or `path` and `offsets`. Members may be added at the end, as to mld_options, and count as 0 or NULL
-   for hosts whose header lacks them. */
+   `offsets`, or `path` and `offsets`. Members may be added at the end, as to mld_options, and count as 0 or
+   NULL for hosts whose header lacks them. */
 typedef struct mld_registration {
   size_t size; /* sizeof(mld_registration) as the host was compiled */
   int64_t n;
@@ -424,9 +424,10 @@ MLD_API int mld_counter_sum(mld_closure* closure, const char* name, double* valu
 /* A fact that a host needs before it registers cells, by name: "patch.multiple", "patch.least_ny",
    "patch.least_nx" (pixels: sides are multiples of the first, and not below the others), "patch.ny", "patch.nx"
    (of this closure, NaN before they are chosen), "frame.ny", "frame.nx" (pixels, trained on), "pixel" (m),
-   "points" (1 where cells are points of patches), "patch.parts", "patch.halo" (pixels), "p_arrival" (Pa), "heat" (J/kg, of reaction), "load.low", "load.high" (m/s, trained on), "pressure.low",
-   "pressure.high" (Pa, of these shocks in solid material), "model_step", "horizon" (s), "density" (kg/m3) and
-   "temperature" (K) of the solid at rest. NaN for what a bundle does not state. Not collective. */
+   "points" (1 where cells are points of patches), "patch.parts", "patch.halo" (pixels), "p_arrival" (Pa),
+   "heat" (J/kg, of reaction), "load.low", "load.high" (m/s, trained on), "pressure.low", "pressure.high" (Pa,
+   of these shocks in solid material), "model_step", "horizon" (s), "density" (kg/m3) and "temperature" (K) of
+   the solid at rest. NaN for what a bundle does not state. Not collective. */
 MLD_API int mld_fact(mld_closure* closure, const char* name, double* value);
 
 /* The committed state of n cells of this rank, as a host needs it after mld_restore; ids NULL: all registered

@@ -2,10 +2,10 @@
 //
 //     mpiexec -n 2 lagrangian bundle=curves out=cells.txt patches=12 piston_speed=1000 end_time=24e-9
 //
-// The slab is a row of patches, cut from an image of its microstructure with the halo that the bundle wants; the
-// column parts of a patch, 8 of them in the tests, are the cells. A cell gives its pressure and the entropy of
-// its solid, and what the closure says has burned releases its heat in it. Next to a wall a captured shock
-// leaves too much heat, so the first two cells give the entropy of the third.
+// The slab is a row of patches, cut from an image of its microstructure with the halo that the bundle wants;
+// the column parts of a patch, 8 of them in the tests, are the cells. A cell gives its pressure and the
+// entropy of its solid, and what the closure says has burned releases its heat in it. Next to a wall a
+// captured shock leaves too much heat, so the first two cells give the entropy of the third.
 //
 // Operator split: inert flow over dt; the closure over the same dt at the pressure reached; then the share of
 // the unburned material that the closure names burns at constant volume. A step longer than the closure's
@@ -58,7 +58,9 @@ Case read_case(int argc, char** argv) {
 }
 
 // Pores of 3 x 3 pixels here and there, more of them in one patch than in the next.
-float solid(int y, int x, int patch) { return (31 * (y / 3) + 17 * (x / 3)) % 23 < 2 + patch % 3 ? 0.0f : 1.0f; }
+float solid(int y, int x, int patch) {
+  return (31 * (y / 3) + 17 * (x / 3)) % 23 < 2 + patch % 3 ? 0.0f : 1.0f;
+}
 
 class Host {
  public:
@@ -91,7 +93,8 @@ class Host {
     for (double& rho : density) rho *= lagrangian::rho0 / (ny * own);  // from the solid pixels of the patch
 
     const int first = cells * rank / size, count = cells * (rank + 1) / size - first;
-    if (cells / size <= kWallCells) throw std::runtime_error("fewer than three cells a rank: use fewer ranks");
+    if (cells / size <= kWallCells)
+      throw std::runtime_error("fewer than three cells a rank: use fewer ranks");
     std::vector<double> offsets;
     std::vector<std::int32_t> part;
     for (int i = first; i < first + count; ++i) {
@@ -109,8 +112,8 @@ class Host {
     while (case_.end_time - time_ > kRoundOff * case_.end_time) step(case_.end_time - time_);
   }
 
-  // One line a cell on rank 0: id, density, energy, burned mass fraction, entropy, pressure, velocity, and the
-  // burned fraction and burn rate that the closure gave last. Returns the mean burned fraction there.
+  // One line a cell on rank 0: id, density, energy, burned mass fraction, entropy, pressure, velocity, and
+  // the burned fraction and burn rate that the closure gave last. Returns the mean burned fraction there.
   double write() const;
 
   int steps() const { return steps_; }
@@ -129,8 +132,8 @@ class Host {
     ++steps_;
   }
 
-  // Closure and heat of one step. False where it went too far: then the closure is rolled back, and the slab is
-  // moved anew. limit: of the next step.
+  // Closure and heat of one step. False where it went too far: then the closure is rolled back, and the slab
+  // is moved anew. limit: of the next step.
   bool burn(double dt, double least, double& limit) {
     const std::vector<Cell>& cells = slab_.end();
     const int n = static_cast<int>(cells.size());

@@ -5,8 +5,8 @@
 //                              p_p = pc(x_p) + G (e_p - ec(x_p))/v_p
 //     v_s from p_s = p_p,      p = max(p_s, 0),   v^2/c^2 = (1 - lam) v_s^2/c_s^2 + lam v_p^2/c_p^2
 //
-// with v = 1/rho, x = rho/rho0, the burned fraction lam, and the entropy A of the solid (J/kg), which the closure
-// is told. Below lam = 0.002 and above 0.998 a cell is one material. See mld_closure/macro/README.md.
+// with v = 1/rho, x = rho/rho0, the burned fraction lam, and the entropy A of the solid (J/kg), which the
+// closure is told. Below lam = 0.002 and above 0.998 a cell is one material. See mld_closure/macro/README.md.
 #pragma once
 
 #include <cmath>
