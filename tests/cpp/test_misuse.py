@@ -15,6 +15,7 @@ BEGIN, END = "<!-- misuse: made by tests/cpp/test_misuse.py -->\n", "<!-- end of
 DT = 0.3e-9
 P = np.full(5, 6e9)
 NAN = np.array([6e9, np.nan, 6e9, 6e9, 6e9])
+INFINITE = np.array([0.0, np.inf])
 
 
 def in_step(call):
@@ -79,7 +80,7 @@ MISUSE = {
     "patches without room for halo and parts": lambda h: h.narrow(),
     "an entropy that is not a number": lambda h: h.advance_points(entropy=np.array([2e5, np.nan])),
     "a negative entropy": lambda h: h.advance_points(entropy=np.array([2e5, -1.0])),
-    "an infinite entropy in a call handed in": lambda h: h.advance_points("submit", entropy=np.array([2e5, np.inf])),
+    "an infinite entropy in a call handed in": lambda h: h.advance_points("submit", entropy=2e5 + INFINITE),
     "an entropy for a bundle that does not know it": in_step(
         lambda h: h.closure.advance(None, P, entropy=np.full(5, 2e5))
     ),
