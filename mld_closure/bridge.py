@@ -165,25 +165,47 @@ class Session:
         self._waiting: list[tuple[Any, tuple[tuple[str, Any], ...]]] = []
         self._counts = {"steps": 0.0, "calls": 0.0, "rejected": 0.0, "seconds": 0.0, "seconds.open": seconds}
 
-    def register_patches(self, ids: np.ndarray, patches: np.ndarray, pixel: float, copy: bool) -> None:
-        """Cells (n,) with patches (n, ny, nx); pixel 0 for unknown."""
+    def register_patches(
+        self,
+        ids: np.ndarray,
+        patches: np.ndarray,
+        pixel: float,
+        copy: bool,
+        parts: np.ndarray | None = None,
+    ) -> None:
+        """Cells (n,) with patches (n, ny, nx); pixel 0 for unknown; column parts (n,) of points."""
         wanted = self.closure.options.engine.patch_shape
         if copy and (wanted is None or patches.shape[1:] == tuple(wanted)):  # others are refused unread
             patches = patches.copy()
-        self._between(self.closure.register, ids.copy(), patches=patches, pixel=pixel or None)
+        nothing = not patches.size and not all(patches.shape[1:])  # of a rank that has no cells
+        given = {"offsets": ()} if nothing else {"patches": patches, "pixel": pixel or None}
+        self._between(self.closure.register, ids.copy(), **given, **_named(parts))
 
     def register_image(
-        self, ids: np.ndarray, image: np.ndarray, pixel: float, offsets: np.ndarray, copy: bool
+        self,
+        ids: np.ndarray,
+        image: np.ndarray,
+        pixel: float,
+        offsets: np.ndarray,
+        copy: bool,
+        parts: np.ndarray | None = None,
     ) -> None:
         """Cells (n,) with patches at offsets (n, 2) (m) in an image (ny, nx)."""
         image = image.copy() if copy else image
-        self._between(self._register, ids, offsets, mld_closure.Specimen.from_array, image, pixel)
+        self._between(self._register, ids, offsets, parts, mld_closure.Specimen.from_array, image, pixel)
 
     def register_file(
-        self, ids: np.ndarray, path: str, dataset: str | None, pixel: float, offsets: np.ndarray
+        self,
+        ids: np.ndarray,
+        path: str,
+        dataset: str | None,
+        pixel: float,
+        offsets: np.ndarray,
+        parts: np.ndarray | None = None,
     ) -> None:
         """Cells (n,) with patches at offsets (n, 2) (m) in an image file."""
-        self._between(self._register, ids, offsets, mld_closure.Specimen.open, path, dataset, pixel or None)
+        make = mld_closure.Specimen.open
+        self._between(self._register, ids, offsets, parts, make, path, dataset, pixel or None)
 
     def unregister(self, ids: np.ndarray) -> None:
         """Forget cells (n,)."""
@@ -281,6 +303,7 @@ class Session:
         if getattr(closure, "comm", None) is not None:
             calls: dict[str, Callable[[], Any]] = {
                 "mld_advance": lambda: self._run(self._in_step, closure.advance, what, pressure=what),
+                "mld_register": lambda: self._between(closure.register, what, patches=what),
                 "mld_register_patches": lambda: self._between(closure.register, what, patches=what),
                 "mld_register_image": lambda: self._between(closure.register, what, patches=what),
                 "mld_register_file": lambda: self._between(closure.register, what, patches=what),
@@ -300,7 +323,14 @@ class Session:
             return
         self.closure.close()
 
-    def _register(self, ids: np.ndarray, offsets: np.ndarray, make: Callable[..., Any], *args: Any) -> None:
+    def _register(
+        self,
+        ids: np.ndarray,
+        offsets: np.ndarray,
+        parts: np.ndarray | None,
+        make: Callable[..., Any],
+        *args: Any,
+    ) -> None:
         """Register cells in a specimen; where it cannot be made, other ranks wait to be told."""
         try:
             specimen = make(*args)
@@ -309,7 +339,7 @@ class Session:
                 nothing = Refused(str(err))
                 self.closure.register(nothing, patches=nothing)
             raise
-        self.closure.register(ids.copy(), specimen=specimen, offsets=offsets.copy())
+        self.closure.register(ids.copy(), specimen=specimen, offsets=offsets.copy(), **_named(parts))
 
     def _between(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """What a call that belongs between steps returns."""
@@ -330,6 +360,11 @@ class Session:
             raise OrderError(str(err)) from err
         finally:
             self._counts["seconds"] += perf_counter() - begun
+
+
+def _named(parts: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Column parts (n,) as an argument of `register`, where there are any."""
+    return {} if parts is None else {"parts": parts.copy()}
 
 
 def _ranks_here() -> int:

@@ -13,8 +13,9 @@
 !
 ! With a communicator the calls that closure.h marks as collective must be made by all its ranks in the same
 ! order: all but submit, dt_max, counter, fact and read.
-! Ids are integer(c_int64_t); lists of other integers are passed as int(list, c_int64_t). A host whose pressures
-! and velocities are in other units than Pa and m/s sets c%pressure_unit and c%velocity_unit to these units in SI.
+! Ids are integer(c_int64_t); lists of other integers are passed as int(list, c_int64_t). A host whose pressures,
+! velocities and entropies are in other units than Pa, m/s and J/kg sets c%pressure_unit, c%velocity_unit and
+! c%entropy_unit to these units in SI.
 ! Every call gives an mld_error number in ierr. Arrays handed to submit must be contiguous and stay until wait.
 module mld_closure
   use, intrinsic :: iso_c_binding
@@ -36,19 +37,19 @@ module mld_closure
     mld_why_not_monotone = ishft(1_c_int64_t, 20), mld_why_uncertain = ishft(1_c_int64_t, 21), &
     mld_why_microstructure = ishft(1_c_int64_t, 22), mld_why_patch_size = ishft(1_c_int64_t, 23)
 
-  integer(c_int32_t), parameter :: pressure_of = 1, velocity_of = 2, mass_of = 3, first_output = 101
+  integer(c_int32_t), parameter :: pressure_of = 1, velocity_of = 2, mass_of = 3, entropy_of = 4, first_output = 101
 
   public :: closure, mld_fallback, mld_error_message, mld_error_cells, mld_is_recoverable
 
   type :: call_t
-    type(array_t) :: inputs(3), outputs(13)
+    type(array_t) :: inputs(4), outputs(13)
     integer(c_int32_t) :: n_in = 0, n_out = 0
   end type
 
   type :: closure
     private
     type(c_ptr) :: handle = c_null_ptr
-    real(c_double), public :: pressure_unit = 1, velocity_unit = 1 ! in SI
+    real(c_double), public :: pressure_unit = 1, velocity_unit = 1, entropy_unit = 1 ! in SI
   contains
     procedure :: open => open_closure
     procedure :: register_patches
@@ -119,22 +120,27 @@ contains
     ierr = c_open(options, self%handle)
   end subroutine
 
-  ! patches(nx, ny, n): solid fraction, copied unless borrow is true.
-  subroutine register_patches(self, ids, patches, ierr, pixel, borrow)
+  ! patches(nx, ny, n): solid fraction, copied unless borrow is true. parts(n): column part, from 0, of its patch
+  ! that each cell is a point of; without it the cells are whole patches.
+  subroutine register_patches(self, ids, patches, ierr, pixel, borrow, parts)
     class(closure), intent(in) :: self
     integer(c_int64_t), intent(in), contiguous, target :: ids(:)
     real(c_float), intent(in), contiguous, target :: patches(:, :, :)
     integer(c_int), intent(out) :: ierr
     real(c_double), intent(in), optional :: pixel
     logical, intent(in), optional :: borrow
+    integer(c_int32_t), intent(in), contiguous, target, optional :: parts(:)
+    type(registration_t) :: cells
     ierr = mld_e_argument
     if (size(patches, 3) /= size(ids)) return
-    ierr = c_patches(self%handle, size(ids, kind=c_int64_t), c_loc(ids), size(patches, 2, c_int64_t), &
-                     size(patches, 1, c_int64_t), c_loc(patches), given(pixel), ownership(borrow))
+    call describe(cells, ids, shape(patches), borrow, parts, ierr)
+    cells%patches = c_loc(patches)
+    if (present(pixel)) cells%pixel = pixel
+    if (ierr == mld_ok) ierr = c_register(self%handle, cells)
   end subroutine
 
-  ! image(nx, ny) of the sample, offsets(2, n) = x, y in m of each patch's corner.
-  subroutine register_image(self, ids, image, pixel, offsets, ierr, borrow)
+  ! image(nx, ny) of the sample, offsets(2, n) = x, y in m of each patch's corner; parts as above.
+  subroutine register_image(self, ids, image, pixel, offsets, ierr, borrow, parts)
     class(closure), intent(in) :: self
     integer(c_int64_t), intent(in), contiguous, target :: ids(:)
     real(c_float), intent(in), contiguous, target :: image(:, :)
@@ -142,10 +148,35 @@ contains
     real(c_double), intent(in), contiguous, target :: offsets(:, :)
     integer(c_int), intent(out) :: ierr
     logical, intent(in), optional :: borrow
+    integer(c_int32_t), intent(in), contiguous, target, optional :: parts(:)
+    type(registration_t) :: cells
     ierr = mld_e_argument
     if (size(offsets, 1) /= 2 .or. size(offsets, 2) /= size(ids)) return
-    ierr = c_image(self%handle, size(ids, kind=c_int64_t), c_loc(ids), size(image, 2, c_int64_t), &
-                   size(image, 1, c_int64_t), c_loc(image), pixel, c_loc(offsets), ownership(borrow))
+    call describe(cells, ids, shape(image), borrow, parts, ierr)
+    cells%image = c_loc(image)
+    cells%offsets = c_loc(offsets)
+    cells%pixel = pixel
+    if (ierr == mld_ok) ierr = c_register(self%handle, cells)
+  end subroutine
+
+  ! What all cells to be registered have; extent: nx, ny of a patch or the image.
+  subroutine describe(cells, ids, extent, borrow, parts, ierr)
+    type(registration_t), intent(out) :: cells
+    integer(c_int64_t), intent(in), contiguous, target :: ids(:)
+    integer, intent(in) :: extent(:)
+    logical, intent(in), optional :: borrow
+    integer(c_int32_t), intent(in), contiguous, target, optional :: parts(:)
+    integer(c_int), intent(out) :: ierr
+    cells%size = c_sizeof(cells)
+    cells%n = size(ids, kind=c_int64_t)
+    cells%ids = c_loc(ids)
+    cells%nx = extent(1)
+    cells%ny = extent(2)
+    if (present(borrow)) cells%ownership = merge(1, 0, borrow)
+    ierr = mld_ok
+    if (.not. present(parts)) return
+    if (size(parts) /= size(ids)) ierr = mld_e_argument
+    cells%parts = c_loc(parts)
   end subroutine
 
   subroutine unregister(self, ids, ierr)
@@ -175,12 +206,12 @@ contains
   ! Arrays of as many numbers as there are ids; any of the outputs.
   subroutine advance(self, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                      hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                     mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
+                     mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment, entropy)
     class(closure), intent(in) :: self
     integer(c_int64_t), intent(in), contiguous, target :: ids(:)
     real(c_double), intent(in), contiguous, target :: pressure(:)
     integer(c_int), intent(out) :: ierr
-    real(c_double), intent(in), contiguous, target, optional :: velocity(:), mass(:)
+    real(c_double), intent(in), contiguous, target, optional :: velocity(:), mass(:), entropy(:)
     real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), burn_rate(:), &
       hotspot_area_fraction(:), hotspot_area_rate(:), hotspot_temperature(:), hotspot_temperature_rate(:), &
       mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:), burned_increment(:), heat_increment(:)
@@ -188,19 +219,19 @@ contains
     type(call_t) :: call
     call collect(self, call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                  hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                 mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
+                 mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment, entropy)
     if (ierr == mld_ok) ierr = c_advance(self%handle, size(ids, kind=c_int64_t), c_loc(ids), call%inputs, &
                                       call%n_in, call%outputs, call%n_out)
   end subroutine
 
   subroutine submit(self, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                     hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                    mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
+                    mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment, entropy)
     class(closure), intent(in) :: self
     integer(c_int64_t), intent(in), contiguous, target :: ids(:)
     real(c_double), intent(in), contiguous, target :: pressure(:)
     integer(c_int), intent(out) :: ierr
-    real(c_double), intent(in), contiguous, target, optional :: velocity(:), mass(:)
+    real(c_double), intent(in), contiguous, target, optional :: velocity(:), mass(:), entropy(:)
     real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), burn_rate(:), &
       hotspot_area_fraction(:), hotspot_area_rate(:), hotspot_temperature(:), hotspot_temperature_rate(:), &
       mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:), burned_increment(:), heat_increment(:)
@@ -208,7 +239,7 @@ contains
     type(call_t) :: call
     call collect(self, call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                  hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                 mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
+                 mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment, entropy)
     if (ierr == mld_ok) ierr = c_submit(self%handle, size(ids, kind=c_int64_t), c_loc(ids), call%inputs, &
                                       call%n_in, call%outputs, call%n_out)
   end subroutine
@@ -341,13 +372,13 @@ contains
 
   subroutine collect(self, call, ids, pressure, ierr, velocity, burned_fraction, burn_rate, hotspot_area_fraction, &
                      hotspot_area_rate, hotspot_temperature, hotspot_temperature_rate, mean_temperature, &
-                     mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment)
+                     mean_pressure, porosity, uncertainty, status, mass, burned_increment, heat_increment, entropy)
     class(closure), intent(in) :: self
     type(call_t), intent(out) :: call
     integer(c_int64_t), intent(in), contiguous, target :: ids(:)
     real(c_double), intent(in), contiguous, target :: pressure(:)
     integer(c_int), intent(out) :: ierr
-    real(c_double), intent(in), contiguous, target, optional :: velocity(:), mass(:)
+    real(c_double), intent(in), contiguous, target, optional :: velocity(:), mass(:), entropy(:)
     real(c_double), intent(inout), contiguous, target, optional :: burned_fraction(:), burn_rate(:), &
       hotspot_area_fraction(:), hotspot_area_rate(:), hotspot_temperature(:), hotspot_temperature_rate(:), &
       mean_temperature(:), mean_pressure(:), porosity(:), uncertainty(:), burned_increment(:), heat_increment(:)
@@ -360,6 +391,7 @@ contains
     call add_input(pressure_of, pressure, self%pressure_unit)
     if (present(velocity)) call add_input(velocity_of, velocity, self%velocity_unit)
     if (present(mass)) call add_input(mass_of, mass, 1.0_c_double)
+    if (present(entropy)) call add_input(entropy_of, entropy, self%entropy_unit)
     call add_output(call, n, ierr, 0, burned_fraction)
     call add_output(call, n, ierr, 1, burn_rate)
     call add_output(call, n, ierr, 2, hotspot_area_fraction)
@@ -402,16 +434,4 @@ contains
     call%outputs(call%n_out) = array_t(quantity=first_output + number, data=c_loc(array))
     if (present(unit)) call%outputs(call%n_out)%scale = unit
   end subroutine
-
-  pure real(c_double) function given(pixel)
-    real(c_double), intent(in), optional :: pixel
-    given = 0
-    if (present(pixel)) given = pixel
-  end function
-
-  pure integer(c_int32_t) function ownership(borrow)
-    logical, intent(in), optional :: borrow
-    ownership = 0
-    if (present(borrow)) ownership = merge(1, 0, borrow)
-  end function
 end module

@@ -20,6 +20,18 @@ module mld_closure_c
     real(c_double) :: scale = 0
   end type
 
+  type, bind(c) :: registration_t
+    integer(c_size_t) :: size
+    integer(c_int64_t) :: n = 0
+    type(c_ptr) :: ids = c_null_ptr
+    integer(c_int64_t) :: ny = 0, nx = 0
+    type(c_ptr) :: patches = c_null_ptr, image = c_null_ptr, path = c_null_ptr, dataset = c_null_ptr, &
+      offsets = c_null_ptr
+    real(c_double) :: pixel = 0
+    integer(c_int64_t) :: ownership = 0
+    type(c_ptr) :: parts = c_null_ptr
+  end type
+
   interface
     integer(c_int) function c_open(options, handle) bind(c, name="mld_open")
       import :: c_int, c_ptr, options_t
@@ -30,21 +42,10 @@ module mld_closure_c
       import :: c_int, c_ptr
       type(c_ptr), intent(inout) :: handle
     end function
-    integer(c_int) function c_patches(handle, n, ids, ny, nx, patches, pixel, ownership) &
-      bind(c, name="mld_register_patches")
-      import :: c_int, c_ptr, c_int64_t, c_int32_t, c_double
-      type(c_ptr), value :: handle, ids, patches
-      integer(c_int64_t), value :: n, ny, nx
-      real(c_double), value :: pixel
-      integer(c_int32_t), value :: ownership
-    end function
-    integer(c_int) function c_image(handle, n, ids, ny, nx, image, pixel, offsets, ownership) &
-      bind(c, name="mld_register_image")
-      import :: c_int, c_ptr, c_int64_t, c_int32_t, c_double
-      type(c_ptr), value :: handle, ids, image, offsets
-      integer(c_int64_t), value :: n, ny, nx
-      real(c_double), value :: pixel
-      integer(c_int32_t), value :: ownership
+    integer(c_int) function c_register(handle, registration) bind(c, name="mld_register")
+      import :: c_int, c_ptr, registration_t
+      type(c_ptr), value :: handle
+      type(registration_t), intent(in) :: registration
     end function
     integer(c_int) function c_unregister(handle, n, ids) bind(c, name="mld_unregister")
       import :: c_int, c_ptr, c_int64_t

@@ -76,7 +76,7 @@ int check_read(Cells cells, const Arrays& arrays, Failure& why) {
 int check_call(Cells cells, const Arrays& arrays, Failure& why) {
   if (int e = check_cells(cells.n, cells.ids, true, why)) return e;
   if (int e =
-          check_arrays(arrays.inputs, arrays.n_inputs, cells.n, MLD_PRESSURE, MLD_MASS + 1, "input", why))
+          check_arrays(arrays.inputs, arrays.n_inputs, cells.n, MLD_PRESSURE, MLD_ENTROPY + 1, "input", why))
     return e;
   if (int e = check_outputs(cells, arrays, MLD_HEAT_INCREMENT, why)) return e;
   for (int i = 0; i < arrays.n_inputs; ++i)
@@ -84,29 +84,57 @@ int check_call(Cells cells, const Arrays& arrays, Failure& why) {
   return refuse(why, "no pressure among the inputs");
 }
 
-bool take_options(const mld_options* given, mld_options& options, std::string& why) {
-  constexpr std::size_t kLeast = offsetof(mld_options, settings);  // up to the bundle
+namespace {
+
+// Takes a struct whose first member is its size from a host compiled with any version of the header. least:
+// bytes that every version has; start: what it is to start from.
+template <class Struct>
+bool take(const Struct* given, std::size_t least, const char* what, const char* start, Struct& taken,
+          std::string& why) {
   constexpr std::size_t kMost = 4096;  // beyond it the size itself is nonsense
   const std::size_t size = given->size;
-  const std::string sizes = "options of " + std::to_string(size) + " bytes, where this library knows " +
-                            std::to_string(sizeof options);
-  if (size < kLeast || size > kMost || size % alignof(mld_options)) {
-    why = sizes + "; start from MLD_OPTIONS_INIT";
+  const std::string sizes = std::string(what) + " of " + std::to_string(size) +
+                            " bytes, where this library knows " + std::to_string(sizeof taken);
+  if (size < least || size > kMost || size % alignof(Struct)) {
+    why = sizes + "; start from " + start;
     return false;
   }
   const auto* bytes = reinterpret_cast<const unsigned char*>(given);
-  if (size > sizeof options &&
-      std::any_of(bytes + sizeof options, bytes + size, [](unsigned char byte) { return byte != 0; })) {
+  if (size > sizeof taken &&
+      std::any_of(bytes + sizeof taken, bytes + size, [](unsigned char byte) { return byte != 0; })) {
     why = sizes + ": an option is set that this library is too old to know; leave it out, or use the "
                   "library of the header that the host was compiled with";
     return false;
   }
-  std::memcpy(&options, given, std::min(size, sizeof options));
-  options.size = sizeof options;
+  std::memcpy(&taken, given, std::min(size, sizeof taken));
+  taken.size = sizeof taken;
+  return true;
+}
+
+}  // namespace
+
+bool take_options(const mld_options* given, mld_options& options, std::string& why) {
+  constexpr std::size_t kLeast = offsetof(mld_options, settings);  // up to the bundle
+  if (!take(given, kLeast, "options", "MLD_OPTIONS_INIT", options, why)) return false;
   if (options.id_bits == 0) options.id_bits = 64;
   if (options.id_bits == 32 || options.id_bits == 64) return true;
   why = "ids of " + std::to_string(options.id_bits) + " bits; they have 32 or 64";
   return false;
+}
+
+int take_registration(const mld_registration* given, mld_registration& r, Failure& why) {
+  constexpr std::size_t kLeast = offsetof(mld_registration, parts);  // all of the first version but the parts
+  if (!given) return refuse(why, "the registration is NULL");
+  std::string reason;
+  if (!take(given, kLeast, "a registration", "MLD_REGISTRATION_INIT", r, reason)) return refuse(why, reason);
+  if (int e = check_cells(r.n, r.ids, false, why)) return e;
+  const int ways = !!r.patches + !!r.image + !!r.path;
+  if (ways > 1 || (ways == 0 && r.n > 0)) return refuse(why, "give one of patches, image and path");
+  if (r.patches) return check_size("patches", r.n, r.ny, r.nx, why);
+  if (r.image)
+    if (int e = check_size("an image", 1, r.ny, r.nx, why)) return e;
+  if (ways && !r.offsets && r.n > 0) return refuse(why, "offsets is NULL");
+  return MLD_OK;
 }
 
 }  // namespace mld_core

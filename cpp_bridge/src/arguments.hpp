@@ -23,6 +23,9 @@ int check_read(Cells cells, const Arrays& arrays, Failure& why);
 // zero. Returns false where the size is none of a version's, or an unknown option is set.
 bool take_options(const mld_options* given, mld_options& options, std::string& why);
 
+// The same for cells to be registered, which have to be given in one of the three ways.
+int take_registration(const mld_registration* given, mld_registration& registration, Failure& why);
+
 }  // namespace mld_core
 
 #endif

@@ -26,13 +26,15 @@ struct Cells {
   const std::int64_t* ids;
 };
 
-// Patches (n, ny, nx), or an image (ny, nx) with offsets (n, 2); ownership as in the header.
+// Patches (n, ny, nx), or an image (ny, nx) with offsets (n, 2); ownership as in the header; column parts
+// (n,) or nullptr.
 struct Material {
   std::int64_t ny, nx;
   const float* data;
   double pixel;
   const double* offsets;
   bool copy;
+  const std::int32_t* parts = nullptr;
 };
 
 struct Arrays {
@@ -49,7 +51,7 @@ class Session {
   virtual int register_patches(Cells, const Material&, Failure& why) noexcept = 0;
   virtual int register_image(Cells, const Material&, Failure& why) noexcept = 0;
   virtual int register_file(Cells, const char* path, const char* dataset, double pixel, const double* offsets,
-                            Failure& why) noexcept = 0;
+                            const std::int32_t* parts, Failure& why) noexcept = 0;
   virtual int unregister(Cells, Failure& why) noexcept = 0;
   virtual int migrate(Cells, const std::int32_t* new_owner, Failure& why) noexcept = 0;
   virtual int begin_step(double t, double dt, Failure& why) noexcept = 0;

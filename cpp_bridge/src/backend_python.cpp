@@ -114,20 +114,20 @@ class PythonSession final : public Session {
   int register_patches(Cells cells, const Material& m, Failure& why) noexcept override {
     return locked(why, [&] {
       session_.attr("register_patches")(views_->ids(cells), block(m.data, {cells.n, m.ny, m.nx}),
-                                        m.pixel, m.copy);
+                                        m.pixel, m.copy, parts_of(cells, m.parts));
     });
   }
   int register_image(Cells cells, const Material& m, Failure& why) noexcept override {
     return locked(why, [&] {
       session_.attr("register_image")(views_->ids(cells), block(m.data, {m.ny, m.nx}), m.pixel,
-                                      block(m.offsets, {cells.n, 2}), m.copy);
+                                      block(m.offsets, {cells.n, 2}), m.copy, parts_of(cells, m.parts));
     });
   }
   int register_file(Cells cells, const char* path, const char* dataset, double pixel, const double* offsets,
-                    Failure& why) noexcept override {
+                    const std::int32_t* parts, Failure& why) noexcept override {
     return locked(why, [&] {
       session_.attr("register_file")(views_->ids(cells), path, dataset, pixel,
-                                     block(offsets, {cells.n, 2}));
+                                     block(offsets, {cells.n, 2}), parts_of(cells, parts));
     });
   }
   int unregister(Cells cells, Failure& why) noexcept override {
@@ -200,6 +200,10 @@ class PythonSession final : public Session {
       }
       call();
     });
+  }
+
+  static py::object parts_of(Cells cells, const std::int32_t* parts) {
+    return parts ? py::object(view(parts, cells.n)) : py::none();
   }
 
   void release() {

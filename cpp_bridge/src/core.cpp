@@ -238,7 +238,8 @@ int mld_register_patches(mld_closure* closure, int64_t n, const int64_t* ids, in
     if (int e = check_cells(n, ids, false, why)) return e;
     if (int e = check_size("patches", n, ny, nx, why)) return e;
     if (!patches && n > 0) return refuse(why, "patches is NULL");
-    return s.register_patches({n, ids}, {ny, nx, patches, pixel, nullptr, ownership != MLD_BORROW}, why);
+    return s.register_patches({n, ids}, {ny, nx, patches, pixel, nullptr, ownership != MLD_BORROW, nullptr},
+                              why);
   });
 }
 
@@ -249,7 +250,7 @@ int mld_register_image(mld_closure* closure, int64_t n, const int64_t* ids, int6
     if (int e = check_size("an image", 1, ny, nx, why)) return e;
     if (!image) return refuse(why, "image is NULL");
     if (!offsets && n > 0) return refuse(why, "offsets is NULL");
-    return s.register_image({n, ids}, {ny, nx, image, pixel, offsets, ownership != MLD_BORROW}, why);
+    return s.register_image({n, ids}, {ny, nx, image, pixel, offsets, ownership != MLD_BORROW, nullptr}, why);
   });
 }
 
@@ -259,7 +260,19 @@ int mld_register_file(mld_closure* closure, int64_t n, const int64_t* ids, const
     if (int e = check_cells(n, ids, false, why)) return e;
     if (!path) return refuse(why, "path is NULL");
     if (!offsets && n > 0) return refuse(why, "offsets is NULL");
-    return s.register_file({n, ids}, path, dataset, pixel, offsets, why);
+    return s.register_file({n, ids}, path, dataset, pixel, offsets, nullptr, why);
+  });
+}
+
+int mld_register(mld_closure* closure, const mld_registration* registration) {
+  return with(closure, "mld_register", [&](Session& s, Failure& why) {
+    mld_registration r = MLD_REGISTRATION_INIT;
+    if (int e = take_registration(registration, r, why)) return e;
+    const Cells cells{r.n, r.ids};
+    if (r.path) return s.register_file(cells, r.path, r.dataset, r.pixel, r.offsets, r.parts, why);
+    const float* data = r.image ? r.image : r.patches;
+    const Material material{r.ny, r.nx, data, r.pixel, r.offsets, r.ownership != MLD_BORROW, r.parts};
+    return r.image ? s.register_image(cells, material, why) : s.register_patches(cells, material, why);
   });
 }
 

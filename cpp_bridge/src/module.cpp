@@ -18,6 +18,7 @@ namespace {
 using Numbers = py::array_t<double>;  // any stride
 using Packed = py::array_t<float, py::array::c_style>;
 using Ids = py::array_t<std::int64_t, py::array::c_style>;
+using Parts = std::vector<std::int32_t>;
 
 const std::map<std::string, mld::Quantity> kOutputs = {
     {"burned_fraction", mld::Quantity::burned_fraction},
@@ -67,7 +68,8 @@ void add_outputs(Call& call, const py::dict& outputs, std::int32_t device) {
 // The arguments of an advance. Numbers of outputs that do not match are this module's to refuse: C cannot see
 // them.
 Call call_of(const py::object& ids, const Numbers& pressure, const py::object& velocity,
-             const py::dict& outputs, std::int32_t device, const py::object& mass = py::none()) {
+             const py::dict& outputs, std::int32_t device, const py::object& mass = py::none(),
+             const py::object& entropy = py::none()) {
   Call call;
   call.n = pressure.size();
   call.all = ids.is_none();
@@ -79,19 +81,16 @@ Call call_of(const py::object& ids, const Numbers& pressure, const py::object& v
   };
   fits(pressure);
   call.inputs.push_back(input(mld::Quantity::pressure, pressure, device));
-  Numbers kept;
-  if (!velocity.is_none()) {
-    kept = velocity.cast<Numbers>();
-    fits(kept);
-    if (kept.ptr() != velocity.ptr()) throw py::type_error("velocity must be an array of float64");
-    call.inputs.push_back(input(mld::Quantity::velocity, kept, device));
-  }
-  if (!mass.is_none()) {
-    const auto array = mass.cast<Numbers>();
+  const auto add = [&](mld::Quantity quantity, const py::object& given, const char* name) {
+    if (given.is_none()) return;
+    const auto array = given.cast<Numbers>();
     fits(array);
-    if (array.ptr() != mass.ptr()) throw py::type_error("mass must be an array of float64");
-    call.inputs.push_back(input(mld::Quantity::mass, array, device));
-  }
+    if (array.ptr() != given.ptr()) throw py::type_error(std::string(name) + " must be an array of float64");
+    call.inputs.push_back(input(quantity, array, device));
+  };
+  add(mld::Quantity::velocity, velocity, "velocity");
+  add(mld::Quantity::mass, mass, "mass");
+  add(mld::Quantity::entropy, entropy, "entropy");
   add_outputs(call, outputs, device);
   return call;
 }
@@ -161,32 +160,38 @@ PYBIND11_MODULE(_bridge, m) {
            py::arg("bundle"), py::arg("settings") = "", py::arg("comm") = py::none())
       .def(
           "register_patches",
-          [](mld::Closure& c, const Ids& ids, const Packed& patches, double pixel, bool borrow) {
+          [](mld::Closure& c, const Ids& ids, const Packed& patches, double pixel, bool borrow,
+             const Parts& parts) {
             must_fit(patches.ndim() == 3 && patches.shape(0) == ids.size(), "patches must be (n, ny, nx)");
             py::gil_scoped_release others;
             c.register_patches(span(ids), patches.shape(1), patches.shape(2),
                                {patches.data(), static_cast<std::size_t>(patches.size())}, pixel,
-                               borrow ? MLD_BORROW : MLD_COPY);
+                               borrow ? MLD_BORROW : MLD_COPY, {parts.data(), parts.size()});
           },
-          py::arg("ids"), py::arg("patches"), py::arg("pixel") = 0.0, py::arg("borrow") = false)
-      .def("register_image",
-           [](mld::Closure& c, const Ids& ids, const Packed& image, double pixel,
-              const py::array_t<double, py::array::c_style>& offsets) {
-             must_fit(image.ndim() == 2, "an image must be (ny, nx)");
-             py::gil_scoped_release others;
-             c.register_image(span(ids), image.shape(0), image.shape(1),
-                              {image.data(), static_cast<std::size_t>(image.size())}, pixel,
-                              {offsets.data(), static_cast<std::size_t>(offsets.size())});
-           })
+          py::arg("ids"), py::arg("patches"), py::arg("pixel") = 0.0, py::arg("borrow") = false,
+          py::arg("parts") = Parts())
+      .def(
+          "register_image",
+          [](mld::Closure& c, const Ids& ids, const Packed& image, double pixel,
+             const py::array_t<double, py::array::c_style>& offsets, const Parts& parts) {
+            must_fit(image.ndim() == 2, "an image must be (ny, nx)");
+            py::gil_scoped_release others;
+            c.register_image(span(ids), image.shape(0), image.shape(1),
+                             {image.data(), static_cast<std::size_t>(image.size())}, pixel,
+                             {offsets.data(), static_cast<std::size_t>(offsets.size())}, MLD_COPY,
+                             {parts.data(), parts.size()});
+          },
+          py::arg("ids"), py::arg("image"), py::arg("pixel"), py::arg("offsets"), py::arg("parts") = Parts())
       .def(
           "register_file",
           [](mld::Closure& c, const Ids& ids, const std::string& path,
-             const py::array_t<double, py::array::c_style>& offsets, double pixel) {
+             const py::array_t<double, py::array::c_style>& offsets, double pixel, const Parts& parts) {
             py::gil_scoped_release others;
             c.register_file(span(ids), path, {offsets.data(), static_cast<std::size_t>(offsets.size())},
-                            pixel);
+                            pixel, "", {parts.data(), parts.size()});
           },
-          py::arg("ids"), py::arg("path"), py::arg("offsets"), py::arg("pixel") = 0.0)
+          py::arg("ids"), py::arg("path"), py::arg("offsets"), py::arg("pixel") = 0.0,
+          py::arg("parts") = Parts())
       .def("unregister", [](mld::Closure& c, const Ids& ids) { c.unregister(span(ids)); })
       .def("migrate",
            [](mld::Closure& c, const Ids& ids, const std::vector<std::int32_t>& owner) {
@@ -196,18 +201,23 @@ PYBIND11_MODULE(_bridge, m) {
       .def(
           "advance",
           [](mld::Closure& c, const py::object& ids, const Numbers& pressure, const py::object& velocity,
-             const py::dict& outputs, std::int32_t device, const py::object& mass) {
-            run(mld_advance, c, call_of(ids, pressure, velocity, outputs, device, mass));
+             const py::dict& outputs, std::int32_t device, const py::object& mass,
+             const py::object& entropy) {
+            run(mld_advance, c, call_of(ids, pressure, velocity, outputs, device, mass, entropy));
           },
           py::arg("ids").none(true), py::arg("pressure").noconvert(), py::arg("velocity") = py::none(),
-          py::arg("outputs") = py::dict(), py::arg("device") = 0, py::arg("mass") = py::none())
+          py::arg("outputs") = py::dict(), py::arg("device") = 0, py::arg("mass") = py::none(),
+          py::arg("entropy") = py::none())
       .def(
           "submit",
           [](mld::Closure& c, const py::object& ids, const Numbers& pressure, const py::object& velocity,
-             const py::dict& outputs,
-             std::int32_t device) { run(mld_submit, c, call_of(ids, pressure, velocity, outputs, device)); },
+             const py::dict& outputs, std::int32_t device, const py::object& mass,
+             const py::object& entropy) {
+            run(mld_submit, c, call_of(ids, pressure, velocity, outputs, device, mass, entropy));
+          },
           py::arg("ids").none(true), py::arg("pressure").noconvert(), py::arg("velocity") = py::none(),
-          py::arg("outputs") = py::dict(), py::arg("device") = 0)
+          py::arg("outputs") = py::dict(), py::arg("device") = 0, py::arg("mass") = py::none(),
+          py::arg("entropy") = py::none())
       .def("time_steps",
            [](mld::Closure& c, double t, double dt, const py::object& ids, const Numbers& pressure,
               const py::dict& outputs, int count, bool commit) {

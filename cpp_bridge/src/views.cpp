@@ -8,7 +8,7 @@ namespace {
 constexpr std::size_t kKept = 64;
 
 const char* name_of(int quantity) {
-  static const char* const inputs[] = {"pressure", "velocity", "mass"};
+  static const char* const inputs[] = {"pressure", "velocity", "mass", "entropy"};
   static const char* const outputs[] = {"burned_fraction",
                                         "burn_rate",
                                         "hotspot_area_fraction",

@@ -159,6 +159,20 @@ void registrations(mld_closure* c) {
   MUST_BE(MLD_OK, mld_migrate(c, 2, more, owners));
   MUST_BE(MLD_E_CELLS, mld_migrate(c, 2, more, nobody));
   MUST_BE(MLD_OK, mld_unregister(c, 2, more));
+  const std::int32_t whole[] = {-1, -1}, parts[] = {-1, 0};
+  mld_registration r = MLD_REGISTRATION_INIT;
+  MUST_BE(MLD_OK, mld_register(c, &r));
+  r.n = 2;
+  r.ids = third;
+  MUST_BE(MLD_E_ARGUMENT, mld_register(c, &r));
+  r.ny = kNy;
+  r.nx = kNx;
+  r.patches = p;
+  r.parts = parts;
+  MUST_BE(MLD_E_CELLS, mld_register(c, &r));
+  r.parts = whole;
+  MUST_BE(MLD_OK, mld_register(c, &r));
+  MUST_BE(MLD_OK, mld_unregister(c, 2, third));
 }
 
 // Steps of cells under a pressure, the last of them out of the trained range.
@@ -214,6 +228,8 @@ void steps(Host& host) {
   MUST_BE(MLD_E_ARGUMENT, mld_advance(c, 2, kIds, &away, 1, out, 2));
   MUST_BE(MLD_E_ARGUMENT, mld_advance(c, 2, kIds, &in, 1, away_out, 1));
   MUST_BE(MLD_E_ARGUMENT, mld_advance(c, 2, kIds, nullptr, 0, nullptr, 0));
+  const mld_input with_entropy[] = {in, {MLD_ENTROPY, MLD_HOST, pressure, 0, 0, 1e-5}};
+  MUST_BE(MLD_E_ARGUMENT, mld_advance(c, 2, kIds, with_entropy, 2, out, 2));
   for (const double& other : many) {  // more arrays than views are kept of
     const mld_input moving = {MLD_PRESSURE, MLD_HOST, &other, 0, 0, 0};
     MUST_BE(MLD_OK, mld_advance(c, 1, kIds, &moving, 1, out, 2));

@@ -1,4 +1,7 @@
-"""Write a bundle of random tiny networks, enough to run every host: make_bundle.py FOLDER."""
+"""Write bundles of random tiny networks, enough to run every host: make_bundle.py FOLDER [CURVES].
+
+CURVES: folder of a second one, of burn curves, for hosts with material points.
+"""
 
 import sys
 
@@ -12,7 +15,9 @@ from mld_closure.models.readout_head import HeadConfig, ReadoutHead
 from mld_closure.models.settings import ModelConfig
 from mld_closure.surrogate import frame0 as load
 from mld_closure.surrogate.frame0 import LoadTable
+from mld_closure.testing import random_curves
 
+PARTS = 8  # of a patch of burn curves
 PIXEL, STEP, HORIZON = 50e-9, 0.4e-9, 12
 FRONT, ENTRY, RHO0 = 8, 12, 1900.0
 
@@ -57,3 +62,5 @@ def bundle(seed: int = 9, base: int = 2) -> Bundle:
 
 if __name__ == "__main__":
     bundle().save(sys.argv[1], overwrite=True)
+    for folder in sys.argv[2:]:
+        random_curves(parts=PARTS).save(folder, overwrite=True)

@@ -158,12 +158,21 @@ void one_rank_errs(const std::string& bundle) {
   const double corner[2] = {};
   mld_closure* c = host.closure.get();
   const std::string never = bundle + ".never";
+  const std::int32_t part = mine ? 0 : -1;  // of a bundle without points
+  mld_registration points = MLD_REGISTRATION_INIT;
+  points.n = 1;
+  points.ids = &more;
+  points.ny = points.nx = kSize;
+  points.patches = solid;
+  points.parts = &part;
   const std::pair<int, int> refused[] = {
       {MLD_E_ARGUMENT,
        mld_register_patches(c, 1, &more, kSize, kSize, mine ? nullptr : solid, 0.0, MLD_COPY)},
       {MLD_E_ARGUMENT,
        mld_register_image(c, 1, &more, kSize, kSize, solid, 50e-9, mine ? nullptr : corner, MLD_COPY)},
       {MLD_E_ARGUMENT, mld_register_file(c, 1, &more, mine ? nullptr : "/no/image", nullptr, 0.0, corner)},
+      {MLD_E_ARGUMENT, mld_register(c, mine ? nullptr : &points)},
+      {MLD_E_CELLS, mld_register(c, &points)},
       {MLD_E_ARGUMENT, mld_unregister(c, mine ? 1 : 0, nullptr)},
       {MLD_E_ARGUMENT, mld_migrate(c, mine ? 1 : 0, &more, nullptr)},
       {MLD_E_ARGUMENT, mld_save(c, mine ? nullptr : never.c_str())},

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mld_closure
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -65,6 +67,14 @@ def bundle(tmp_path_factory):
     """Path of a bundle of random networks for patches of any size, pixels of 50 nm."""
     path = tmp_path_factory.mktemp("bundle") / "tiny"
     call(sys.executable, ROOT / "cpp_bridge/tests/make_bundle.py", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def curves(tmp_path_factory):
+    """Path of a bundle of burn curves of a random network: 8 parts behind a halo of 8 pixels of 200 nm."""
+    path = tmp_path_factory.mktemp("curves") / "curves"
+    mld_closure.testing.random_curves(parts=8).save(path)
     return path
 
 

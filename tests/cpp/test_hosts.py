@@ -28,14 +28,14 @@ def ctest(build, *words):
 
 @pytest.fixture(scope="module")
 def results(build):
-    """Of all hosts but those that run long; test_hydro.py asks the hydrocode for more."""
-    return ctest(build, "-E", "cycles|hydro_")
+    """Of all hosts but those that run long; test_hydro.py and test_lagrangian.py ask for more."""
+    return ctest(build, "-E", "cycles|hydro_|lagrangian_")
 
 
 def check_all_passed(results):
     failed = [f"{name}:\n{text[-3000:]}" for name, (passed, text) in results.items() if not passed]
     assert not failed, "\n".join(failed)
-    assert {"smallest_c", "smallest_cpp", "smallest_f90", "openmp"} <= results.keys()
+    assert {"smallest_c", "smallest_cpp", "smallest_f90", "points_f90", "openmp"} <= results.keys()
 
 
 def test_all_hosts_pass(results):
@@ -46,7 +46,7 @@ def test_all_hosts_pass(results):
 def test_the_whole_project_builds_without_pip_and_all_its_hosts_pass(whole_build):
     found = ctest(whole_build)
     check_all_passed(found)
-    assert {"cycles", "hydro_1"} <= found.keys()
+    assert {"cycles", "hydro_1", "lagrangian_1"} <= found.keys()
 
 
 def test_the_smallest_hosts_agree_with_python_to_the_bit(results, build):

@@ -15,6 +15,7 @@ BEGIN, END = "<!-- misuse: made by tests/cpp/test_misuse.py -->\n", "<!-- end of
 DT = 0.3e-9
 P = np.full(5, 6e9)
 NAN = np.array([6e9, np.nan, 6e9, 6e9, 6e9])
+INFINITE = np.array([0.0, np.inf])
 
 
 def in_step(call):
@@ -69,6 +70,21 @@ MISUSE = {
     "not a number in a call handed in": in_step(lambda h: h.closure.submit([100, 101], NAN[:2])),
     "a cell in two calls handed in": in_step(twice(lambda h: h.closure.submit([101], P[:1]))),
     "a commit before wait": in_step(lambda h: (h.closure.submit([100], P[:1]), h.closure.commit())),
+    "parts that a patch does not have": lambda h: h.points.register_patches([9], h.frames[:1], parts=[8]),
+    "parts for a bundle without points": lambda h: h.closure.register_patches(
+        [9], h.patches[:1], parts=[0]
+    ),
+    "parts that are not one for each cell": lambda h: h.points.register_patches(
+        [9], h.frames[:1], parts=[0, 1]
+    ),
+    "patches without room for halo and parts": lambda h: h.narrow(),
+    "an entropy that is not a number": lambda h: h.advance_points(entropy=np.array([2e5, np.nan])),
+    "a negative entropy": lambda h: h.advance_points(entropy=np.array([2e5, -1.0])),
+    "an infinite entropy in a call handed in": lambda h: h.advance_points("submit", entropy=2e5 + INFINITE),
+    "an entropy for a bundle that does not know it": in_step(
+        lambda h: h.closure.advance(None, P, entropy=np.full(5, 2e5))
+    ),
+    "loads by entropy without one": lambda h: h.advance_points(),
     "a counter that there is not": lambda h: h.closure.counter("cells.activ"),
     "a fact that there is not": lambda h: h.closure.fact("p_arival"),
     "a restart that there is not": lambda h: h.closure.restore("no-such-restart"),
@@ -80,12 +96,27 @@ SPOILING = ("time that goes back", "a closure that was closed")  # after them a 
 
 
 class Host:
-    """A closure with five cells, and one without."""
+    """A closure with five cells, one without, and one of points."""
 
-    def __init__(self, bridge, bundle, settings, ids, patches):
+    def __init__(self, bridge, bundle, curves, settings, ids, patches):
         self.make = lambda path=bundle, settings=settings: bridge.Closure(str(path), settings)
         self.bare, self.ids, self.patches, self.error = self.make(), ids, patches, bridge.Error
+        self.frames = np.ones((2, 16, 40), np.float32)
+        self.frames[:, 4:8, 20:24] = 0.0
+        self.curves = curves
+        self.points = self.make(curves, settings + "load = 'entropy'\n")
+        self.points.register_patches([1, 2], self.frames, parts=[0, 7])
         self.start()
+
+    def advance_points(self, call="advance", **inputs):
+        self.points.begin_step(0.0, DT)
+        try:
+            getattr(self.points, call)(None, P[:2], **inputs)
+        finally:
+            self.points.rollback()
+
+    def narrow(self):
+        self.make(self.curves).register_patches([1], self.frames[:1, :, :12])
 
     def start(self):
         self.closure = self.make()
@@ -111,10 +142,10 @@ def quarrels(launch, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def rows(bridge, bundle, patches, kit, quarrels):
+def rows(bridge, bundle, curves, patches, kit, quarrels):
     """(what, error, sentence) of every misuse, one after the other on one closure, as all are recoverable."""
     found = []
-    host = Host(bridge, bundle, kit.SETTINGS, kit.IDS, patches)
+    host = Host(bridge, bundle, curves, kit.SETTINGS, kit.IDS, patches)
     for what, call in MISUSE.items():
         with pytest.raises(bridge.Error) as caught:
             call(host)

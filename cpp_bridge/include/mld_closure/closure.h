@@ -43,6 +43,23 @@
    In a child of a process that has called mld_open every call gives MLD_E_PYTHON and does nothing else, but
    mld_close, which forgets the handle; the child may go on without closures, or start a program with exec.
 
+   Points. A bundle of burn curves (fact "points" is 1) serves material points. A patch has "patch.parts"
+   column parts of equal width, numbered along the shock, and each cell is a point of one of them, or of the
+   whole patch: mld_register with `parts`. A patch includes a halo of "patch.halo" pixels ahead of its first
+   part, at least x, where the shock comes from: true material of the sample, which belongs to no part. So
+   patches that lie one behind the other overlap by the halo. Points of a patch are registered with equal
+   patches, or with equal offsets in an image, and what the network saw of the patch serves them all. The load
+   of a point is told by MLD_ENTROPY, the thermal energy in J/kg that its solid would have at its density at
+   rest,
+
+       A = (e - e_cold(rho)) / (rho / rho0)^Gruneisen
+
+   with the energy e (J/kg) and density rho of the solid and its cold curve e_cold, the energy at the same
+   density on the isentrope through the state at rest. A rises through a shock and is constant along
+   isentropes, so that it does not fall when the shock has passed. A host that burns a part of the cell passes
+   that of the solid which is left. Not negative; 0 for solid at rest. A bundle that cannot tell a load by it
+   refuses it.
+
    Device memory. Inputs and outputs may lie on a device: set `device` to its DLPack number, and
    `device_index`. They are handed on through DLPack, without a copy on the bridge's part. The host
    synchronises its own streams before the call.
@@ -182,6 +199,7 @@ typedef enum mld_quantity {
   MLD_PRESSURE = 1, /* Pa, at the end of the step; needed; 0 for material in tension */
   MLD_VELOCITY = 2, /* m/s, along the shock, against the material ahead; without it loads go by pressure */
   MLD_MASS = 3,     /* kg, of the cell's material, for the ledger; 1 kg each without it */
+  MLD_ENTROPY = 4,  /* J/kg, of the cell's solid, by which loads go where it is given; see Points */
   /* outputs */
   MLD_BURNED_FRACTION = 101, /* of the material that belongs to the cell */
   MLD_BURN_RATE = 102, /* 1/s; rates are averages over the step: rate times dt is the change returned */
@@ -323,6 +341,32 @@ MLD_API int mld_register_image(mld_closure* closure, int64_t n, const int64_t* i
 MLD_API int mld_register_file(mld_closure* closure, int64_t n, const int64_t* ids, const char* path,
                               const char* dataset, double pixel, const double* offsets);
 
+/* Cells to be registered, in any of the three ways above, as points of parts of their patches where that is
+   wanted. Start from MLD_REGISTRATION_INIT and set what the cells have: ids, and `patches`, or `image` and
+   `offsets`, or `path` and `offsets`. Members may be added at the end, as to mld_options, and count as 0 or
+   NULL for hosts whose header lacks them. */
+typedef struct mld_registration {
+  size_t size; /* sizeof(mld_registration) as the host was compiled */
+  int64_t n;
+  const int64_t* ids;    /* [n] */
+  int64_t ny, nx;        /* pixels of a patch, or of the image */
+  const float* patches;  /* [n][ny][nx], or NULL */
+  const float* image;    /* [ny][nx], or NULL */
+  const char* path;      /* of an image file, or NULL */
+  const char* dataset;   /* of an HDF5 file, or NULL */
+  const double* offsets; /* [n][2] in m, in image or file */
+  double pixel;          /* m; 0 where it is not known or the file states it */
+  int64_t ownership;     /* MLD_COPY or MLD_BORROW, of patches or image */
+  const int32_t* parts;  /* [n], from 0 to "patch.parts" - 1, or -1 for the whole patch; NULL: whole patches */
+} mld_registration;
+
+#define MLD_REGISTRATION_INIT \
+  {sizeof(mld_registration), 0, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, 0.0, MLD_COPY, NULL}
+
+/* Register cells at rest. A rank without cells leaves all members as they are, but image or path, which all
+   ranks give. @pre no step is open; for image and path settings give patch_shape. Collective. */
+MLD_API int mld_register(mld_closure* closure, const mld_registration* registration);
+
 /* Forget cells. @pre no step is open. Collective. */
 MLD_API int mld_unregister(mld_closure* closure, int64_t n, const int64_t* ids);
 
@@ -380,9 +424,10 @@ MLD_API int mld_counter_sum(mld_closure* closure, const char* name, double* valu
 /* A fact that a host needs before it registers cells, by name: "patch.multiple", "patch.least_ny",
    "patch.least_nx" (pixels: sides are multiples of the first, and not below the others), "patch.ny", "patch.nx"
    (of this closure, NaN before they are chosen), "frame.ny", "frame.nx" (pixels, trained on), "pixel" (m),
-   "p_arrival" (Pa), "heat" (J/kg, of reaction), "load.low", "load.high" (m/s, trained on), "pressure.low",
-   "pressure.high" (Pa, of these shocks in solid material), "model_step", "horizon" (s), "density" (kg/m3) and
-   "temperature" (K) of the solid at rest. NaN for what a bundle does not state. Not collective. */
+   "points" (1 where cells are points of patches), "patch.parts", "patch.halo" (pixels), "p_arrival" (Pa),
+   "heat" (J/kg, of reaction), "load.low", "load.high" (m/s, trained on), "pressure.low", "pressure.high" (Pa,
+   of these shocks in solid material), "model_step", "horizon" (s), "density" (kg/m3) and "temperature" (K) of
+   the solid at rest. NaN for what a bundle does not state. Not collective. */
 MLD_API int mld_fact(mld_closure* closure, const char* name, double* value);
 
 /* The committed state of n cells of this rank, as a host needs it after mld_restore; ids NULL: all registered

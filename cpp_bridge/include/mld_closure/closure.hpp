@@ -72,6 +72,7 @@ enum class Quantity : std::int32_t {
   pressure = MLD_PRESSURE,
   velocity = MLD_VELOCITY,
   mass = MLD_MASS,
+  entropy = MLD_ENTROPY,
   burned_fraction = MLD_BURNED_FRACTION,
   burn_rate = MLD_BURN_RATE,
   hotspot_area_fraction = MLD_HOTSPOT_AREA_FRACTION,
@@ -185,23 +186,47 @@ class Closure {
   Closure& operator=(const Closure&) = delete;
   ~Closure() { mld_close(&handle_); }
 
+  // parts: column part of its patch that each cell is a point of; none for whole patches.
   void register_patches(Ids ids, std::int64_t ny, std::int64_t nx, Span<const float> patches,
-                        double pixel = 0.0, std::int32_t ownership = MLD_COPY) {
+                        double pixel = 0.0, std::int32_t ownership = MLD_COPY,
+                        Span<const std::int32_t> parts = {}) {
     same("patches", patches.size(), ids.size() * static_cast<std::size_t>(ny * nx));
-    check(mld_register_patches(handle_, count(ids), list(ids), ny, nx, patches.data(), pixel, ownership));
+    if (!parts.data())
+      return check(
+          mld_register_patches(handle_, count(ids), list(ids), ny, nx, patches.data(), pixel, ownership));
+    mld_registration r = points(ids, parts, pixel, ownership);
+    r.ny = ny;
+    r.nx = nx;
+    r.patches = patches.data();
+    check(mld_register(handle_, &r));
   }
   void register_image(Ids ids, std::int64_t ny, std::int64_t nx, Span<const float> image, double pixel,
-                      Span<const double> offsets, std::int32_t ownership = MLD_COPY) {
+                      Span<const double> offsets, std::int32_t ownership = MLD_COPY,
+                      Span<const std::int32_t> parts = {}) {
     same("image", image.size(), static_cast<std::size_t>(ny * nx));
     same("offsets", offsets.size(), 2 * ids.size());
-    check(mld_register_image(handle_, count(ids), list(ids), ny, nx, image.data(), pixel, offsets.data(),
-                             ownership));
+    if (!parts.data())
+      return check(mld_register_image(handle_, count(ids), list(ids), ny, nx, image.data(), pixel,
+                                      offsets.data(), ownership));
+    mld_registration r = points(ids, parts, pixel, ownership);
+    r.ny = ny;
+    r.nx = nx;
+    r.image = image.data();
+    r.offsets = offsets.data();
+    check(mld_register(handle_, &r));
   }
   void register_file(Ids ids, const std::string& path, Span<const double> offsets, double pixel = 0.0,
-                     const std::string& dataset = "") {
+                     const std::string& dataset = "", Span<const std::int32_t> parts = {}) {
     same("offsets", offsets.size(), 2 * ids.size());
-    check(mld_register_file(handle_, count(ids), list(ids), path.c_str(),
-                            dataset.empty() ? nullptr : dataset.c_str(), pixel, offsets.data()));
+    const char* name = dataset.empty() ? nullptr : dataset.c_str();
+    if (!parts.data())
+      return check(
+          mld_register_file(handle_, count(ids), list(ids), path.c_str(), name, pixel, offsets.data()));
+    mld_registration r = points(ids, parts, pixel, MLD_COPY);
+    r.path = path.c_str();
+    r.dataset = name;
+    r.offsets = offsets.data();
+    check(mld_register(handle_, &r));
   }
   void unregister(Ids ids) { check(mld_unregister(handle_, count(ids), list(ids))); }
   void migrate(Ids ids, Span<const std::int32_t> new_owner) {
@@ -278,12 +303,23 @@ class Closure {
         what + " has " + std::to_string(size) + " numbers, the call needs " + std::to_string(wanted);
     throw Error(MLD_E_ARGUMENT, message.c_str(), {});
   }
+  mld_registration points(Ids ids, Span<const std::int32_t> parts, double pixel,
+                          std::int32_t ownership) const {
+    same("parts", parts.size(), ids.size());
+    mld_registration r = MLD_REGISTRATION_INIT;
+    r.n = count(ids);
+    r.ids = list(ids);
+    r.parts = parts.data();
+    r.pixel = pixel;
+    r.ownership = ownership;
+    return r;
+  }
   void call(Function function, Ids ids, std::initializer_list<Input> inputs,
             std::initializer_list<Output> outputs) {
-    mld_input in[3];
+    mld_input in[4];
     mld_output out[13];
     std::int32_t n_in = 0, n_out = 0;
-    if (inputs.size() > 3 || outputs.size() > 13)
+    if (inputs.size() > 4 || outputs.size() > 13)
       throw Error(MLD_E_ARGUMENT, "a quantity is given twice", {});
     for (const Input& i : inputs) {
       same("an input", i.size, ids.size());

@@ -72,11 +72,13 @@ class Closure:
     def status(self):
         return {"ACTIVE": len(self.ids)}
 
-    def register(self, ids, *, patches=None, specimen=None, offsets=None, pixel=None):
+    def register(self, ids, *, patches=None, specimen=None, offsets=None, pixel=None, parts=None):
         self._is(self.step is None, "a step is open; commit or roll back first")
         known = ids[np.isin(ids, self.ids)]
         if len(known):
             raise CellError(f"cell {known[0]} is registered", known)
+        if parts is not None and (parts >= 0).any():
+            raise CellError("no parts of patches", ids[parts >= 0])
         self.ids = np.concatenate([self.ids, ids])
         self.kept.append(specimen if patches is None else patches)
 
@@ -91,7 +93,8 @@ class Closure:
         self._is(self.step is None, "a step is open; commit or roll back first")
         self.step = t + dt
 
-    def advance(self, ids, pressure, velocity=None):
+    def advance(self, ids, pressure, velocity=None, entropy=None):
+        self._is(entropy is None, "no load by entropy")
         self._is(self.step is not None, "no step is open; call begin_step")
         ids = self._known(ids)
         if hasattr(pressure, "__dlpack__"):
