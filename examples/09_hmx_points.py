@@ -98,10 +98,8 @@ def main() -> None:
         print(" {network:.3f} | {mean_curve:.3f} |".format(**row))
     total = {who: float(np.sqrt(np.mean([row[who] ** 2 for row in rows]))) for who in WHO}
     better = sum(row["network"] < row["mean_curve"] for row in rows)
-    print(
-        "rms error of the burned share: network {network:.4f}, mean curve {mean_curve:.4f};".format(**total)
-    )
-    print(f"the network is better on {better} of {len(rows)} cases")
+    print(f"rms error of the burned share: network {total['network']:.4f}, mean curve ", end="")
+    print(f"{total['mean_curve']:.4f}; the network is better on {better} of {len(rows)} cases")
     shown = sorted(rows, key=lambda row: row["load"])[:: max(1, len(rows) // SHOWN)][:SHOWN]
     truth, guess, mean = ([row["curves"][i] for row in shown] for i in range(3))
     titles = [f"{row['load']:.0f} m/s, {100 * row['porosity']:.0f} %" for row in shown]
