@@ -32,9 +32,10 @@ def command(data, out, held_out, steps, seed, threads, as_json) -> None:
     square errors of the burned share on cases that were not trained on, beside those of the mean curve of
     training cases at about the same load.
 
+    `mld-closure campaign wall --out data` makes such files.
+
     \b
     Example:
-      mld-closure campaign wall --out data --workers 2
       mld-closure curves data/micro_train.h5 data/meso_train.h5 --held-out data/meso_test.h5 --out model
     """
     from ..offline.burn_curves import train_burn_curves

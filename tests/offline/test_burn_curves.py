@@ -44,10 +44,8 @@ def made(files, tmp_path_factory):
 
 def test_the_bundle_serves_points_of_the_largest_frames(made, files):
     bundle = mld.Bundle.load(made.bundle)
-    with (
-        Trajectories(files[0]) as large,
-        mld.open(made.bundle, device="cpu", engine={"patch_shape": (16, 48)}) as closure,
-    ):
+    options = {"engine": {"patch_shape": (16, 48)}, "load": {"history_exponent": 0.0}}
+    with Trajectories(files[0]) as large, mld.open(made.bundle, device="cpu", **options) as closure:
         facts = closure.facts
         assert (facts["patch.parts"], facts["patch.halo"], facts["pixel"]) == (4, 8, large.pixel)
         assert facts["heat"] == Kinetics().Q

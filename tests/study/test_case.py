@@ -43,7 +43,10 @@ def test_a_file_a_dict_and_a_dataclass_are_one_case(tmp_path):
         (SURROGATE | {"options": {"engine": {"horizn": 3}}}, "did you mean 'horizon'"),
         (SURROGATE | {"options": {"horizon": 3}}, "belongs to a group: engine"),
         (SURROGATE | {"options": {"engin": {}}}, "did you mean 'engine'"),
-        (SURROGATE | {"options": {"readout": "decoder"}}, "must be one of 'head', 'decode'"),
+        (
+            SURROGATE | {"options": {"readout": "decoder"}},
+            "must be one of 'auto', 'curves', 'head', 'decode'",
+        ),
         (SURROGATE | {"options": {"engine": {"horizon": -3}}}, "horizon must be positive"),
         (SURROGATE | {"options": {"threads": "all"}}, "threads must be int"),
         (SURROGATE | {"options": {"fallback": "dsn"}}, "choose dns"),
