@@ -62,11 +62,12 @@ def judged(bundle: mld.Bundle, train: list[Path], test: list[Path]) -> list[dict
         truth, guess = part_mean(cases.curves["burned_share"], cases), part_mean(found, cases)
         for k in range(len(cases)):
             seen = np.isfinite(truth[k])
-            ends = {"load": cases.load[k], "porosity": porosity[k], "burned": truth[k][seen][-1]}
+            number = int(cases.case[k])
+            ends = {"load": cases.load[k], "porosity": porosity[number], "burned": truth[k][seen][-1]}
             wrong = {"network": errors[0][k], "mean_curve": errors[1][k]}
             numbers = {name: float(value) for name, value in (ends | wrong).items()}
             curves = (truth[k], guess[k], mean[k, 0])
-            rows.append({"case": f"{path.stem} {k}", **numbers, "curves": curves})
+            rows.append({"case": f"{path.stem} {number}", **numbers, "curves": curves})
     return rows
 
 

@@ -19,7 +19,7 @@ class CurveSamples:
 
     solid: (n, y, x) float32, halo first. load: (n,) in m/s. curves: (n, part, time) float32 by name, in SI
     units. known: (n, part, time) bool; false after the end of a case's record and where no shock arrived.
-    halo: columns of the images ahead of the patch.
+    halo: columns of the images ahead of the patch. case: numbers (n,) of the cases in their file.
     """
 
     solid: np.ndarray
@@ -27,6 +27,7 @@ class CurveSamples:
     curves: dict[str, np.ndarray]
     known: np.ndarray
     halo: int
+    case: np.ndarray | None = None
 
     @property
     def parts(self) -> int:
@@ -39,7 +40,8 @@ class CurveSamples:
     def take(self, which: Any) -> CurveSamples:
         """Some of the cases."""
         curves = {name: values[which] for name, values in self.curves.items()}
-        return CurveSamples(self.solid[which], self.load[which], curves, self.known[which], self.halo)
+        case = None if self.case is None else self.case[which]
+        return CurveSamples(self.solid[which], self.load[which], curves, self.known[which], self.halo, case)
 
 
 def read_samples(
@@ -49,6 +51,7 @@ def read_samples(
     """Samples of the cases of a trajectory file of wall frames; all of them by default.
 
     The curves of neighbouring parts that are less than half as wide as the network's are taken together.
+    Cases whose shock was too weak to arrive anywhere are left out.
 
     Raises
     ------
@@ -75,7 +78,10 @@ def read_samples(
         report(case)
     load = np.array([data.scalars["piston_speed"][case] for case in numbers], np.float32)
     joined = {name: np.stack([c[name] for c in curves]) for name in CURVES}
-    return CurveSamples(np.stack(solid).astype(np.float32), load, joined, np.stack(known), halo)
+    every = CurveSamples(
+        np.stack(solid).astype(np.float32), load, joined, np.stack(known), halo, np.array(numbers)
+    )
+    return every.take(every.known.any(axis=(1, 2)))
 
 
 def halo_of(data: Any) -> int:

@@ -122,3 +122,13 @@ def test_data_of_another_kind_are_refused(files, tmp_path):
 def test_frames_without_a_wall_are_refused(data, tmp_path):
     with pytest.raises(ValueError, match="must hold wall frames"):
         train_burn_curves(tmp_path / "m", [data], steps=2)
+
+
+def test_a_case_whose_shock_never_arrived_teaches_nothing(tmp_path):
+    from mld_closure.models.curve_net import CurveConfig
+
+    weak = replace(LARGE, up=(60.0, 70.0), frames=2)
+    path = simulate("wall", 2, tmp_path / "weak.h5", seed=4, config=weak)
+    with Trajectories(path) as data:
+        found = read_samples(data, CurveConfig(5e-9, 8, halo=8, parts=4, part_width=10))
+    assert (len(found), found.case.tolist()) == (0, [])
