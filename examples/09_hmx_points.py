@@ -66,7 +66,7 @@ def judged(bundle: mld.Bundle, train: list[Path], test: list[Path]) -> list[dict
             ends = {"load": cases.load[k], "porosity": porosity[number], "burned": truth[k][seen][-1]}
             wrong = {"network": errors[0][k], "mean_curve": errors[1][k]}
             numbers = {name: float(value) for name, value in (ends | wrong).items()}
-            curves = (truth[k], guess[k], mean[k, 0])
+            curves = [np.where(seen, values, np.nan) for values in (truth[k], guess[k], mean[k, 0])]
             rows.append({"case": f"{path.stem} {number}", **numbers, "curves": curves})
     return rows
 
@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the campaign's files")
     parser.add_argument("--out", type=Path, default=Path("points"))
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--install", action="store_true", help="replace the packaged bundle")
     parser.add_argument("--quick", action="store_true", help="a few small frames and steps, in half a minute")

@@ -66,5 +66,6 @@ def front_speed(front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _title(slab: Any) -> str:
     run = slab.run
-    found = f"detonates at {1e3 * run.run:.2f} mm" if np.isfinite(run.run) else "does not detonate"
+    ended = f"no detonation by {1e3 * run.depth:.2f} mm"
+    found = f"detonates at {1e3 * run.run:.2f} mm" if np.isfinite(run.run) else ended
     return f"pores of {1e6 * slab.pore:.2g} µm, {1e-9 * run.input_pressure:.1f} GPa: {found}"

@@ -161,5 +161,12 @@ def test_every_example_host_runs_with_the_shipped_bundle(copied, kit):
     said = kit.call("ctest", "--test-dir", copied, "--output-on-failure")
     ran = set(re.findall(r"Test\s+#\d+: (\S+) \.+\s+Passed", said))
     skipped = set(re.findall(r"Test\s+#\d+: (\S+) \.+\*\*\*Skipped", said))
-    assert ran | skipped == {"smallest_c", "smallest_cpp", "smallest_f90", "openmp", "hydro_1", "hydro_2"}
+    hosts = {"smallest_c", "smallest_cpp", "smallest_f90", "openmp", "hydro_1", "hydro_2"}
+    points = {
+        "points_f90",
+        "lagrangian_1",
+        "lagrangian_2",
+    }  # on a bundle that is named, see tests/cpp/hosts.py
+    assert hosts <= ran | skipped <= hosts | points
+    assert points.isdisjoint(ran)
     assert {"smallest_c", "smallest_cpp"} <= ran
