@@ -103,10 +103,10 @@ def check_cells(arrays: Mapping[str, np.ndarray]) -> None:
         bad = ~((found >= low) & (found <= high)) if found.dtype != bool else np.zeros(found.shape, bool)
         if found.dtype.kind == "f":
             bad = (bad | np.isinf(found)) & ~(np.isnan(found) & (name in _UNKNOWN))
-        bad = bad.any(axis=tuple(range(1, bad.ndim)))
         if bad.any():
+            cells = ids[bad.any(axis=tuple(range(1, bad.ndim)))]
             raise ClosureError(
-                f"'{name}' of cells in the restart cannot be {found[bad][0]}; use another restart", ids[bad]
+                f"'{name}' of cells in the restart cannot be {found[bad][0]}; use another restart", cells
             )
 
 
