@@ -28,12 +28,13 @@ import numpy as np
 import mld_closure as mld
 from mld_closure.dns.strip_file import Strip
 from mld_closure.macro.curves import BurnCurves
+from mld_closure.macro.protocol import OWN
 from mld_closure.macro.replay import ReplayClosure
 from mld_closure.macro.served import ServedPoints
 from mld_closure.macro.strip import run_strip, strip_points, strip_slab
 from mld_closure.macro.strip_curves import part_curves
 from mld_closure.macro.strip_score import SMALL, run_shares, score, strip_shares
-from mld_closure.macro.tabulated import OWN, TabulatedClosure
+from mld_closure.macro.tabulated import TabulatedClosure
 from mld_closure.viz.plots import new_figure, save
 
 DATA = Path(__file__).parent / "data" / "strips"

@@ -14,6 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
+OWN = -1  # in place of the id of the point whose load is taken
+
 EXTRA_INPUTS = {
     "entropy": "entropy A of the solid (J/kg), see `mixture`",
     "viscous_pressure": "viscous pressure (Pa), by which a shock that still passes is told from one that has",

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mld_closure.macro.protocol import Advance
-
-OWN = -1  # in place of the id of the point whose entropy is taken
+from mld_closure.macro.protocol import OWN, Advance
 
 
 class ServedPoints:

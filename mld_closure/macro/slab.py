@@ -9,7 +9,8 @@ import numpy as np
 from mld_closure.macro.curves import BurnCurves
 from mld_closure.macro.lagrangian import LagrangianSolver
 from mld_closure.macro.porous import porous_density
-from mld_closure.macro.tabulated import OWN, TabulatedClosure
+from mld_closure.macro.protocol import OWN, CellClosure
+from mld_closure.macro.tabulated import TabulatedClosure
 
 WALL_POINTS = 8  # next to the wall, which take the load of the point beyond them
 
@@ -21,6 +22,33 @@ def wall_points(points: int) -> int:
     leaves too much entropy, in the next ones too little.
     """
     return max(2, min(WALL_POINTS, points))
+
+
+def leaders(count: int, points: int) -> np.ndarray:
+    """Index (count,) of the point whose load each takes, OWN for its own; at a wall the one beyond
+    `wall_points`."""
+    leader = np.full(count, OWN)
+    led = min(wall_points(points), count - 1)
+    leader[:led] = led
+    return leader
+
+
+def slab_at_wall(
+    closure: CellClosure, density: np.ndarray, cell: float, piston_speed: float, **options: Any
+) -> LagrangianSolver:
+    """The solver of a slab at the moment in which it hits the wall at x = 0, ready to step.
+
+    closure: has the cells registered as 0, 1, ... from the wall on. density: (n,) kg/m3, of cells of equal
+    width `cell` (m). piston_speed: m/s at which it is thrown. options: of `LagrangianSolver`. Raises
+    ValueError for a speed that is not positive.
+    """
+    if not piston_speed > 0:
+        raise ValueError(f"piston speed must be positive, got {piston_speed} m/s")
+    x = np.arange(len(density) + 1) * cell
+    return LagrangianSolver(
+        x, np.where(x > 0, -float(piston_speed), 0.0), density, closure=closure, ends=("wall", "free"),
+        velocity_ahead=-piston_speed, **options,
+    )  # fmt: skip
 
 
 def thrown_slab(
@@ -50,25 +78,10 @@ def thrown_slab(
     closure_options, options : dict
         Further arguments of `TabulatedClosure` and `LagrangianSolver`.
     """
-    if not piston_speed > 0:
-        raise ValueError(f"piston speed must be positive, got {piston_speed} m/s")
     patch = np.repeat(np.asarray(patches, np.int64), points)
-    n = patch.size
     closure = TabulatedClosure(curves, **(closure_options or {}))
-    leader = np.full(n, OWN)
-    led = min(wall_points(points), n - 1)
-    leader[:led] = led
-    closure.register(np.arange(n), patch=patch, leader=leader)
+    closure.register(np.arange(patch.size), patch=patch, leader=leaders(patch.size, points))
     density = np.array([porous_density(curves.porosity[k], curves.material) for k in patch])
-    x = np.arange(n + 1) * (patch_size / points)
-    thrown = np.where(x > 0, -float(piston_speed), 0.0)
-    return LagrangianSolver(
-        x,
-        thrown,
-        density,
-        closure=closure,
-        ends=("wall", "free"),
-        velocity_ahead=-piston_speed,
-        material=curves.material,
-        **options,
+    return slab_at_wall(
+        closure, density, patch_size / points, piston_speed, material=curves.material, **options
     )

@@ -18,10 +18,10 @@ from mld_closure.dns.eos import Material
 from mld_closure.dns.strip_file import Strip
 from mld_closure.macro.lagrangian import LagrangianSolver
 from mld_closure.macro.porous import porous_density, porous_shock
-from mld_closure.macro.protocol import CellClosure, wanted_inputs
+from mld_closure.macro.protocol import OWN, CellClosure, wanted_inputs
 from mld_closure.macro.slab import wall_points
 from mld_closure.macro.step_closure import Burned
-from mld_closure.macro.tabulated import ARRIVAL, OWN
+from mld_closure.macro.tabulated import ARRIVAL
 
 MARGIN = 1.1  # times the length of inert material that the sound needs to come back from its end
 

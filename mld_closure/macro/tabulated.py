@@ -18,12 +18,12 @@ import numpy as np
 
 from mld_closure.dns.eos import jit
 from mld_closure.macro.curves import BurnCurves, load_of, table_value, unburned
+from mld_closure.macro.protocol import OWN
 from mld_closure.macro.step_closure import Burned, StepClosure
 
 ARRIVAL = 2.5e9  # Pa
 SHOCK_PASSED = 0.05  # of p: viscous pressure below which the load is frozen
 SLOWEST, FASTEST = 0.25, 4.0  # of p/p_frame in the clock
-OWN = -1  # in place of the id of the point whose load is taken
 
 
 class TabulatedClosure(StepClosure):

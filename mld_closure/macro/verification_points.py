@@ -12,9 +12,10 @@ from mld_closure.grids import Grid
 from mld_closure.macro.curves import BurnCurves
 from mld_closure.macro.domain import Domain
 from mld_closure.macro.points import Carrier, MaterialPoints, points_in_cells
+from mld_closure.macro.protocol import OWN
 from mld_closure.macro.slab import thrown_slab, wall_points
 from mld_closure.macro.solver import MacroSolver
-from mld_closure.macro.tabulated import OWN, TabulatedClosure
+from mld_closure.macro.tabulated import TabulatedClosure
 
 HMX = Material(kappa=0.0)
 HEAT = Kinetics.Q

@@ -21,8 +21,8 @@ from ..dns.microstructure import PackRules, pack, solid_fraction
 from ..macro.lagrangian import LagrangianSolver
 from ..macro.popplot import Run, follow_front, hmx_run
 from ..macro.porous import porous_density
-from ..macro.served import OWN, ServedPoints
-from ..macro.slab import WALL_POINTS
+from ..macro.served import ServedPoints
+from ..macro.slab import leaders, slab_at_wall
 from ..models.bundle import Bundle
 from ..patches.specimen import Specimen
 from ..runtime.opening import open as open_closure
@@ -204,17 +204,11 @@ def _solver(
     closure: Any, mu: np.ndarray, halo: int, patches: int, parts: int, size: float, up: float, heat: float
 ) -> LagrangianSolver:
     """The slab at the moment of its impact; each point is a cell, with the density of its patch."""
-    n = patches * parts
+    n, material = patches * parts, Material()
     solid = mu[:, halo:].reshape(mu.shape[0], patches, -1).mean(axis=(0, 2))
-    material = Material()
     density = np.repeat([porous_density(1.0 - float(s), material) for s in solid], parts)
-    leader = np.full(n, OWN)
-    leader[: min(WALL_POINTS, n - 1)] = min(WALL_POINTS, n - 1)
-    x = np.arange(n + 1) * (size / parts)
-    return LagrangianSolver(
-        x, np.where(x > 0, -float(up), 0.0), density, closure=ServedPoints(closure, np.arange(n), leader),
-        ends=("wall", "free"), velocity_ahead=-up, material=material, heat=heat,
-    )  # fmt: skip
+    served = ServedPoints(closure, np.arange(n), leaders(n, parts))
+    return slab_at_wall(served, density, size / parts, up, material=material, heat=heat)
 
 
 def patches_of(manifest: Mapping[str, Any], length: float) -> int:

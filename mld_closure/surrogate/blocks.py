@@ -6,6 +6,7 @@ Nothing here changes what is kept from step to step.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ class Block:
         return np.where(same, place, -1)
 
 
-class StepBlocks:
+class StepBlocks(ABC):
     """Answers requests, and remembers what it has computed for them until the step ends.
 
     What comes of a request is computed by `_compute` of a class that knows how; `pool` keeps the latent
@@ -79,9 +80,9 @@ class StepBlocks:
         """Drop what the open step has computed."""
         self.blocks = []
 
+    @abstractmethod
     def _compute(self, asked: Requests, which: np.ndarray) -> Block:
         """Frames of the requests `which` (k,), sorted by id."""
-        raise NotImplementedError
 
     def _collect(self, asked: Requests, block: np.ndarray, place: np.ndarray) -> Answers:
         """The readings of all requests, from the blocks that hold them."""

@@ -7,7 +7,8 @@ import pytest
 
 import mld_closure as mld
 from mld_closure.macro.lagrangian import LagrangianSolver
-from mld_closure.macro.served import OWN, ServedPoints
+from mld_closure.macro.protocol import OWN
+from mld_closure.macro.served import ServedPoints
 
 NY, NX, HALO, PARTS, PATCHES = 16, 40, 8, 8, 4
 UP, END = 1000.0, 7e-9
